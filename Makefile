@@ -1,0 +1,60 @@
+# Every target needs only .venv, which `make setup` makes; `make` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --warn-undefined-variables
+bin := .venv/bin
+needs_machine := acceptance or browser or docker or postgres or slow
+pytest := $(bin)/python -m pytest -rs
+
+.PHONY: help setup demo up test test-fast test-deps lint format bench constraints clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' Makefile | sort | while IFS=$$'\t' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+setup: .venv/.stamp ## make .venv, with every version pinned
+
+# The stamp is older than its sources after a pull that changes a version: then, and only then, this runs again.
+.venv/.stamp: pyproject.toml constraints.txt scripts/setup
+	@scripts/setup
+
+demo: setup ## run the example pipeline twice and see what is reused
+	@$(bin)/refrain demo
+
+up: setup ## start Airflow with the examples and the plugin
+	@$(bin)/refrain up
+
+test: setup test-deps ## all tests: the fast ones first, then those that need a real Airflow
+	$(pytest) -n auto -m "not ($(needs_machine))"
+	$(pytest) -m "$(needs_machine)" || [ $$? -eq 5 ]
+
+test-fast: setup ## the fast tests only
+	$(pytest) -n auto -m "not ($(needs_machine))"
+
+test-deps: # Chromium and PostgreSQL, where they can be installed
+	@scripts/test-deps
+
+lint: setup ## style, types and import contracts
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+	$(bin)/mypy
+	$(bin)/lint-imports
+
+format: setup ## let ruff format and mend
+	$(bin)/ruff format .
+	$(bin)/ruff check --fix .
+
+bench: setup ## measure, side by side with peers
+	$(bin)/python -m bench
+
+constraints: ## pin the newest versions that pyproject.toml allows (UPGRADE= keeps the pinned ones)
+	@[ -x $(bin)/uv ] || { echo "constraints: no .venv yet; run make setup first" >&2; exit 1; }
+	$(bin)/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.10 \
+		--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make constraints" \
+		$(UPGRADE) --quiet --output-file constraints.txt
+
+UPGRADE ?= --upgrade
+
+clean: ## remove caches and builds (not .venv)
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage htmlcov
+	find refrain operators plugins dags tests bench scripts -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

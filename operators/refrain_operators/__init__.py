@@ -1,0 +1,1 @@
+"""Airflow operators, one module for each kind of step."""
