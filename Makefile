@@ -7,16 +7,20 @@ bin := .venv/bin
 needs_machine := acceptance or browser or docker or postgres or slow
 pytest := $(bin)/python -m pytest -rs
 
+# Its name holds the folder, so that a copied or moved clone sets itself up again.
+stamp := .venv/.ready-$(shell pwd -P | cksum | cut -d ' ' -f 1)
+
 .PHONY: help setup demo up test test-fast test-deps lint format bench constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' Makefile | sort | while IFS=$$'\t' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
-setup: .venv/.stamp ## make .venv, with every version pinned
+setup: $(stamp) ## make .venv, with every version pinned
 
-# The stamp is older than its sources after a pull that changes a version: then, and only then, this runs again.
-.venv/.stamp: pyproject.toml constraints.txt scripts/setup
+# Older than its sources after a pull that changes a version: then, and only then, this runs again.
+$(stamp): pyproject.toml constraints.txt scripts/setup
 	@scripts/setup
+	@touch $@
 
 demo: setup ## run the example pipeline twice and see what is reused
 	@$(bin)/refrain demo
