@@ -1,0 +1,30 @@
+"""The rules for names of inputs, outputs and parameters."""
+
+from __future__ import annotations
+
+import re
+
+from refrain.errors import UserError
+
+_PORT = re.compile(r"\w+", re.ASCII)
+_DATASET = re.compile(r"[a-zA-Z_]+[a-zA-Z0-9_]*")
+
+
+def port_name(name: object, what: str) -> str:
+    """Return *name* if it can name an input or an output: letters, digits and ``_``.
+
+    :raises UserError: otherwise.
+    """
+    if not isinstance(name, str) or not _PORT.fullmatch(name):
+        raise UserError(f"{name!r} is no valid name for {what}: use letters, digits and '_' only.")
+    return name
+
+
+def dataset_name(name: object, what: str) -> str:
+    """Return *name* if it can also name an environment variable: a letter or ``_`` comes first.
+
+    :raises UserError: otherwise.
+    """
+    if not isinstance(name, str) or not _DATASET.fullmatch(name):
+        raise UserError(f"{name!r} is no valid name for {what}: start with a letter or '_', then letters, digits, '_'.")
+    return name

@@ -1,0 +1,119 @@
+"""Ports: a step's inputs and outputs as a definition records them, without any live object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+RUN_ID = "{run-id}"
+OUTPUT_NAME = "{output-name}"
+
+
+class InputMode(str, Enum):
+    """How a step's process gets its input."""
+
+    MOUNT = "mount"  # a path where the data can be read in place
+    DOWNLOAD = "download"  # a path of the step's own copy
+    DIRECT = "direct"  # the data's address, for code that opens it itself
+
+
+class OutputMode(str, Enum):
+    """How a step's output reaches its datastore."""
+
+    MOUNT = "mount"  # the process writes to a path that the engine provides
+    UPLOAD = "upload"  # the process writes below its working directory; copied after success
+
+
+class OutputKind(str, Enum):
+    """What a step promises to leave."""
+
+    ANY = "any"  # a file or a directory, which the script makes
+    DIRECTORY = "directory"  # a directory, there before the script starts
+
+
+@dataclass(frozen=True)
+class FromStep:
+    """The output of another step of the same pipeline."""
+
+    step: str
+    output: str
+
+
+@dataclass(frozen=True)
+class FromDatastore:
+    """A place on a datastore; it may be empty when the run starts (Azure ML's rule for data references)."""
+
+    datastore: str
+    path: str
+
+
+@dataclass(frozen=True)
+class FromFiles:
+    """Files by path or glob, which must exist. A location is ``(datastore name or None for local, path)``."""
+
+    locations: tuple[tuple[str | None, str], ...]
+
+
+@dataclass(frozen=True)
+class FromReference:
+    """Data whose reference arrives at run time, such as from a mapped Airflow task."""
+
+    label: str
+
+
+Source = FromStep | FromDatastore | FromFiles | FromReference
+
+
+@dataclass(frozen=True)
+class InputPort:
+    """One input of a step.
+
+    :param path_on_compute: where the process finds it, relative to its working directory or absolute.
+    :param is_dataset: also exposed as environment variable ``<name>`` and in ``Run.input_datasets``.
+    """
+
+    name: str
+    source: Source
+    mode: InputMode = InputMode.MOUNT
+    path_on_compute: str | None = None
+    is_dataset: bool = False
+
+
+@dataclass(frozen=True)
+class Registration:
+    """The dataset name under which an output is registered when its step completes."""
+
+    name: str
+    description: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class OutputPort:
+    """One output of a step.
+
+    :param datastore: the datastore's name.
+    :param path: where on it, with ``{run-id}`` and ``{output-name}`` filled in per step run.
+    :param path_on_compute: where the process writes in upload mode, relative to its working directory.
+    :param globs: in upload mode, only files matching one of these are kept; empty means all.
+    """
+
+    name: str
+    datastore: str
+    path: str
+    kind: OutputKind = OutputKind.ANY
+    mode: OutputMode = OutputMode.MOUNT
+    path_on_compute: str | None = None
+    overwrite: bool = False
+    globs: tuple[str, ...] = ()
+    registration: Registration | None = None
+    is_dataset: bool = False
+
+    def path_for(self, run_id: str) -> str:
+        """Return the path on the datastore for one step run."""
+        return self.path.replace(RUN_ID, run_id).replace(OUTPUT_NAME, self.name)
+
+    @property
+    def is_shared(self) -> bool:
+        """Say whether several runs write to the same place."""
+        return RUN_ID not in self.path

@@ -1,0 +1,1 @@
+"""What a step's process runs in: its interpreter, packages and variables."""

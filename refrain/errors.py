@@ -1,0 +1,114 @@
+"""Every error that Refrain raises, under one base and under the builtin a caller would expect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class RefrainError(Exception):
+    """Base of every error raised by Refrain."""
+
+
+class UserError(RefrainError, ValueError):
+    """A definition, an argument or a setting is wrong; the message says which and what to write instead."""
+
+
+class PipelineError(UserError):
+    """A pipeline cannot be built from its steps."""
+
+
+class ParameterError(UserError):
+    """A pipeline parameter is unknown or has a value of the wrong type."""
+
+
+class SnapshotError(RefrainError, OSError):
+    """A source directory cannot be captured or restored."""
+
+
+class DataError(RefrainError, OSError):
+    """Data that a step needs or promised is missing, unreadable or of an unexpected kind."""
+
+
+class DataNotFoundError(DataError, FileNotFoundError):
+    """An input names data that does not exist."""
+
+
+class OutputError(DataError):
+    """A step ended well but one of its outputs is missing, empty or not storable."""
+
+
+class InputChangedError(DataError):
+    """A step changed data that belongs to an earlier step."""
+
+
+class WorkspaceError(RefrainError, OSError):
+    """A workspace cannot be found, read or written."""
+
+
+class WorkspaceSchemaError(WorkspaceError):
+    """A workspace was written by a newer Refrain than this one."""
+
+
+class CorruptObjectError(WorkspaceError):
+    """A stored object does not hold what its name or checksum promises."""
+
+
+class StepFailedError(RefrainError, RuntimeError):
+    """A step's process ended with a non-zero exit code or by a signal."""
+
+
+class StepCanceledError(RefrainError, RuntimeError):
+    """A step was stopped before it ended, on request."""
+
+
+class RunFailedError(RefrainError, RuntimeError):
+    """A pipeline run ended in failure."""
+
+
+class RunNotFoundError(RefrainError, LookupError):
+    """No run has the given id."""
+
+
+class UnknownNameError(RefrainError, LookupError):
+    """A name is in none of the places where it should be registered."""
+
+
+class UntrustedReferenceError(RefrainError, ValueError):
+    """A reference that came over XCom does not match the run record in the workspace."""
+
+
+class AirflowServerError(RefrainError, RuntimeError):
+    """An embedded Airflow cannot be prepared, started or stopped."""
+
+
+class AirflowRequestError(RefrainError, RuntimeError):
+    """Airflow's REST API refused a request.
+
+    :param status: the HTTP status; ``None`` if there was no answer.
+    :param detail: the server's own words.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, detail: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.detail = detail
+
+
+class AirflowUnreachableError(AirflowRequestError, ConnectionError):
+    """Nobody answers at the address of an Airflow."""
+
+
+class DagImportError(RefrainError, RuntimeError):
+    """Airflow cannot import a DAG file; the message holds its traceback."""
+
+
+def known(names: Iterable[str]) -> str:
+    """Render *names* for the end of a message: sorted, comma separated, or ``none``."""
+    return ", ".join(sorted(names)) or "none"
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?`` for the nearest of *names*, or an empty string."""
+    matches = get_close_matches(name, list(names), n=1)
+    return f" Did you mean '{matches[0]}'?" if matches else ""

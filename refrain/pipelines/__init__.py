@@ -1,0 +1,1 @@
+"""Pipelines, experiments and runs, as users hold them."""

@@ -1,0 +1,133 @@
+"""Workspace: the user's handle on everything durable."""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from refrain.data.datastore import Datastore
+from refrain.errors import WorkspaceError
+from refrain.storage.state import WorkspaceState
+
+ROOT_VARIABLE = "REFRAIN_WORKSPACE"
+CONFIG_FILE = ".refrain/config.json"
+_CONFIG_FILES = (CONFIG_FILE, ".azureml/config.json", "aml_config/config.json", "config.json")
+
+
+class Workspace:
+    """A workspace in a local folder, made on first use.
+
+    :param root: the folder. None means ``REFRAIN_WORKSPACE``, else the nearest configuration file, else
+        ``.refrain/workspace`` in the current directory.
+    :param name: what the workspace is called if it is made now.
+    :raises WorkspaceError: when the folder cannot be read or written.
+    :raises WorkspaceSchemaError: when a newer Refrain wrote it.
+    """
+
+    def __init__(self, root: str | os.PathLike[str] | None = None, name: str | None = None) -> None:
+        if root is None:
+            root, name = _find(Path.cwd(), name) or (Path(".refrain/workspace"), name or Path.cwd().name)
+        self.state = WorkspaceState(_local(root))
+        self._wanted_name = name
+
+    @cached_property
+    def name(self) -> str:
+        """The workspace's name."""
+        return self.state.open(self._wanted_name)
+
+    @property
+    def root(self) -> str:
+        """The folder that holds everything."""
+        return str(self.state.root)
+
+    @classmethod
+    def from_config(cls, path: str | os.PathLike[str] | None = None) -> Workspace:
+        """Return the workspace that a configuration file names, looked for in *path* and every folder above it.
+
+        Read are ``.refrain/config.json`` (``{"name", "root"}``; a relative root counts from the folder that holds
+        ``.refrain``) and Azure ML's own ``config.json`` files, whose ``workspace_name`` becomes a workspace in
+        ``.refrain/workspace`` beside them. ``REFRAIN_WORKSPACE`` rules over all of them.
+
+        :param path: a folder or a configuration file; None means the current directory.
+        :raises WorkspaceError: when there is no configuration file, or it is damaged.
+        """
+        start = Path(path or os.curdir).absolute()
+        found = _find(start, None)
+        if found is None:
+            raise WorkspaceError(
+                f"No configuration file was found in {str(start)!r} or above. Make a workspace with 'refrain init', or "
+                f"name its folder with {ROOT_VARIABLE} or Workspace(root)."
+            )
+        root, name = found
+        return cls(root, name)
+
+    def write_config(self, path: str | os.PathLike[str] | None = None) -> None:
+        """Write ``.refrain/config.json`` below *path* (the current directory), so that :meth:`from_config` finds it."""
+        file = Path(path or os.curdir).absolute() / CONFIG_FILE
+        try:
+            root = os.path.relpath(self.root, file.parent.parent) if _is_below(self.root, file.parent.parent) else self.root
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps({"schema": 1, "name": self.name, "root": root}, indent=1) + "\n")
+        except OSError as error:
+            raise WorkspaceError(f"Cannot write {str(file)!r}: {error.strerror}.") from error
+
+    @property
+    def datastores(self) -> dict[str, Datastore]:
+        """Every datastore by name."""
+        return {name: Datastore(self, name) for name in self.state.datastores.names()}
+
+    def get_default_datastore(self) -> Datastore:
+        """Return the datastore of outputs that name none."""
+        return Datastore(self)
+
+    def set_default_datastore(self, name: str) -> None:
+        """Make another datastore the default.
+
+        :raises UnknownNameError: when there is no datastore of this name.
+        """
+        self.state.datastores.set_default(name)
+
+    def __repr__(self) -> str:
+        return f"Workspace({self.root!r})"
+
+
+def _find(start: Path, name: str | None) -> tuple[Path, str | None] | None:
+    named = os.environ.get(ROOT_VARIABLE)
+    if named:
+        return _local(named), name
+    files = [start] if start.is_file() else [f / c for f in (start, *start.parents) for c in _CONFIG_FILES]
+    for file in files:
+        if file.is_file():
+            found = _read(file)
+            if found is not None:
+                return found
+    return None
+
+
+def _read(file: Path) -> tuple[Path, str | None] | None:
+    folder = file.parent if file.parent.name not in (".refrain", ".azureml", "aml_config") else file.parent.parent
+    try:
+        config: Any = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WorkspaceError(f"The configuration file {str(file)!r} cannot be read: {error}.") from error
+    if isinstance(config, dict) and "root" in config:
+        return folder / _local(config["root"]), config.get("name")
+    if isinstance(config, dict) and "workspace_name" in config:
+        return folder / ".refrain" / "workspace", str(config["workspace_name"])
+    if file.name == "config.json" and file.parent == folder:
+        return None  # a config.json at the top of a project may belong to anybody
+    raise WorkspaceError(f"The configuration file {str(file)!r} names neither a 'root' nor a 'workspace_name'.")
+
+
+def _local(root: str | os.PathLike[str]) -> Path:
+    text = os.fspath(root)
+    if "://" in text and not text.startswith("file://"):
+        raise WorkspaceError(f"The workspace {text!r} is not a local folder; only local folders are supported.")
+    return Path(text.removeprefix("file://")).expanduser()
+
+
+def _is_below(path: str, folder: Path) -> bool:
+    return os.path.commonpath((path, folder)) == str(folder)

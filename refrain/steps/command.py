@@ -1,0 +1,41 @@
+"""Command: a step's command line, with placeholders where data and parameters go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Literal:
+    """Text that is passed as it is."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """The Python interpreter of the step's environment."""
+
+
+@dataclass(frozen=True)
+class InputPath:
+    """Where the process finds an input."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class OutputPath:
+    """Where the process writes an output."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class ParameterValue:
+    """The value of a pipeline parameter, as text."""
+
+    name: str
+
+
+Token = Literal | Interpreter | InputPath | OutputPath | ParameterValue

@@ -1,0 +1,139 @@
+"""Definitions: a step and a pipeline as plain immutable values that can be stored as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from refrain.data.parameters import PipelineParameter
+from refrain.data.ports import FromStep, InputPort, OutputPort
+from refrain.environments.specification import EnvironmentSpec
+from refrain.errors import PipelineError, UnknownNameError, UserError, did_you_mean, known
+from refrain.steps.codec import decode, encode
+from refrain.steps.command import Token
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class SourceCode:
+    """Where a step's files come from: a directory, or a stored snapshot's digest once it is frozen."""
+
+    directory: str | None = None
+    snapshot: str | None = None
+
+
+@dataclass(frozen=True)
+class StepDefinition:
+    """All that is needed to run a step, but for its parameters' values and its inputs' data.
+
+    :param key: unique in the pipeline; also the Airflow task id.
+    :param kind: the registered kind of step.
+    :param parameters: environment variables ``AML_PARAMETER_<name>`` and what they hold.
+    :param after: keys of the steps that come first without handing data over.
+    :param version: the user's own mark; part of the fingerprint.
+    :param compute: a compute target's name; None means this machine.
+    """
+
+    key: str
+    name: str
+    kind: str
+    source: SourceCode
+    command: tuple[Token, ...]
+    inputs: tuple[InputPort, ...] = ()
+    outputs: tuple[OutputPort, ...] = ()
+    parameters: tuple[tuple[str, Token], ...] = ()
+    environment: EnvironmentSpec = EnvironmentSpec()
+    allow_reuse: bool = True
+    after: tuple[str, ...] = ()
+    compute: str | None = None
+    version: str | None = None
+
+    @property
+    def upstream(self) -> frozenset[str]:
+        """The keys of all steps that must have completed before this one."""
+        produced = {port.source.step for port in self.inputs if isinstance(port.source, FromStep)}
+        return frozenset(produced | set(self.after))
+
+    def output(self, name: str) -> OutputPort:
+        """Return the output called *name*.
+
+        :raises UnknownNameError: when there is none.
+        """
+        for port in self.outputs:
+            if port.name == name:
+                return port
+        names = [port.name for port in self.outputs]
+        raise UnknownNameError(f"Step {self.name!r} has no output {name!r}. Known: {known(names)}.")
+
+
+@dataclass(frozen=True)
+class PipelineDefinition:
+    """A pipeline: steps in an order in which they can run, and its parameters.
+
+    :param outputs: names of pipeline outputs, each with the step and the output it stands for.
+    """
+
+    name: str
+    steps: tuple[StepDefinition, ...]
+    parameters: tuple[PipelineParameter, ...] = ()
+    outputs: tuple[tuple[str, FromStep], ...] = ()
+    description: str = ""
+
+    def step(self, key_or_name: str) -> StepDefinition:
+        """Return a step by its key or, where that is unambiguous, by its name.
+
+        :raises UnknownNameError: when no step or more than one fits.
+        """
+        found = [s for s in self.steps if s.key == key_or_name] or [s for s in self.steps if s.name == key_or_name]
+        if len(found) == 1:
+            return found[0]
+        keys = [s.key for s in self.steps]
+        if found:
+            several = known(s.key for s in found)
+            raise UnknownNameError(f"{len(found)} steps are called {key_or_name!r}; use one of the keys {several}.")
+        raise UnknownNameError(f"There is no step {key_or_name!r}. Known: {known(keys)}.{did_you_mean(key_or_name, keys)}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the definition as JSON values."""
+        return {"schema": SCHEMA, **encode(self)}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> PipelineDefinition:
+        """Read a definition back.
+
+        :raises UserError: when it is of a newer schema or not a definition.
+        """
+        if document.get("schema", 0) > SCHEMA:
+            raise UserError(
+                f"The pipeline definition has schema {document['schema']}, this Refrain reads up to {SCHEMA}; upgrade it."
+            )
+        try:
+            return decode(cls, {k: v for k, v in document.items() if k != "schema"})
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"This is no pipeline definition: {error!r}.") from error
+
+
+def in_running_order(steps: tuple[StepDefinition, ...]) -> tuple[StepDefinition, ...]:
+    """Sort steps so that each comes after all that it waits for; otherwise their order is kept.
+
+    :raises PipelineError: when steps wait for each other in a circle.
+    """
+    by_key = {step.key: step for step in steps}
+    done: dict[str, StepDefinition] = {}
+    waiting = list(steps)
+    while waiting:
+        ready = [step for step in waiting if all(key in done or key not in by_key for key in step.upstream)]
+        if not ready:
+            circle = known(step.name for step in waiting)
+            raise PipelineError(f"Cycle detected: each of these steps waits for another of them: {circle}.")
+        done.update((step.key, step) for step in ready)
+        waiting = [step for step in waiting if step.key not in done]
+    return tuple(done.values())
+
+
+def freeze(definition: PipelineDefinition, snapshots: Mapping[str, str]) -> PipelineDefinition:
+    """Return the definition with each step's source directory replaced by its snapshot's digest, given by step key."""
+    steps = (replace(s, source=SourceCode(snapshot=snapshots[s.key])) for s in definition.steps)
+    return replace(definition, steps=tuple(steps))

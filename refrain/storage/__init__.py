@@ -1,0 +1,1 @@
+"""Where bytes live: digests, manifests, snapshots, object stores, datastores and the workspace."""

@@ -1,0 +1,118 @@
+"""Manifest: the list of files behind a digest, and the digest itself."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+
+from refrain.errors import CorruptObjectError
+from refrain.storage.digest import digest_bytes
+
+MANIFEST_SCHEMA = 1
+
+
+class TreeKind(str, Enum):
+    """What stands at the root of a tree."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    MISSING = "missing"  # a reference may name a place where nothing is yet
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of a tree, or one empty directory (its path ends with ``/``).
+
+    ``path`` is relative to the tree's root, with ``/``; the root of a single file has the path ``""``.
+    ``size`` is in bytes. ``executable`` is recorded for snapshots only: data counts by paths and bytes.
+    """
+
+    path: str
+    size: int
+    digest: str
+    executable: bool = False
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The files of a tree, sorted by path; its digest is the digest of its canonical bytes."""
+
+    kind: TreeKind
+    entries: tuple[Entry, ...]
+
+    @cached_property
+    def content(self) -> bytes:
+        """The canonical bytes: what is stored, and what is hashed."""
+        rows = [[e.path, e.size, e.digest, int(e.executable)] for e in sorted(self.entries, key=lambda e: e.path)]
+        document = {"schema": MANIFEST_SCHEMA, "kind": self.kind.value, "entries": rows}
+        return json.dumps(document, separators=(",", ":"), sort_keys=True).encode()
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest of the whole tree."""
+        return digest_bytes(self.content)
+
+    @property
+    def files(self) -> int:
+        """The number of files, empty directories not counted."""
+        return sum(not entry.path.endswith("/") for entry in self.entries)
+
+    @cached_property
+    def bytes(self) -> int:
+        """The sum of the files' sizes, in bytes."""
+        return sum(entry.size for entry in self.entries)
+
+    @classmethod
+    def from_content(cls, content: bytes, digest: str) -> Manifest:
+        """Read a stored manifest back.
+
+        :raises CorruptObjectError: when the bytes are not those that *digest* names, or of a newer schema.
+        """
+        if digest_bytes(content) != digest:
+            raise CorruptObjectError(f"Manifest {digest} is corrupt: its bytes have another digest.")
+        document = json.loads(content)
+        if document["schema"] > MANIFEST_SCHEMA:
+            raise CorruptObjectError(
+                f"Manifest {digest} has schema {document['schema']}, this Refrain reads up to {MANIFEST_SCHEMA}: "
+                "upgrade Refrain."
+            )
+        entries = tuple(Entry(path, size, hexdigest, bool(x)) for path, size, hexdigest, x in document["entries"])
+        return cls(TreeKind(document["kind"]), entries)
+
+
+MISSING = Manifest(TreeKind.MISSING, ())
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How two manifests differ, by path."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+    def describe(self, most: int = 3) -> str:
+        """Name the first *most* files of each group: ``changed train.py; added util.py``."""
+        groups = (("changed", self.changed), ("added", self.added), ("removed", self.removed))
+        return "; ".join(f"{word} {_some(paths, most)}" for word, paths in groups if paths)
+
+
+def difference(old: Manifest, new: Manifest) -> Difference:
+    """Compare two manifests by path, bytes and executable bit."""
+    before = {entry.path: entry for entry in old.entries}
+    after = {entry.path: entry for entry in new.entries}
+    return Difference(
+        added=tuple(sorted(after.keys() - before.keys())),
+        removed=tuple(sorted(before.keys() - after.keys())),
+        changed=tuple(sorted(p for p in before.keys() & after.keys() if before[p] != after[p])),
+    )
+
+
+def _some(paths: tuple[str, ...], most: int) -> str:
+    shown = ", ".join(path or "the file" for path in paths[:most])
+    return shown if len(paths) <= most else f"{shown} and {len(paths) - most} more"

@@ -1,0 +1,132 @@
+"""Objects: small immutable values under keys, written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Protocol
+
+from refrain.errors import WorkspaceError
+
+_serial = count()
+
+
+class ObjectStore(Protocol):
+    """What the workspace needs of a store; keys are relative paths with ``/``."""
+
+    def get(self, key: str) -> bytes | None:
+        """Return the object's bytes, or None when there is no such object."""
+
+    def put(self, key: str, data: bytes, *, durable: bool = True) -> None:
+        """Write an object whole, replacing an earlier one; with *durable* it survives a loss of power."""
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Write an object unless one is there; of several writers at once exactly one is told True."""
+
+    def exists(self, key: str) -> bool:
+        """Say whether an object is there."""
+
+    def names(self, prefix: str) -> list[str]:
+        """Return the names directly below the folder *prefix*, sorted; empty when there is no such folder."""
+
+    def delete(self, key: str) -> None:
+        """Remove an object; nothing happens when there is none."""
+
+
+class LocalObjectStore:
+    """Objects as files below a folder. A reader sees the old object or the new one, never a part of either."""
+
+    def __init__(self, root: Path) -> None:
+        """Name the folder; it is made when the first object is written."""
+        self.root = root
+
+    def get(self, key: str) -> bytes | None:
+        """See :meth:`ObjectStore.get`."""
+        try:
+            with open(self.path(key), "rb", buffering=0) as file:
+                return file.read()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise WorkspaceError(f"Cannot read {str(self.path(key))!r}: {error.strerror}.") from error
+
+    def put(self, key: str, data: bytes, *, durable: bool = True) -> None:
+        """See :meth:`ObjectStore.put`."""
+        with self._written(key, data, durable) as (temporary, path):
+            os.replace(temporary, path)
+        if durable:
+            _sync_folder(path.parent)
+
+    def create(self, key: str, data: bytes) -> bool:
+        """See :meth:`ObjectStore.create`."""
+        with self._written(key, data, durable=True) as (temporary, path):
+            try:
+                os.link(temporary, path)
+            except FileExistsError:
+                return False
+            finally:
+                os.unlink(temporary)
+        _sync_folder(path.parent)
+        return True
+
+    def exists(self, key: str) -> bool:
+        """See :meth:`ObjectStore.exists`."""
+        return os.path.exists(self.path(key))
+
+    def names(self, prefix: str) -> list[str]:
+        """See :meth:`ObjectStore.names`."""
+        try:
+            return sorted(name for name in os.listdir(self.path(prefix)) if not name.startswith(".tmp-"))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def delete(self, key: str) -> None:
+        """See :meth:`ObjectStore.delete`."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path(key))
+
+    def path(self, key: str) -> Path:
+        """Return the file behind a key."""
+        return self.root / key
+
+    @contextlib.contextmanager
+    def _written(self, key: str, data: bytes, durable: bool) -> Iterator[tuple[str, Path]]:
+        path = self.path(key)
+        # Unique among threads and processes of this host; other hosts on a shared folder differ by O_EXCL.
+        temporary = str(path.parent / f".tmp-{os.getpid()}-{threading.get_ident()}-{next(_serial)}")
+        try:
+            _write(temporary, data, durable)
+            yield temporary, path
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise WorkspaceError(f"Cannot write {str(path)!r}: {error.strerror}.") from error
+
+
+def _write(path: str, data: bytes, durable: bool) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o666)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        descriptor = os.open(path, flags, 0o666)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        if durable:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,53 @@
+"""Registry: named, versioned, immutable records, such as datasets and datastores."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from refrain.errors import UserError
+from refrain.storage.objects import ObjectStore
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,254}")
+
+
+class Registry:
+    """The ``registry/<kind>/<name>/<version>`` part of a workspace. Versions count from 1."""
+
+    def __init__(self, objects: ObjectStore) -> None:
+        """Keep everything in *objects*."""
+        self._objects = objects
+
+    def add(self, kind: str, name: str, record: Mapping[str, Any]) -> int:
+        """Store *record* as the next version and return its number; safe with many writers at once.
+
+        :raises UserError: when the name cannot be part of a path.
+        """
+        if not _NAME.fullmatch(name):
+            raise UserError(
+                f"{name!r} is no valid {kind} name: use letters, digits, '_', '-' and '.', starting with a letter or "
+                "a digit, 255 at most."
+            )
+        data = json.dumps(record, sort_keys=True).encode()
+        version = (self.versions(kind, name) or [0])[-1] + 1
+        while not self._objects.create(f"registry/{kind}/{name}/{version}", data):
+            version += 1
+        return version
+
+    def get(self, kind: str, name: str, version: int | None = None) -> dict[str, Any] | None:
+        """Return a version's record, the newest for None, or None when there is none."""
+        versions = self.versions(kind, name)
+        if not versions:
+            return None
+        data = self._objects.get(f"registry/{kind}/{name}/{version or versions[-1]}")
+        return None if data is None else dict(json.loads(data))
+
+    def versions(self, kind: str, name: str) -> list[int]:
+        """Return the versions of a name, oldest first."""
+        return sorted(int(v) for v in self._objects.names(f"registry/{kind}/{name}") if v.isdigit())
+
+    def names(self, kind: str) -> list[str]:
+        """Return the names of a kind, sorted."""
+        return self._objects.names(f"registry/{kind}")

@@ -1,0 +1,124 @@
+"""Snapshot: the files of a source directory, captured by content and restored anywhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from refrain.errors import DataError, SnapshotError
+from refrain.storage.blobs import BlobStore
+from refrain.storage.manifest import Manifest
+from refrain.storage.scan import Keep
+from refrain.storage.trees import TreeIdentity, TreeRules, Trees
+
+MAX_BYTES = 300 * 1024 * 1024
+MAX_FILES = 2000
+NO_FILE_LIMIT = "AML_SNAPSHOT_NO_FILE_LIMIT"
+
+IGNORE_FILES = (".amlignore", ".gitignore")
+"""The first of these at the root of a source directory is read; nested ones never are (Azure ML's rule)."""
+
+NEVER_CAPTURED = frozenset({"__pycache__", ".git"})
+"""Folders that change without any file of the source changing: bytecode, and the repository's own books."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A source directory as it was at one moment; ``digest`` counts paths, executable bits and bytes."""
+
+    source_directory: str
+    identity: TreeIdentity
+
+    @property
+    def digest(self) -> str:
+        """The digest of the snapshot's manifest."""
+        return self.identity.digest
+
+
+def take_snapshot(source_directory: str, trees: Trees, environ: Mapping[str, str] = os.environ) -> Snapshot:
+    """Identify the files of *source_directory* that a step would see; nothing is copied.
+
+    :raises SnapshotError: the directory is missing, holds a special file, or is over the limits of
+        300 MB and 2000 files (the latter lifted by the environment variable ``AML_SNAPSHOT_NO_FILE_LIMIT``).
+    """
+    identity = _read(source_directory, trees.identify)
+    if identity.bytes > MAX_BYTES:
+        raise SnapshotError(
+            f"The source directory {source_directory!r} holds {identity.bytes / 2**20:.0f} MB, more than the "
+            f"{MAX_BYTES // 2**20} MB of a snapshot. Keep data out of it, or name it in {IGNORE_FILES[0]}."
+        )
+    if identity.files > MAX_FILES and NO_FILE_LIMIT not in environ:
+        raise SnapshotError(
+            f"The source directory {source_directory!r} holds {identity.files} files, more than the {MAX_FILES} of a "
+            f"snapshot. Name what is not needed in {IGNORE_FILES[0]}, or set {NO_FILE_LIMIT}=1."
+        )
+    return Snapshot(source_directory, identity)
+
+
+def capture(snapshot: Snapshot, trees: Trees, blobs: BlobStore) -> Manifest:
+    """Store the snapshot's files and its manifest, so that it can be restored without the directory.
+
+    :raises SnapshotError: when the directory changed since the snapshot was taken.
+    """
+    stored = blobs.get_manifest(snapshot.digest)
+    if stored is None:
+        stored = _read(snapshot.source_directory, trees.manifest)
+    if stored.digest != snapshot.digest:
+        raise SnapshotError(
+            f"The source directory {snapshot.source_directory!r} changed while the step was being prepared; run again."
+        )
+    for entry in stored.entries:
+        if not entry.path.endswith("/"):
+            blobs.put_file(os.path.join(snapshot.source_directory, entry.path), entry.digest)
+    blobs.put_manifest(stored, durable=False)
+    return stored
+
+
+def restore(manifest: Manifest, blobs: BlobStore, target: Path) -> None:
+    """Write a snapshot's files into the new folder *target*.
+
+    :raises CorruptObjectError: when a stored file is missing or damaged.
+    """
+    os.makedirs(target, exist_ok=True)
+    folders = {os.path.dirname(entry.path) for entry in manifest.entries}
+    for folder in sorted(folders - {""}):
+        os.makedirs(target / folder, exist_ok=True)
+    for entry in manifest.entries:
+        if not entry.path.endswith("/"):
+            blobs.copy_out(entry.digest, str(target / entry.path), entry.executable)
+
+
+def _read(source_directory: str, read):  # type: ignore[no-untyped-def]
+    if not os.path.isdir(source_directory):
+        raise SnapshotError(f"The source directory {source_directory!r} does not exist or is not a directory.")
+    rules = TreeRules(keep=_keep(source_directory), executable=True, index_key="\0snapshot")
+    try:
+        return read(source_directory, rules)
+    except DataError as error:
+        hint = f"Remove it, or name it in {IGNORE_FILES[0]}."
+        raise SnapshotError(f"The source directory {source_directory!r} cannot be captured: {error} {hint}") from error
+
+
+def _keep(source_directory: str) -> Keep:
+    for name in IGNORE_FILES:
+        path = os.path.join(source_directory, name)
+        if os.path.isfile(path):
+            return _keep_unless(Path(path).read_text(encoding="utf-8").splitlines())
+    return _keep_source
+
+
+def _keep_unless(patterns: list[str]) -> Keep:
+    from pathspec import GitIgnoreSpec
+
+    spec = GitIgnoreSpec.from_lines(patterns)
+
+    def keep(path: str, is_directory: bool) -> bool:
+        return _keep_source(path, is_directory) and not spec.match_file(f"{path}/" if is_directory else path)
+
+    return keep
+
+
+def _keep_source(path: str, is_directory: bool) -> bool:
+    return not (is_directory and os.path.basename(path) in NEVER_CAPTURED)

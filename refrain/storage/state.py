@@ -1,0 +1,101 @@
+"""State: everything durable of a workspace, under one root."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from functools import cached_property
+from pathlib import Path
+
+from refrain.errors import WorkspaceError, WorkspaceSchemaError
+from refrain.storage.blobs import BlobStore
+from refrain.storage.datastores import DatastoreTable
+from refrain.storage.objects import LocalObjectStore
+from refrain.storage.registry import Registry
+from refrain.storage.statindex import StatIndex
+from refrain.storage.trees import Trees
+
+SCHEMA = 1
+_RECORD = "workspace.json"
+_KEY = "secret.key"
+
+
+class WorkspaceState:
+    """The parts of a workspace, made on first use::
+
+        <root>/workspace.json   schema, name
+        <root>/secret.key       for keyed hashes of secret values, readable by the owner only
+        <root>/reuse/ manifests/ blobs/ runs/ registry/ datastores/
+    """
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        """Name the root folder; nothing is read or written yet."""
+        self.root = Path(root).expanduser().absolute()
+        self.objects = LocalObjectStore(self.root)
+        self.blobs = BlobStore(self.objects)
+        self.registry = Registry(self.objects)
+        self.datastores = DatastoreTable(self.root, self.registry)
+
+    @cached_property
+    def trees(self) -> Trees:
+        """Digests of local trees, through this machine's stat index."""
+        return Trees(StatIndex(cache_folder()))
+
+    def open(self, name: str | None = None) -> str:
+        """Make the workspace if it is not there, and return its name.
+
+        :raises WorkspaceSchemaError: when a newer Refrain wrote it.
+        :raises WorkspaceError: when it cannot be read or written, or its record is damaged.
+        """
+        data = self.objects.get(_RECORD)
+        if data is None:
+            record = {"schema": SCHEMA, "name": name or self.root.parent.name or "workspace", "created": time.time()}
+            self._require_writable()
+            self.objects.create(_RECORD, json.dumps(record, indent=1).encode())
+            data = self.objects.get(_RECORD) or b""
+        try:
+            record = json.loads(data)
+            schema = int(record["schema"])
+        except (ValueError, KeyError, TypeError) as error:
+            path = self.root / _RECORD
+            raise WorkspaceError(f"{str(path)!r} is damaged; restore it, or remove it to have it made anew.") from error
+        if schema > SCHEMA:
+            raise WorkspaceSchemaError(
+                f"The workspace {str(self.root)!r} has schema {schema}, this Refrain reads up to {SCHEMA}. "
+                "Upgrade Refrain, or use another workspace."
+            )
+        return name or str(record["name"])
+
+    @cached_property
+    def secret_key(self) -> bytes:
+        """The workspace's own key for keyed hashes, 32 bytes; made once, by whichever process comes first."""
+        path = self.root / _KEY
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise WorkspaceError(f"Cannot read {str(path)!r}: {error.strerror}.") from error
+        self.objects.create(_KEY, secrets.token_bytes(32))
+        os.chmod(path, 0o600)
+        return path.read_bytes()
+
+    def _require_writable(self) -> None:
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WorkspaceError(
+                f"Cannot make the workspace {str(self.root)!r}: {error.strerror}. Name another folder with "
+                "REFRAIN_WORKSPACE or in .refrain/config.json."
+            ) from error
+
+
+def cache_folder() -> Path:
+    """Return this machine's folder for what can be lost: ``REFRAIN_CACHE``, or the user's cache folder."""
+    named = os.environ.get("REFRAIN_CACHE")
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(base) / "refrain"
