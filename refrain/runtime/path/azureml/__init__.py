@@ -1,4 +1,4 @@
-"""Stand-in for azureml inside a step: offers azureml.core, and finds other azureml packages where they are installed."""
+"""Stand-in for azureml inside a step: offers azureml.core, and finds other azureml packages that are installed."""
 
 import os
 import sys
