@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from refrain.errors import DataError, SnapshotError
 from refrain.storage.blobs import BlobStore
 from refrain.storage.manifest import Manifest
 from refrain.storage.scan import Keep
 from refrain.storage.trees import TreeIdentity, TreeRules, Trees
+
+T = TypeVar("T")
 
 MAX_BYTES = 300 * 1024 * 1024
 MAX_FILES = 2000
@@ -57,6 +60,11 @@ def take_snapshot(source_directory: str, trees: Trees, environ: Mapping[str, str
     return Snapshot(source_directory, identity)
 
 
+def read_manifest(source_directory: str, trees: Trees) -> Manifest:
+    """Return the file list of *source_directory* as it is now; raises as :func:`take_snapshot`, limits aside."""
+    return _read(source_directory, trees.manifest)
+
+
 def capture(snapshot: Snapshot, trees: Trees, blobs: BlobStore) -> Manifest:
     """Store the snapshot's files and its manifest, so that it can be restored without the directory.
 
@@ -64,7 +72,7 @@ def capture(snapshot: Snapshot, trees: Trees, blobs: BlobStore) -> Manifest:
     """
     stored = blobs.get_manifest(snapshot.digest)
     if stored is None:
-        stored = _read(snapshot.source_directory, trees.manifest)
+        stored = read_manifest(snapshot.source_directory, trees)
     if stored.digest != snapshot.digest:
         raise SnapshotError(
             f"The source directory {snapshot.source_directory!r} changed while the step was being prepared; run again."
@@ -90,7 +98,7 @@ def restore(manifest: Manifest, blobs: BlobStore, target: Path) -> None:
             blobs.copy_out(entry.digest, str(target / entry.path), entry.executable)
 
 
-def _read(source_directory: str, read):  # type: ignore[no-untyped-def]
+def _read(source_directory: str, read: Callable[[str, TreeRules], T]) -> T:
     if not os.path.isdir(source_directory):
         raise SnapshotError(f"The source directory {source_directory!r} does not exist or is not a directory.")
     rules = TreeRules(keep=_keep(source_directory), executable=True, index_key="\0snapshot")

@@ -1,0 +1,70 @@
+"""Refrain: machine-learning pipelines on Apache Airflow that do not repeat what has not changed.
+
+Every public name is loaded on first use, so that ``import refrain`` costs milliseconds.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from refrain.data.consumption import DatasetConsumptionConfig as DatasetConsumptionConfig
+    from refrain.data.dataset import Dataset as Dataset
+    from refrain.data.dataset import FileDataset as FileDataset
+    from refrain.data.datastore import Datastore as Datastore
+    from refrain.data.output_config import OutputFileDatasetConfig as OutputFileDatasetConfig
+    from refrain.data.parameters import PipelineParameter as PipelineParameter
+    from refrain.data.pipeline_data import InputPortBinding as InputPortBinding
+    from refrain.data.pipeline_data import PipelineData as PipelineData
+    from refrain.data.reference import DataReference as DataReference
+    from refrain.environments.run_configuration import Environment as Environment
+    from refrain.environments.run_configuration import RunConfiguration as RunConfiguration
+    from refrain.pipelines.experiment import Experiment as Experiment
+    from refrain.pipelines.pipeline import Pipeline as Pipeline
+    from refrain.pipelines.run import PipelineRun as PipelineRun
+    from refrain.pipelines.run import StepRun as StepRun
+    from refrain.pipelines.workspace import Workspace as Workspace
+    from refrain.runtime.run import Run as Run
+    from refrain.steps.python_script import PythonScriptStep as PythonScriptStep
+    from refrain.steps.sequence import StepSequence as StepSequence
+
+__version__ = "0.1.0"
+
+_MODULES = {
+    "DataReference": "refrain.data.reference",
+    "Dataset": "refrain.data.dataset",
+    "DatasetConsumptionConfig": "refrain.data.consumption",
+    "Datastore": "refrain.data.datastore",
+    "Environment": "refrain.environments.run_configuration",
+    "Experiment": "refrain.pipelines.experiment",
+    "FileDataset": "refrain.data.dataset",
+    "InputPortBinding": "refrain.data.pipeline_data",
+    "OutputFileDatasetConfig": "refrain.data.output_config",
+    "Pipeline": "refrain.pipelines.pipeline",
+    "PipelineData": "refrain.data.pipeline_data",
+    "PipelineParameter": "refrain.data.parameters",
+    "PipelineRun": "refrain.pipelines.run",
+    "PythonScriptStep": "refrain.steps.python_script",
+    "Run": "refrain.runtime.run",
+    "RunConfiguration": "refrain.environments.run_configuration",
+    "StepRun": "refrain.pipelines.run",
+    "StepSequence": "refrain.steps.sequence",
+    "Workspace": "refrain.pipelines.workspace",
+}
+
+__all__ = sorted(_MODULES)  # noqa: PLE0605  # the names of _MODULES, which are strings
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on its first use (PEP 562)."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'refrain' has no attribute {name!r}")
+    value = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Name what can be had from here."""
+    return sorted({*globals(), *_MODULES})

@@ -1,0 +1,65 @@
+"""Job: a command with all that its process needs, and the six questions that a compute target answers about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+OnLine = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to run.
+
+    :param run_id: the step run's id; also how leftover processes are found, in ``AZUREML_RUN_ID``.
+    :param argv: the command; no shell ever sees it.
+    :param environment: the whole environment of the process.
+    :param log_path: file that receives the output.
+    :param secrets: texts that are masked in the output.
+    """
+
+    run_id: str
+    argv: tuple[str, ...]
+    working_directory: str
+    environment: Mapping[str, str]
+    log_path: str
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+
+class JobStatus(Enum):
+    """How far a job is."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """How a job ended. ``exit_code`` is negative for a signal, as in :mod:`subprocess`."""
+
+    status: JobStatus
+    exit_code: int
+
+
+class Compute(Protocol):
+    """The six questions of Airflow's ``ResumableJobMixin``, so that one operator serves every engine."""
+
+    def submit(self, job: Job) -> str:
+        """Start a job and return an id that outlives this process."""
+
+    def status(self, job_id: str) -> JobStatus:
+        """Say how far a job is."""
+
+    def wait(self, job_id: str, on_line: OnLine) -> JobResult:
+        """Wait for a job's end, handing over its output line by line."""
+
+    def result(self, job_id: str) -> JobResult:
+        """Say how a job ended."""
+
+    def cancel(self, job_id: str) -> None:
+        """Stop a job and everything that it started; nothing happens when it has ended."""

@@ -1,0 +1,64 @@
+"""DataHandle: data by reference, as it travels between steps and over XCom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from refrain.errors import UntrustedReferenceError
+from refrain.storage.digest import is_digest
+from refrain.storage.manifest import TreeKind
+
+
+@dataclass(frozen=True)
+class DataHandle:
+    """Where data is and what it is. ``bytes`` is the sum of the files' sizes."""
+
+    uri: str
+    kind: TreeKind
+    digest: str
+    files: int
+    bytes: int
+
+    @property
+    def path(self) -> Path:
+        """The local path behind a ``file://`` URI."""
+        return Path(unquote(urlsplit(self.uri).path))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the handle as JSON values."""
+        return {
+            "uri": self.uri,
+            "kind": self.kind.value,
+            "digest": self.digest,
+            "files": self.files,
+            "bytes": self.bytes,
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> DataHandle:
+        """Read a handle back; every field is checked, because it may come from anybody.
+
+        :raises UntrustedReferenceError: when it is no handle.
+        """
+        try:
+            handle = cls(
+                str(document["uri"]),
+                TreeKind(document["kind"]),
+                str(document["digest"]),
+                int(document["files"]),
+                int(document["bytes"]),
+            )
+        except (KeyError, ValueError, TypeError) as error:
+            raise UntrustedReferenceError(f"{str(document)[:200]!r} is no reference to data ({error!r}).") from error
+        if not is_digest(handle.digest) or "://" not in handle.uri:
+            raise UntrustedReferenceError(f"The reference {handle.uri[:200]!r} has no valid URI and digest.")
+        return handle
+
+
+def file_uri(path: Path) -> str:
+    """Return the ``file://`` URI of an absolute path."""
+    return path.as_uri()

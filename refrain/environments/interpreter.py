@@ -1,0 +1,102 @@
+"""The identity of a Python interpreter: its version, its platform and the packages that it can import."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from refrain.errors import UserError
+from refrain.storage.digest import digest_bytes
+
+_ASK = (
+    "import json,platform,sys,sysconfig;"
+    "print(json.dumps([platform.python_implementation()+' '+platform.python_version(),"
+    "sys.platform+'-'+platform.machine(),sorted({sysconfig.get_path('purelib'),sysconfig.get_path('platlib')})]))"
+)
+_OURS = "refrain"
+_METADATA = (".dist-info", ".egg-info")
+
+
+@dataclass(frozen=True)
+class InterpreterIdentity:
+    """What an interpreter is.
+
+    ``packages`` are ``name==version`` lines, sorted, read from the names of the metadata folders, so that deciding
+    costs a directory listing and no import. Known limitation: a package in development mode counts by its version,
+    not by its files. Refrain itself is left out: its own upgrades must not disturb anybody's results.
+    """
+
+    path: str
+    version: str
+    platform: str
+    packages: tuple[str, ...]
+
+    @property
+    def packages_text(self) -> bytes:
+        """The packages as one text, for storing."""
+        return "\n".join(self.packages).encode()
+
+    @property
+    def packages_digest(self) -> str:
+        """The digest of :attr:`packages_text`."""
+        return digest_bytes(self.packages_text)
+
+
+def identify(interpreter: str | None) -> InterpreterIdentity:
+    """Return the identity of an interpreter; None means the running one.
+
+    :raises UserError: when it cannot be run.
+    """
+    path = interpreter or sys.executable
+    version, platform_name, folders = _own() if path == sys.executable else _ask(path, _stat(path))
+    return InterpreterIdentity(path, version, platform_name, _packages(folders))
+
+
+def _own() -> tuple[str, str, tuple[str, ...]]:
+    folders = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    version = f"{platform.python_implementation()} {platform.python_version()}"
+    return version, f"{sys.platform}-{platform.machine()}", tuple(sorted(folders))
+
+
+@lru_cache
+def _ask(path: str, _status: tuple[int, ...]) -> tuple[str, str, tuple[str, ...]]:
+    try:
+        answer = subprocess.run([path, "-I", "-c", _ASK], capture_output=True, check=True, timeout=60, text=True)
+        version, platform_name, folders = json.loads(answer.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise UserError(f"The interpreter {path!r} cannot be run: {error}.") from error
+    return version, platform_name, tuple(folders)
+
+
+def _stat(path: str) -> tuple[int, ...]:
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise UserError(f"The interpreter {path!r} cannot be run: {error.strerror}.") from error
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def _packages(folders: Iterable[str]) -> tuple[str, ...]:
+    stamps = tuple((folder, _mtime(folder)) for folder in folders)
+    return _listed(stamps)
+
+
+@lru_cache
+def _listed(stamps: tuple[tuple[str, int], ...]) -> tuple[str, ...]:
+    names = {name for folder, mtime in stamps if mtime for name in os.listdir(folder) if name.endswith(_METADATA)}
+    stems = (name.rsplit(".", 1)[0].split("-") for name in names)
+    return tuple(sorted({f"{s[0].lower()}=={s[1]}" for s in stems if len(s) > 1 and s[0].lower() != _OURS}))
+
+
+def _mtime(folder: str) -> int:
+    try:
+        return os.stat(folder).st_mtime_ns
+    except OSError:
+        return 0

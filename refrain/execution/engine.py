@@ -1,0 +1,300 @@
+"""Engine: the life of a step, in order. The local runner and the Airflow operators both call it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from refrain.compute.job import Compute, Job, JobResult, JobStatus
+from refrain.environments.interpreter import InterpreterIdentity, identify
+from refrain.errors import RefrainError, StepCanceledError, StepFailedError
+from refrain.execution.commit import commit_outputs
+from refrain.execution.failure import message
+from refrain.execution.inputs import ResolvedInput, provide, require_unchanged, resolve
+from refrain.execution.listener import Listener, Phase
+from refrain.execution.process_environment import process_environment, text_of
+from refrain.execution.request import StepRequest, StepResult
+from refrain.execution.run_folder import collect, prepare
+from refrain.execution.sources import Sources
+from refrain.execution.stage import Stage, make_output_folders, open_stage
+from refrain.reuse.decision import Decision
+from refrain.reuse.lookup import Lookup, Question
+from refrain.reuse.preimage import Ingredients, Preimage, is_secret, preimage
+from refrain.reuse.record import ReuseRecord
+from refrain.steps.command import InputPath, Interpreter, OutputPath, Token
+from refrain.storage.blobs import blob_key
+from refrain.storage.manifest import Manifest
+from refrain.storage.state import WorkspaceState
+from refrain.tracking.git import git_properties
+from refrain.tracking.record import RunRecord, RunStatus, RunStore
+from refrain.tracking.run_id import StepRunId
+
+
+class Engine:
+    """Runs steps of one pipeline run; safe to use from many threads."""
+
+    def __init__(self, state: WorkspaceState, compute: Compute, listener: Listener | None = None) -> None:
+        """Keep results in *state*, run processes on *compute* and tell *listener* about it."""
+        self.state = state
+        self.runs = RunStore(state)
+        self.lookup = Lookup(state)
+        self.sources = Sources(state)
+        self._compute = compute
+        self._listener = listener or Listener()
+        self._jobs: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self._is_canceled = threading.Event()
+        self._interpreters: dict[str | None, InterpreterIdentity] = {}
+
+    def decide(self, request: StepRequest) -> Decision:
+        """Say whether the step would be reused, and why, without running anything.
+
+        :raises RefrainError: when its inputs or its source cannot be read.
+        """
+        return self._decide(request, self._resolve(request))[0]
+
+    def run(self, request: StepRequest) -> StepResult:
+        """Take a step through its life and return references to its outputs.
+
+        :raises StepFailedError: when its process fails.
+        :raises StepCanceledError: when it was canceled.
+        :raises RefrainError: when anything around it fails; in each case the run record says so and nothing
+            half-written stays.
+        """
+        run_id = self.runs.new_step_run(request.run.root_id, request.step.key, request.attempt)
+        record = _new_record(request, run_id)
+        key = request.step.key
+        try:
+            self._listener.entered(key, Phase.RESOLVE)
+            inputs = self._resolve(request)
+            self._listener.entered(key, Phase.LOOK_UP)
+            decision, value = self._decide(request, inputs)
+            self._listener.decided(key, decision, str(run_id))
+            record = replace(record, fingerprint=decision.fingerprint, decision=decision.to_json())
+            if decision.record is not None:
+                return self._reuse(request, record, decision.record)
+            return self._make(request, replace(record, snapshot=value["snapshot"]), inputs, value)
+        except BaseException as error:
+            self._fail(record, error, key)
+            raise
+
+    def cancel(self) -> None:
+        """Stop every running step and let no other start."""
+        self._is_canceled.set()
+        with self._lock:
+            jobs = list(self._jobs.values())
+        for job in jobs:
+            self._compute.cancel(job)
+
+    def _resolve(self, request: StepRequest) -> dict[str, ResolvedInput]:
+        step = request.step
+        return {port.name: resolve(port, request.handles, self.state, step.name) for port in step.inputs}
+
+    def _decide(self, request: StepRequest, inputs: Mapping[str, ResolvedInput]) -> tuple[Decision, Preimage]:
+        step = request.step
+        value = preimage(
+            Ingredients(
+                step=step,
+                snapshot=self.sources.digest(step.source),
+                inputs={name: item.handle for name, item in inputs.items()},
+                parameters=request.parameters,
+                declared=request.declared,
+                interpreter=self._interpreter(step.environment.interpreter),
+                secret_key=self.state.secret_key if step.environment.variables else b"",
+            )
+        )
+
+        def manifest_of(digest: str) -> Manifest | None:
+            if digest == value["snapshot"]:
+                return self.sources.manifest(step.source)
+            paths = (i.handle.path for i in inputs.values() if i.handle.digest == digest and not i.members)
+            return next((self.state.trees.manifest(path) for path in paths), None)
+
+        question = Question(
+            value, request.run.pipeline, step.key, step.allow_reuse, request.is_forced, manifest_of
+        )
+        return self.lookup.decide(question), value
+
+    def _reuse(self, request: StepRequest, record: RunRecord, earlier: ReuseRecord) -> StepResult:
+        now = time.time()
+        outputs = {name: handle.to_json() for name, handle in earlier.outputs.items()}
+        self.runs.put(
+            replace(
+                record,
+                status=RunStatus.COMPLETED,
+                started=record.created,
+                ended=now,
+                reused_from=earlier.run_id,
+                seconds_saved=earlier.seconds,
+                outputs=outputs,
+                properties={
+                    "azureml.reusedrunid": earlier.run_id,
+                    "azureml.reusednodeid": StepRunId.parse(earlier.run_id).key,
+                    "azureml.reusedpipeline": StepRunId.parse(earlier.run_id).root,
+                },
+            )
+        )
+        sentence = str(record.decision["sentence"])
+        self._listener.ended(request.step.key, RunStatus.COMPLETED.value, sentence)
+        return StepResult(record.run_id, earlier.outputs, earlier.run_id, sentence, earlier.seconds)
+
+    def _make(
+        self, request: StepRequest, record: RunRecord, inputs: Mapping[str, ResolvedInput], value: Preimage
+    ) -> StepResult:
+        step = request.step
+        properties = git_properties(step.source.directory) if step.source.directory else {}
+        record = self.runs.update(
+            record, status=RunStatus.PREPARING, started=time.time(), properties={"StepType": step.kind, **properties}
+        )
+        self._listener.entered(step.key, Phase.STAGE)
+        stage = open_stage(StepRunId.parse(record.run_id), step.outputs, self.state)
+        try:
+            self.sources.restore(step.source, stage.working_directory)
+            job = self._job(request, record, stage, inputs)
+            make_output_folders(stage, step.outputs)
+            self._listener.entered(step.key, Phase.LAUNCH)
+            record = self.runs.update(record, status=RunStatus.RUNNING)
+            self._launch(request, record, job, stage)
+            self._listener.entered(step.key, Phase.COMMIT)
+            record = self.runs.update(record, status=RunStatus.FINALIZING)
+            return self._commit(request, record, stage, inputs, value)
+        finally:
+            stage.remove()
+
+    def _job(
+        self, request: StepRequest, record: RunRecord, stage: Stage, inputs: Mapping[str, ResolvedInput]
+    ) -> Job:
+        step = request.step
+        folder = self.runs.folder(record.run_id)
+        interpreter = self._interpreter(step.environment.interpreter).path
+        read = {name: provide(item, stage.working_directory) for name, item in inputs.items()}
+        written = {name: str(path) for name, path in stage.outputs.items()}
+        log_path = prepare(folder, request, record, read, written)
+        return Job(
+            run_id=record.run_id,
+            argv=tuple(_word(token, request, interpreter, read, written) for token in step.command),
+            working_directory=str(stage.working_directory),
+            environment=process_environment(request, record.run_id, folder, interpreter, {**read, **written}),
+            log_path=log_path,
+            secrets=tuple(text for name, text in step.environment.variables if is_secret(name)),
+        )
+
+    def _launch(self, request: StepRequest, record: RunRecord, job: Job, stage: Stage) -> None:
+        step = request.step
+        result = self._run_job(job, step.key)
+        for note in collect(self.runs.folder(record.run_id), stage, step, self.sources.capture(step.source)):
+            self._listener.noted(step.key, note)
+        if self._is_canceled.is_set():
+            raise StepCanceledError(f"Step {step.name!r} was canceled.")
+        if result.status is not JobStatus.SUCCEEDED:
+            raise StepFailedError(message(step, result, stage, job.log_path))
+
+    def _run_job(self, job: Job, key: str) -> JobResult:
+        with self._lock:
+            if self._is_canceled.is_set():
+                raise StepCanceledError(f"Step {key!r} was canceled before it started.")
+            job_id = self._compute.submit(job)
+            self._jobs[job.run_id] = job_id
+        try:
+            return self._compute.wait(job_id, lambda line: self._listener.line(key, line))
+        except BaseException:
+            self._compute.cancel(job_id)
+            raise
+        finally:
+            with self._lock:
+                del self._jobs[job.run_id]
+
+    def _commit(
+        self,
+        request: StepRequest,
+        record: RunRecord,
+        stage: Stage,
+        inputs: Mapping[str, ResolvedInput],
+        value: Preimage,
+    ) -> StepResult:
+        step = request.step
+        is_sound = all([require_unchanged(item, self.state, step.name) for item in inputs.values()])
+        outputs = commit_outputs(stage, step.outputs, self.state, step.name)
+        self._remember_inputs(inputs, value)
+        ended = time.time()
+        changes: dict[str, Any] = {
+            "status": RunStatus.COMPLETED,
+            "ended": ended,
+            "outputs": {name: handle.to_json() for name, handle in outputs.items()},
+        }
+        self.runs.put(replace(record, **changes), durable=True)
+        if is_sound:
+            seconds = ended - (record.started or ended)
+            self.lookup.records.put(
+                ReuseRecord(
+                    record.fingerprint, value, outputs, record.run_id, record.pipeline, step.name, seconds, ended
+                ),
+                step.key,
+            )
+        else:
+            self._listener.noted(step.key, "an input changed while the step ran: its result is not kept for reuse")
+        self._listener.entered(step.key, Phase.PUBLISH)
+        self._listener.ended(step.key, RunStatus.COMPLETED.value)
+        return StepResult(record.run_id, outputs, None, str(record.decision["sentence"]))
+
+    def _remember_inputs(self, inputs: Mapping[str, ResolvedInput], value: Preimage) -> None:
+        """Store what a later explanation will want to name: the package list and the inputs' file lists."""
+        interpreter = next(iter(self._interpreters.values()))
+        for known in self._interpreters.values():
+            if known.packages_digest == value["environment"]["packages"]:
+                interpreter = known
+        if not self.state.objects.exists(blob_key(interpreter.packages_digest)):
+            self.state.objects.put(blob_key(interpreter.packages_digest), interpreter.packages_text, durable=False)
+        for item in inputs.values():
+            if not item.is_ours and not item.members and item.handle.files:
+                self.state.blobs.put_manifest(self.state.trees.manifest(item.handle.path), durable=False)
+
+    def _fail(self, record: RunRecord, error: BaseException, key: str) -> None:
+        is_canceled = self._is_canceled.is_set() or isinstance(error, (KeyboardInterrupt, StepCanceledError))
+        status = RunStatus.CANCELED if is_canceled else RunStatus.FAILED
+        text = str(error) if isinstance(error, RefrainError) else f"{type(error).__name__}: {error}"
+        try:
+            known = self.runs.get(record.run_id)
+        except RefrainError:
+            known = record
+        known = replace(known, started=known.started or record.created, status=status, ended=time.time(), error=text)
+        try:
+            self.runs.put(known)
+        except RefrainError:
+            self._listener.noted(key, "the failure could not be recorded in the workspace")
+        self._listener.ended(key, status.value, text)
+
+    def _interpreter(self, interpreter: str | None) -> InterpreterIdentity:
+        if interpreter not in self._interpreters:
+            self._interpreters[interpreter] = identify(interpreter)
+        return self._interpreters[interpreter]
+
+
+def _new_record(request: StepRequest, run_id: StepRunId) -> RunRecord:
+    return RunRecord(
+        run_id=str(run_id),
+        name=request.step.name,
+        pipeline=request.run.pipeline,
+        experiment=request.run.experiment,
+        key=request.step.key,
+        created=time.time(),
+        parameters=dict(request.parameters),
+        origin=request.run.origin,
+    )
+
+
+def _word(
+    token: Token, request: StepRequest, interpreter: str, read: Mapping[str, str], written: Mapping[str, str]
+) -> str:
+    if isinstance(token, Interpreter):
+        return interpreter
+    if isinstance(token, InputPath):
+        return read[token.name]
+    if isinstance(token, OutputPath):
+        return written[token.name]
+    return text_of(token, request)
+
+

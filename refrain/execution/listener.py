@@ -1,0 +1,37 @@
+"""Listener: whoever wants to know how a step is getting on; the default listens to nothing."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from refrain.reuse.decision import Decision
+
+
+class Phase(str, Enum):
+    """The phases in a step's life, in their order."""
+
+    RESOLVE = "resolve"
+    LOOK_UP = "look up"
+    STAGE = "stage"
+    LAUNCH = "launch"
+    COMMIT = "commit"
+    PUBLISH = "publish"
+
+
+class Listener:
+    """Hears what happens to steps; called from whichever thread the step runs in."""
+
+    def entered(self, key: str, phase: Phase) -> None:
+        """Hear that a step has entered a phase."""
+
+    def decided(self, key: str, decision: Decision, run_id: str) -> None:
+        """Hear what was decided, before anything is started."""
+
+    def line(self, key: str, line: str) -> None:
+        """Hear one line of a step's output."""
+
+    def noted(self, key: str, note: str) -> None:
+        """Hear a remark of the engine on a step, such as a warning."""
+
+    def ended(self, key: str, status: str, detail: str = "") -> None:
+        """Hear that a step ended: with a run status, and the error or the reuse in words."""

@@ -1,0 +1,83 @@
+"""The environment variables of a step's process: a short list from outside, what the step declares, and what Refrain says.
+
+Everything else is stripped, so that an undeclared variable *cannot* change a result.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import refrain
+from refrain.compute.local import search_path
+from refrain.execution.request import StepRequest
+from refrain.steps.command import Literal, ParameterValue, Token
+
+PASSED_ON = (
+    "HOME", "USER", "LOGNAME", "TMPDIR",
+    "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES",
+    "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
+)  # fmt: skip
+"""What a process needs of its machine: where its user, its devices and its network are; nothing that a result is made of."""
+
+_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def process_environment(
+    request: StepRequest,
+    run_id: str,
+    run_folder: str,
+    interpreter: str,
+    paths: Mapping[str, str],
+    environ: Mapping[str, str] = os.environ,
+) -> dict[str, str]:
+    """Return the whole environment of a step's process.
+
+    :param paths: the local paths of inputs and outputs by name.
+    """
+    step = request.step
+    variables = _data_variables(request, paths)
+    # In this order, so that data called "path" or "home" never takes the place of the process's own variable.
+    variables |= {name: environ[name] for name in PASSED_ON if name in environ}
+    variables["PATH"] = os.pathsep.join((search_path(interpreter), environ.get("PATH", _DEFAULT_PATH)))
+    variables |= {"LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
+    variables |= dict(step.environment.variables)
+    variables["PYTHONPATH"] = os.pathsep.join(filter(None, (variables.get("PYTHONPATH"), _runtime_path())))
+    variables |= {f"AML_PARAMETER_{name}": text_of(token, request) for name, token in step.parameters}
+    return variables | _run_variables(request, run_id, run_folder)
+
+
+def text_of(token: Token, request: StepRequest) -> str:
+    """Return a literal's or a parameter's text."""
+    if isinstance(token, ParameterValue):
+        return str(request.parameters[token.name])
+    assert isinstance(token, Literal)
+    return token.text
+
+
+def _data_variables(request: StepRequest, paths: Mapping[str, str]) -> dict[str, str]:
+    variables = {f"AZUREML_DATAREFERENCE_{name}": path for name, path in paths.items()}
+    ports = (*request.step.inputs, *request.step.outputs)
+    for name in (port.name for port in ports if port.is_dataset):
+        variables |= {name: paths[name], name.upper(): paths[name]}
+    return variables
+
+
+def _run_variables(request: StepRequest, run_id: str, run_folder: str) -> dict[str, str]:
+    run = request.run
+    return {
+        "AZUREML_RUN_ID": run_id,
+        "AZUREML_ROOT_RUN_ID": run.root_id,
+        "AZUREML_ARM_SUBSCRIPTION": "refrain",
+        "AZUREML_ARM_RESOURCEGROUP": "refrain",
+        "AZUREML_ARM_WORKSPACE_NAME": run.workspace_name,
+        "AZUREML_ARM_PROJECT_NAME": run.experiment,
+        "AZUREML_EXPERIMENT_ID": run.experiment,
+        "REFRAIN_RUN_DIR": run_folder,
+    }
+
+
+def _runtime_path() -> str:
+    return str(Path(str(refrain.__file__)).parent / "runtime" / "path")

@@ -1,0 +1,59 @@
+"""StepRequest: one step of one run, with everything that decides what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from refrain.data.handle import DataHandle
+from refrain.data.parameters import PipelineParameter, Scalar
+from refrain.steps.definition import StepDefinition
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """The pipeline run that a step belongs to.
+
+    :param root_id: the pipeline run's id.
+    :param origin: see :class:`refrain.tracking.record.RunRecord`.
+    """
+
+    root_id: str
+    pipeline: str
+    experiment: str
+    workspace_name: str
+    workspace_root: str
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StepRequest:
+    """What the engine is asked to do.
+
+    :param parameters: the pipeline parameters' values by name, every declared one.
+    :param handles: what the steps before have published, by the names of this step's inputs.
+    :param attempt: the first attempt number to try; a taken one leads to the next.
+    """
+
+    step: StepDefinition
+    run: RunContext
+    parameters: Mapping[str, Scalar] = field(default_factory=dict)
+    declared: Mapping[str, PipelineParameter] = field(default_factory=dict)
+    handles: Mapping[str, DataHandle] = field(default_factory=dict)
+    is_forced: bool = False
+    attempt: int = 1
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step left: references to its outputs, by name, and whose they are.
+
+    :param reused_from: the run whose outputs these are, or None when this run made them.
+    """
+
+    run_id: str
+    outputs: Mapping[str, DataHandle]
+    reused_from: str | None
+    sentence: str
+    seconds_saved: float = 0.0

@@ -1,0 +1,228 @@
+"""Runner: runs a whole pipeline on this machine, several steps at a time."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from refrain.compute.processes import start_mark
+from refrain.data.handle import DataHandle
+from refrain.data.parameters import Scalar
+from refrain.data.ports import FromStep
+from refrain.errors import RefrainError
+from refrain.execution.engine import Engine
+from refrain.execution.listener import Listener
+from refrain.execution.request import RunContext, StepRequest, StepResult
+from refrain.execution.stage import sweep
+from refrain.reuse.decision import Decision, Verdict
+from refrain.steps.definition import PipelineDefinition, StepDefinition
+from refrain.tracking.git import git_properties
+from refrain.tracking.record import RunRecord, RunStatus
+
+
+class OnFailure(Enum):
+    """What a failed step means for the rest of the run."""
+
+    STOP = "stop"  # running steps are canceled, no other starts
+    CONTINUE = "continue"  # steps that do not depend on it still run
+
+
+@dataclass(frozen=True)
+class Force:
+    """Which steps run although an earlier result could be reused. ``everything`` rules over ``steps`` (keys)."""
+
+    everything: bool = False
+    steps: frozenset[str] = frozenset()
+
+    def covers(self, key: str) -> bool:
+        """Say whether a step is forced."""
+        return self.everything or key in self.steps
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a run goes. ``jobs`` is how many steps run at once; None means the number of cores."""
+
+    jobs: int | None = None
+    on_failure: OnFailure = OnFailure.STOP
+    force: Force = Force()
+
+
+@dataclass
+class Outcome:
+    """How a pipeline run went: the results of completed steps, the errors of failed ones, and those that never ran."""
+
+    results: dict[str, StepResult] = field(default_factory=dict)
+    errors: dict[str, BaseException] = field(default_factory=dict)
+    not_run: list[str] = field(default_factory=list)
+    is_canceled: bool = False
+
+    @property
+    def status(self) -> RunStatus:
+        """The status of the whole run."""
+        if self.is_canceled:
+            return RunStatus.CANCELED
+        return RunStatus.FAILED if self.errors else RunStatus.COMPLETED
+
+
+class Runner:
+    """Runs one pipeline definition once."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        definition: PipelineDefinition,
+        run: RunContext,
+        parameters: Mapping[str, Scalar],
+        options: RunOptions = RunOptions(),
+        listener: Listener | None = None,
+    ) -> None:
+        """Prepare a run; ``parameters`` holds every declared parameter's value."""
+        self._engine = engine
+        self._definition = definition
+        self._run = replace(run, origin=_origin())
+        self._parameters = parameters
+        self._options = options
+        self._listener = listener or Listener()
+        self._declared = {p.name: p for p in definition.parameters}
+
+    def run(self) -> Outcome:
+        """Run all steps and return how it went; failures are in the outcome, not raised.
+
+        A KeyboardInterrupt stops every step, leaves no process running, and is in the outcome as ``is_canceled``.
+        """
+        record = self._begin()
+        outcome = Outcome()
+        try:
+            for step in self._definition.steps:
+                self._engine.sources.capture(step.source)
+            self._run_steps(outcome)
+        except KeyboardInterrupt:
+            outcome.is_canceled = True
+        except RefrainError as error:
+            outcome.errors[""] = error
+        finally:
+            self._engine.state.trees.flush()
+        self._end(record, outcome)
+        return outcome
+
+    def explain(self) -> dict[str, Decision | RefrainError]:
+        """Return, by step key, what would be decided, without running anything.
+
+        A step behind one that would run is :attr:`Verdict.UNDECIDED`; a step whose inputs cannot be read has the error.
+        """
+        decisions: dict[str, Decision | RefrainError] = {}
+        known: dict[str, Mapping[str, DataHandle]] = {}
+        for step in self._definition.steps:
+            running = sorted(key for key in step.upstream if key not in known)
+            if running:
+                decisions[step.key] = Decision(Verdict.UNDECIDED, detail=f"after {', '.join(running)}")
+                continue
+            try:
+                decision = self._engine.decide(self._request(step, known))
+            except RefrainError as error:
+                decisions[step.key] = error
+                continue
+            decisions[step.key] = decision
+            if decision.record is not None:
+                known[step.key] = decision.record.outputs
+        self._engine.state.trees.flush()
+        return decisions
+
+    def _run_steps(self, outcome: Outcome) -> None:
+        waiting = list(self._definition.steps)
+        running: dict[Future[StepResult], StepDefinition] = {}
+        with ThreadPoolExecutor(self._options.jobs or os.cpu_count() or 1, "step") as pool:
+            try:
+                while waiting or running:
+                    waiting = self._start_ready(waiting, running, outcome, pool)
+                    if not running:
+                        break
+                    done, _ = wait(running, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        self._take(future, running.pop(future), outcome)
+            except BaseException:
+                self._engine.cancel()
+                raise
+            finally:
+                outcome.not_run.extend(step.key for step in waiting)
+
+    def _start_ready(
+        self,
+        waiting: list[StepDefinition],
+        running: dict[Future[StepResult], StepDefinition],
+        outcome: Outcome,
+        pool: ThreadPoolExecutor,
+    ) -> list[StepDefinition]:
+        if outcome.errors and self._options.on_failure is OnFailure.STOP:
+            return waiting
+        published = {key: result.outputs for key, result in outcome.results.items()}
+        left = []
+        for step in waiting:
+            if all(key in published for key in step.upstream):
+                running[pool.submit(self._engine.run, self._request(step, published))] = step
+            else:
+                left.append(step)
+        return left
+
+    def _take(self, future: Future[StepResult], step: StepDefinition, outcome: Outcome) -> None:
+        error = future.exception()
+        if error is None:
+            outcome.results[step.key] = future.result()
+            return
+        outcome.errors[step.key] = error
+        if self._options.on_failure is OnFailure.STOP and len(outcome.errors) == 1:
+            self._engine.cancel()
+
+    def _request(self, step: StepDefinition, published: Mapping[str, Mapping[str, DataHandle]]) -> StepRequest:
+        return StepRequest(
+            step=step,
+            run=self._run,
+            parameters=self._parameters,
+            declared=self._declared,
+            handles=_handles(step, published),
+            is_forced=self._options.force.covers(step.key),
+        )
+
+    def _begin(self) -> RunRecord:
+        sweep(self._engine.state)
+        now = time.time()
+        directories = [step.source.directory for step in self._definition.steps if step.source.directory]
+        record = RunRecord(
+            run_id=self._run.root_id,
+            name=self._definition.name,
+            pipeline=self._definition.name,
+            experiment=self._run.experiment,
+            status=RunStatus.RUNNING,
+            created=now,
+            started=now,
+            parameters=dict(self._parameters),
+            origin=self._run.origin,
+            steps=tuple(step.key for step in self._definition.steps),
+            properties=git_properties(directories[0]) if directories else {},
+        )
+        self._engine.runs.put(record)
+        return record
+
+    def _end(self, record: RunRecord, outcome: Outcome) -> None:
+        texts = [str(error) for error in outcome.errors.values()]
+        error = texts[0] if texts else "Canceled." if outcome.is_canceled else ""
+        self._engine.runs.put(replace(record, status=outcome.status, ended=time.time(), error=error))
+
+
+def _handles(step: StepDefinition, published: Mapping[str, Mapping[str, DataHandle]]) -> dict[str, DataHandle]:
+    handles = {}
+    for port in step.inputs:
+        if isinstance(port.source, FromStep):
+            handles[port.name] = published[port.source.step][port.source.output]
+    return handles
+
+
+def _origin() -> dict[str, object]:
+    process = os.getpid()
+    return {"kind": "local", "host": socket.gethostname(), "process": process, "started": start_mark(process)}

@@ -1,0 +1,72 @@
+"""Sources: the snapshots of a run's source directories, taken once, so that a whole run sees one state of the code."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from refrain.errors import CorruptObjectError, SnapshotError
+from refrain.steps.definition import SourceCode
+from refrain.storage.manifest import Manifest
+from refrain.storage.snapshot import Snapshot, capture, read_manifest, restore, take_snapshot
+from refrain.storage.state import WorkspaceState
+
+
+class Sources:
+    """Snapshots by source directory. Safe to use from many threads."""
+
+    def __init__(self, state: WorkspaceState) -> None:
+        """Store captured files in *state*."""
+        self._state = state
+        self._lock = threading.Lock()
+        self._snapshots: dict[str, Snapshot] = {}
+
+    def digest(self, source: SourceCode) -> str:
+        """Return the snapshot's digest.
+
+        :raises SnapshotError: when the directory cannot be captured.
+        """
+        if source.snapshot is not None:
+            return source.snapshot
+        return self._snapshot(str(source.directory)).digest
+
+    def manifest(self, source: SourceCode) -> Manifest | None:
+        """Return a source's file list without storing anything; None for a frozen snapshot that is not stored."""
+        if source.snapshot is not None:
+            return self._state.blobs.get_manifest(source.snapshot)
+        return read_manifest(str(source.directory), self._state.trees)
+
+    def capture(self, source: SourceCode) -> Manifest:
+        """Store the files of a source, unless they are, and return their manifest.
+
+        :raises SnapshotError: when the directory changed since its snapshot was taken, or a frozen snapshot is not
+            in the workspace.
+        """
+        if source.snapshot is None:
+            snapshot = self._snapshot(str(source.directory))
+            with self._lock:
+                return capture(snapshot, self._state.trees, self._state.blobs)
+        manifest = self._state.blobs.get_manifest(source.snapshot)
+        if manifest is None:
+            raise SnapshotError(
+                f"The snapshot {source.snapshot} is not in the workspace {str(self._state.root)!r}; submit the pipeline anew."
+            )
+        return manifest
+
+    def restore(self, source: SourceCode, target: Path) -> Manifest:
+        """Write a source's files into *target* and return their manifest.
+
+        :raises SnapshotError: as :meth:`capture`, or when a stored file is damaged and cannot be had again.
+        """
+        manifest = self.capture(source)
+        try:
+            restore(manifest, self._state.blobs, target)
+        except CorruptObjectError as error:
+            raise SnapshotError(f"The source of the step cannot be restored: {error}") from error
+        return manifest
+
+    def _snapshot(self, directory: str) -> Snapshot:
+        with self._lock:
+            if directory not in self._snapshots:
+                self._snapshots[directory] = take_snapshot(directory, self._state.trees)
+            return self._snapshots[directory]

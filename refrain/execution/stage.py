@@ -1,0 +1,130 @@
+"""Stage: the place where a step works, and where its outputs wait until they are complete.
+
+::
+
+    <root>/staging/<step run id>/owner.json     who works here, and which folders wait for the commit
+    <root>/staging/<step run id>/work/          the working directory: a copy of the snapshot
+    <root>/staging/<step run id>/inputs/        copies of inputs in download mode
+    <datastore>/.refrain-staging/<step run id>/<output>    outputs, on the file system where they will stay
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from refrain.compute.processes import is_alive, kill_marked, start_mark
+from refrain.data.ports import OutputKind, OutputMode, OutputPort
+from refrain.errors import DataError, RefrainError, WorkspaceError
+from refrain.storage.state import WorkspaceState
+from refrain.tracking.record import RunStatus, RunStore
+from refrain.tracking.run_id import StepRunId
+
+OUTPUT_STAGING = ".refrain-staging"
+_OWNER = "owner.json"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The folders of one step run while it works. ``outputs`` are the paths that the process writes to, by name."""
+
+    run_id: str
+    folder: Path
+    outputs: dict[str, Path]
+    waiting: tuple[Path, ...]
+
+    @property
+    def working_directory(self) -> Path:
+        """The working directory of the process."""
+        return self.folder / "work"
+
+    def remove(self) -> None:
+        """Delete everything that the step left behind but its committed outputs."""
+        for folder in self.waiting:
+            shutil.rmtree(folder, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                folder.parent.rmdir()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def open_stage(run_id: StepRunId, ports: tuple[OutputPort, ...], state: WorkspaceState) -> Stage:
+    """Make the folders of a step run; output directories are there before the script starts.
+
+    :raises WorkspaceError: when a folder cannot be made.
+    """
+    folder = state.root / "staging" / str(run_id)
+    stores = {port.name: state.datastores.get(port.datastore).root for port in ports}
+    waiting = {root / OUTPUT_STAGING / str(run_id) for root in stores.values()}
+    outputs = {port.name: _place(port, folder / "work", stores[port.name] / OUTPUT_STAGING / str(run_id)) for port in ports}
+    stage = Stage(str(run_id), folder, outputs, tuple(sorted(waiting)))
+    try:
+        folder.mkdir(parents=True)
+        owner = {
+            "host": socket.gethostname(),
+            "process": os.getpid(),
+            "started": start_mark(os.getpid()),
+            "waiting": [str(path) for path in stage.waiting],
+        }
+        (folder / _OWNER).write_text(json.dumps(owner))
+        stage.working_directory.mkdir()
+        for path in stage.waiting:
+            path.mkdir(parents=True)
+    except OSError as error:
+        stage.remove()
+        raise WorkspaceError(f"Cannot make the working folder {str(folder)!r}: {error.strerror}.") from error
+    return stage
+
+
+def make_output_folders(stage: Stage, ports: tuple[OutputPort, ...]) -> None:
+    """Make what must be there before the script starts: promised directories, and the parent of everything else.
+
+    :raises DataError: when the snapshot has a file where an output directory should be.
+    """
+    for port in ports:
+        path = stage.outputs[port.name]
+        try:
+            (path if port.kind is OutputKind.DIRECTORY else path.parent).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"The output {port.name!r} cannot be made at {str(path)!r}: {error.strerror}.") from error
+
+
+def sweep(state: WorkspaceState) -> list[str]:
+    """Remove what killed engines of this machine left behind, end their processes, and return the step runs' ids."""
+    swept = []
+    for name in state.objects.names("staging"):
+        folder = state.root / "staging" / name
+        owner = _owner(folder)
+        if owner is None or owner["host"] != socket.gethostname() or is_alive(owner["process"], owner["started"]):
+            continue
+        kill_marked(name)
+        Stage(name, folder, {}, tuple(Path(path) for path in owner["waiting"])).remove()
+        _mark_failed(name, state)
+        swept.append(name)
+    return swept
+
+
+def _place(port: OutputPort, working_directory: Path, waiting: Path) -> Path:
+    if port.mode is OutputMode.UPLOAD:
+        return working_directory / str(port.path_on_compute)
+    return waiting / port.name
+
+
+def _owner(folder: Path) -> dict | None:  # type: ignore[type-arg]
+    try:
+        owner = json.loads((folder / _OWNER).read_text())
+        return {name: owner[name] for name in ("host", "process", "started", "waiting")}
+    except (OSError, ValueError, KeyError):
+        return None  # being made right now, or not ours
+
+
+def _mark_failed(run_id: str, state: WorkspaceState) -> None:
+    runs = RunStore(state)
+    with contextlib.suppress(RefrainError):
+        record = runs.get(run_id)
+        if not record.status.is_final:
+            runs.update(record, status=RunStatus.FAILED, error="The process that ran the step was killed.")

@@ -1,0 +1,82 @@
+"""Experiment: a name under which runs are gathered."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from refrain.errors import UserError
+from refrain.execution.runner import Force, OnFailure, RunOptions
+from refrain.pipelines.backends import backend, default_backend
+from refrain.pipelines.pipeline import Pipeline
+from refrain.pipelines.run import PipelineRun
+from refrain.pipelines.workspace import Workspace
+from refrain.tracking.record import RunStore
+
+_NAME = re.compile(r"[a-zA-Z0-9][\w\-]{0,254}", re.ASCII)
+
+
+class Experiment:
+    """A named group of runs in a workspace.
+
+    :raises UserError: when the name is not letters, digits, ``_`` and ``-``, starting with a letter or a digit.
+    """
+
+    def __init__(self, workspace: Workspace, name: str) -> None:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise UserError(
+                f"{name!r} is no valid experiment name: start with a letter or a digit, then letters, digits, '_' and '-', "
+                "255 at most."
+            )
+        self.workspace = workspace
+        self.name = name
+
+    def submit(
+        self,
+        config: Pipeline,
+        tags: Mapping[str, str] | None = None,
+        *,
+        pipeline_parameters: Mapping[str, Any] | None = None,
+        pipeline_params: Mapping[str, Any] | None = None,
+        regenerate_outputs: bool = False,
+        continue_on_step_failure: bool = False,
+        backend_name: str | None = None,
+        **ignored: Any,
+    ) -> PipelineRun:
+        """Start a run of a pipeline and return at once; the run goes on when this process ends.
+
+        :param tags: kept on the run.
+        :param pipeline_params: an old name of ``pipeline_parameters``.
+        :param regenerate_outputs: run every step, whatever could be reused.
+        :param continue_on_step_failure: run the branches that do not depend on a failed step.
+        :param backend_name: ``local`` or ``airflow``; None means ``airflow`` when ``REFRAIN_AIRFLOW_URL`` is set.
+        :param ignored: other options of Azure ML; they have no effect here, and a warning says so.
+        :raises UserError: when *config* is no pipeline.
+        :raises ParameterError: for an unknown parameter or a wrong type.
+        """
+        if not isinstance(config, Pipeline):
+            raise UserError(f"Experiment {self.name!r} can submit a Pipeline, not {config!r}.")
+        if ignored:
+            warnings.warn(f"Experiment.submit ignores {', '.join(sorted(ignored))}.", stacklevel=2)
+        options = RunOptions(
+            on_failure=OnFailure.CONTINUE if continue_on_step_failure else OnFailure.STOP,
+            force=Force(everything=regenerate_outputs),
+        )
+        parameters = {**(pipeline_params or {}), **(pipeline_parameters or {})}
+        chosen = backend(backend_name or default_backend())
+        run_id = chosen.submit(self.workspace, config.definition, parameters, self.name, options)
+        run = PipelineRun(self, run_id)
+        if tags:
+            run.set_tags(dict(tags))
+        return run
+
+    def get_runs(self) -> Iterator[PipelineRun]:
+        """Yield the experiment's pipeline runs, newest first."""
+        for record in RunStore(self.workspace.state).roots():
+            if record.experiment == self.name:
+                yield PipelineRun(self, record.run_id)
+
+    def __repr__(self) -> str:
+        return f"Experiment({self.name!r})"

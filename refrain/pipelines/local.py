@@ -1,0 +1,213 @@
+"""Local runs: a pipeline run by this process, or by one of its own that goes on when this one ends."""
+
+from __future__ import annotations
+
+import json
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from refrain.compute.local import LocalCompute
+from refrain.data.parameters import assign
+from refrain.errors import RefrainError, RunFailedError, UserError
+from refrain.execution.engine import Engine
+from refrain.execution.listener import Listener
+from refrain.execution.request import RunContext
+from refrain.execution.runner import Force, OnFailure, Outcome, Runner, RunOptions
+from refrain.execution.sources import Sources
+from refrain.pipelines.workspace import Workspace
+from refrain.reuse.decision import Decision
+from refrain.steps.definition import PipelineDefinition, freeze
+from refrain.tracking.run_id import new_root_id
+
+if TYPE_CHECKING:
+    from refrain.pipelines.pipeline import Pipeline
+    from refrain.pipelines.run import PipelineRun
+
+DEFAULT_EXPERIMENT = "default"
+
+
+def run_pipeline(
+    pipeline: Pipeline,
+    pipeline_parameters: Mapping[str, Any],
+    *,
+    experiment_name: str = DEFAULT_EXPERIMENT,
+    regenerate_outputs: bool | Iterable[str] = False,
+    continue_on_step_failure: bool = False,
+    jobs: int | None = None,
+    listener: Listener | None = None,
+    raise_on_error: bool = True,
+) -> PipelineRun:
+    """Run a pipeline in this process and return the finished run.
+
+    :param regenerate_outputs: True runs every step; a list of step keys or names runs those, whatever could be reused.
+    :param continue_on_step_failure: run the branches that do not depend on a failed step.
+    :param jobs: how many steps run at once; None means the number of cores.
+    :raises RunFailedError: when a step failed, unless *raise_on_error* is off.
+    :raises ParameterError: for an unknown parameter or a wrong type.
+    :raises KeyboardInterrupt: after everything was stopped, when the user interrupted the run.
+    """
+    from refrain.pipelines.run import PipelineRun
+
+    runner, run_id = make_runner(
+        pipeline.workspace,
+        pipeline.definition,
+        pipeline_parameters,
+        experiment_name,
+        _options(pipeline.definition, regenerate_outputs, continue_on_step_failure, jobs),
+        listener,
+    )
+    outcome = runner.run()
+    if outcome.is_canceled:
+        raise KeyboardInterrupt
+    if raise_on_error:
+        require_success(outcome)
+    return PipelineRun.get(pipeline.workspace, run_id)
+
+
+def explain_pipeline(
+    pipeline: Pipeline, pipeline_parameters: Mapping[str, Any], regenerate_outputs: bool | Iterable[str] = False
+) -> dict[str, Decision | RefrainError]:
+    """Return, by step key, what a run would decide and why; nothing is run.
+
+    :raises ParameterError: for an unknown parameter or a wrong type.
+    """
+    options = _options(pipeline.definition, regenerate_outputs, False, None)
+    runner, _ = make_runner(pipeline.workspace, pipeline.definition, pipeline_parameters, DEFAULT_EXPERIMENT, options)
+    return runner.explain()
+
+
+def make_runner(
+    workspace: Workspace,
+    definition: PipelineDefinition,
+    parameters: Mapping[str, Any],
+    experiment: str,
+    options: RunOptions,
+    listener: Listener | None = None,
+    run_id: str | None = None,
+) -> tuple[Runner, str]:
+    """Return a runner for one new run, and the run's id."""
+    listener = listener or Listener()
+    values = assign({p.name: p for p in definition.parameters}, parameters)
+    run = RunContext(run_id or new_root_id(), definition.name, experiment, workspace.name, workspace.root)
+    engine = Engine(workspace.state, LocalCompute(), listener)
+    return Runner(engine, definition, run, values, options, listener), run.root_id
+
+
+def require_success(outcome: Outcome) -> None:
+    """Raise what went wrong in a run.
+
+    :raises RunFailedError: when a step failed; its cause is the first failure.
+    """
+    if not outcome.errors:
+        return
+    first = next(iter(outcome.errors.values()))
+    if isinstance(first, RefrainError):
+        others = len(outcome.errors) - 1
+        raise RunFailedError(f"{first}" + (f"\n({others} more steps did not end well.)" if others else "")) from first
+    raise first
+
+
+def submit_detached(
+    workspace: Workspace, definition: PipelineDefinition, parameters: Mapping[str, Any], experiment: str, options: RunOptions
+) -> str:
+    """Start a run in a process of its own, which goes on when this one ends, and return the run's id.
+
+    The sources are captured now, so that later edits do not reach the run.
+
+    :raises ParameterError: for an unknown parameter or a wrong type.
+    """
+    name = workspace.name
+    values = assign({p.name: p for p in definition.parameters}, parameters)
+    sources = Sources(workspace.state)
+    snapshots = {step.key: sources.capture(step.source).digest for step in definition.steps}
+    run_id = new_root_id()
+    submission = {
+        "schema": 1,
+        "definition": freeze(definition, snapshots).to_json(),
+        "parameters": values,
+        "experiment": experiment,
+        "workspace_name": name,
+        "jobs": options.jobs,
+        "continue": options.on_failure is OnFailure.CONTINUE,
+        "force": {"everything": options.force.everything, "steps": sorted(options.force.steps)},
+    }
+    log = workspace.state.root / "runs" / run_id / "runner.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    # The submission may hold the values of secret variables: it goes through a pipe and is never stored.
+    with open(log, "ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "refrain.pipelines.local", workspace.root, run_id],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            cwd="/",
+        )
+    assert process.stdin is not None
+    with process.stdin as pipe:
+        pipe.write(json.dumps(submission).encode())
+    threading.Thread(target=process.wait, daemon=True).start()  # so that no zombie stays
+    return run_id
+
+
+def run_submission(root: str, run_id: str, submission: Mapping[str, Any]) -> Outcome:
+    """Do what :func:`submit_detached` asked for, in this process."""
+    force = Force(submission["force"]["everything"], frozenset(submission["force"]["steps"]))
+    on_failure = OnFailure.CONTINUE if submission["continue"] else OnFailure.STOP
+    runner, _ = make_runner(
+        Workspace(root, submission["workspace_name"]),
+        PipelineDefinition.from_json(submission["definition"]),
+        submission["parameters"],
+        submission["experiment"],
+        RunOptions(submission["jobs"], on_failure, force),
+        run_id=run_id,
+    )
+    with interrupted_by(signal.SIGTERM):
+        return runner.run()
+
+
+@contextmanager
+def interrupted_by(number: signal.Signals) -> Iterator[None]:
+    """Let a signal interrupt the main thread as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+def _options(
+    definition: PipelineDefinition, regenerate: bool | Iterable[str], keep_going: bool, jobs: int | None
+) -> RunOptions:
+    if jobs is not None and jobs < 1:
+        raise UserError(f"jobs must be 1 or more, not {jobs}.")
+    if isinstance(regenerate, bool):
+        force = Force(everything=regenerate)
+    else:
+        force = Force(steps=frozenset(definition.step(name).key for name in regenerate))
+    return RunOptions(jobs, OnFailure.CONTINUE if keep_going else OnFailure.STOP, force)
+
+
+def _main() -> None:
+    root, run_id = sys.argv[1:]
+    submission = json.loads(sys.stdin.buffer.read())
+    outcome = run_submission(root, run_id, submission)
+    for key, error in outcome.errors.items():
+        print(f"{key}: {error}", file=sys.stderr)
+    sys.exit(0 if not outcome.errors and not outcome.is_canceled else 1)
+
+
+if __name__ == "__main__":
+    _main()
+
+

@@ -1,0 +1,139 @@
+"""RecordedRun: what pipeline runs and step runs have in common."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from refrain.errors import DataNotFoundError, RunNotFoundError, known
+from refrain.storage.state import WorkspaceState
+from refrain.tracking.metrics import RunLog
+from refrain.tracking.record import RunRecord, RunStore
+
+
+class RecordedRun(ABC):
+    """A run in a workspace; everything is read anew when asked for."""
+
+    def __init__(self, state: WorkspaceState, run_id: str) -> None:
+        self.state = state
+        self.store = RunStore(state)
+        self.id = run_id
+
+    @property
+    def record(self) -> RunRecord:
+        """The run's record as it is now.
+
+        :raises RunNotFoundError: when the run has not begun.
+        """
+        return self.store.get(self.id)
+
+    @property
+    def name(self) -> str:
+        """The pipeline's or the step's name."""
+        return self.record.name
+
+    @property
+    def status(self) -> str:
+        """The status in the words of the run history."""
+        return self.record.status.value
+
+    @property
+    def properties(self) -> dict[str, str | None]:
+        """What was recorded once and never changes, such as the git commit."""
+        return {**self.record.properties, **self.logged().properties}
+
+    @property
+    def tags(self) -> dict[str, str | None]:
+        """The run's tags; those that the script set later rule."""
+        return {**self.record.tags, **self.logged().tags}
+
+    def get_tags(self) -> dict[str, str | None]:
+        """Return :attr:`tags`."""
+        return self.tags
+
+    def get_properties(self) -> dict[str, str | None]:
+        """Return :attr:`properties`."""
+        return self.properties
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Add tags, replacing those of the same names; a run that has not begun yet is waited for."""
+        record = self.record
+        self.store.put(replace(record, tags={**record.tags, **{k: str(v) for k, v in tags.items()}}))
+
+    def get_metrics(self, name: str | None = None, recursive: bool = False) -> dict[str, Any]:
+        """Return the metrics by name: a value where there is one, a list where there are several.
+
+        :param recursive: by run id instead, the steps' included; runs without metrics are left out.
+        """
+        own = {k: v for k, v in self.logged().metrics.items() if name is None or k == name}
+        if not recursive:
+            return own
+        found = {self.id: own} if own else {}
+        for child in self._children():
+            found.update(child.get_metrics(name, recursive=True))
+        return found
+
+    def get_file_names(self) -> list[str]:
+        """Return the names of the run's artifacts and logs, sorted."""
+        folder = self._source_folder()
+        artifacts = _files(os.path.join(folder, "artifacts"))
+        return sorted([*artifacts, *(f"user_logs/{name}" for name in _files(os.path.join(folder, "logs")))])
+
+    def download_file(self, name: str, output_file_path: str | None = None) -> str:
+        """Copy an artifact or a log, to its base name in the current directory by default; return where it is.
+
+        :raises DataNotFoundError: when the run has no such file.
+        """
+        if name not in self.get_file_names():
+            raise DataNotFoundError(f"Run {self.id} has no file {name!r}. Known: {known(self.get_file_names())}.")
+        base, _, rest = ("logs", "", name.removeprefix("user_logs/")) if name.startswith("user_logs/") else (
+            "artifacts", "", name
+        )
+        target = output_file_path or os.path.basename(name)
+        shutil.copyfile(os.path.join(self._source_folder(), base, rest), target)
+        return target
+
+    def get_details(self) -> dict[str, Any]:
+        """Return id, status, times, properties, outputs and error, under the names that Azure ML uses."""
+        record = self.record
+        return {
+            "runId": self.id,
+            "status": self.status,
+            "created": record.created,
+            "startTime": record.started,
+            "endTime": record.ended,
+            "properties": self.properties,
+            "tags": self.tags,
+            "parameters": dict(record.parameters),
+            "outputDatasets": [{"name": name, **handle} for name, handle in record.outputs.items()],
+            "reusedFrom": record.reused_from,
+            "decision": dict(record.decision),
+            "error": record.error,
+        }
+
+    @abstractmethod
+    def logged(self) -> RunLog:
+        """Return what was logged for this run."""
+
+    def _children(self) -> Iterator[RecordedRun]:
+        yield from ()
+
+    def _source_folder(self) -> str:
+        return self.store.folder(self.id)
+
+    def _record_or_none(self) -> RunRecord | None:
+        try:
+            return self.record
+        except RunNotFoundError:
+            return None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.id!r})"
+
+
+def _files(folder: str) -> list[str]:
+    return [os.path.relpath(os.path.join(p, n), folder) for p, _, names in os.walk(folder) for n in names]

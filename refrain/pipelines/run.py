@@ -1,0 +1,228 @@
+"""PipelineRun and StepRun: finished or running work, read from the workspace."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from refrain.data.handle import DataHandle
+from refrain.errors import DataError, RunFailedError, UnknownNameError, known
+from refrain.pipelines.backends import backend
+from refrain.pipelines.recorded import RecordedRun
+from refrain.pipelines.step_output import PortDataReference, StepRunOutput
+from refrain.pipelines.watch import Watch
+from refrain.storage.state import WorkspaceState
+from refrain.tracking.metrics import Labels, RunLog, read_pipeline_log, read_step_log
+from refrain.tracking.record import RunStatus, RunStore
+
+if TYPE_CHECKING:
+    from refrain.pipelines.experiment import Experiment
+    from refrain.pipelines.workspace import Workspace
+
+_FINISHED = "Finished"
+_POLL_SECONDS = 0.2
+
+
+class PipelineRun(RecordedRun):
+    """One run of a pipeline."""
+
+    def __init__(self, experiment: Experiment, run_id: str) -> None:
+        """Hold the run of this id; it need not have begun yet."""
+        super().__init__(experiment.workspace.state, run_id)
+        self.experiment = experiment
+
+    @staticmethod
+    def get(workspace: Workspace, run_id: str) -> PipelineRun:
+        """Return the run of this id.
+
+        :raises RunNotFoundError: when there is none.
+        """
+        from refrain.pipelines.experiment import Experiment
+
+        record = RunStore(workspace.state).get(run_id)
+        return PipelineRun(Experiment(workspace, record.experiment), run_id)
+
+    @property
+    def status(self) -> str:
+        """The status in the words of the run history: ``Running``, ``Completed``, ``Failed``, ``Canceled``, …"""
+        record = self._record_or_none()
+        if record is None:
+            return RunStatus.NOT_STARTED.value
+        return backend(str(record.origin.get("kind", "local"))).status(record).value
+
+    def get_status(self) -> str:
+        """Return the status in the words of the pipeline service, which says ``Finished`` for ``Completed``."""
+        return _pipeline_word(self.status)
+
+    def get_steps(self) -> Iterator[StepRun]:
+        """Yield the newest attempt of each step, the latest started first."""
+        for record in reversed(self.store.latest_steps(self.id)):
+            yield StepRun(self, record.run_id)
+
+    get_children = get_steps
+
+    def find_step_run(self, name: str) -> list[StepRun]:
+        """Return the runs of the steps called *name*; several steps may share a name."""
+        return [step for step in self.get_steps() if step.name == name]
+
+    def get_pipeline_output(self, pipeline_output_name: str) -> PortDataReference:
+        """Return the data of an output that was given this ``pipeline_output_name``.
+
+        :raises UnknownNameError: when no output of the pipeline has it, or its step has not completed.
+        """
+        outputs: Mapping[str, Any] = self.record.origin.get("pipeline_outputs", {})
+        if pipeline_output_name not in outputs:
+            raise UnknownNameError(f"The run has no pipeline output {pipeline_output_name!r}. Known: {known(outputs)}.")
+        key, output = outputs[pipeline_output_name]
+        for step in self.get_steps():
+            if step.record.key == key:
+                return step.get_output_data(output)
+        raise UnknownNameError(f"The step {key!r} has not written the pipeline output {pipeline_output_name!r} yet.")
+
+    def wait_for_completion(
+        self, show_output: bool = True, timeout_seconds: float = sys.maxsize, raise_on_error: bool = True
+    ) -> str:
+        """Wait for the end, showing each step's output as it comes, and return the status.
+
+        :raises RunFailedError: when the run failed, unless *raise_on_error* is off.
+        :raises TimeoutError: when it has not ended in time; it goes on.
+        """
+        watch = Watch(self.store, self.id, sys.stdout if show_output else None)
+        deadline = time.monotonic() + timeout_seconds
+        watch.begin()
+        while not RunStatus(status := self.status).is_final:
+            watch.look(status)
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"Run {self.id} has not ended after {timeout_seconds} seconds; it goes on.")
+            time.sleep(_POLL_SECONDS)
+        watch.end(status)
+        if status == RunStatus.FAILED.value and raise_on_error:
+            raise RunFailedError(self._why_failed())
+        return _pipeline_word(status)
+
+    def cancel(self) -> None:
+        """Stop the run and everything that it started; nothing happens when it has ended."""
+        record = self.record
+        backend(str(record.origin.get("kind", "local"))).cancel(record)
+
+    def logged(self) -> RunLog:
+        """See :meth:`RecordedRun.logged`: what the steps' scripts logged for their parent."""
+        paths = [step.events_path() for step in reversed(list(self.get_steps()))]
+        record = self._record_or_none()
+        return read_pipeline_log(paths, self.id, Labels(record.tags, record.properties) if record else None)
+
+    def _children(self) -> Iterator[RecordedRun]:
+        yield from self.get_steps()
+
+    def _why_failed(self) -> str:
+        return self.record.error or f"Run {self.id} failed: the process that ran it was killed."
+
+
+class StepRun(RecordedRun):
+    """One step of a pipeline run."""
+
+    def __init__(self, parent: PipelineRun, run_id: str) -> None:
+        """Hold the step run of this id."""
+        super().__init__(parent.state, run_id)
+        self.parent = parent
+        self.experiment = parent.experiment
+
+    @property
+    def pipeline_run_id(self) -> str:
+        """The id of the pipeline run."""
+        return self.parent.id
+
+    @property
+    def is_reused(self) -> bool:
+        """Say whether an earlier run's result stands for this step."""
+        return self.record.reused_from is not None
+
+    def get_status(self) -> str:
+        """Return the status in the words of the pipeline service, which says ``Finished`` for ``Completed``."""
+        return _pipeline_word(self.status)
+
+    def get_outputs(self) -> dict[str, StepRunOutput]:
+        """Return the outputs by name; empty until the step has completed."""
+        return {name: StepRunOutput(name, self._output(name)) for name in self.record.outputs}
+
+    def get_output(self, name: str) -> StepRunOutput:
+        """Return one output.
+
+        :raises UnknownNameError: when the step has none of this name.
+        """
+        return StepRunOutput(name, self._output(name))
+
+    def get_output_data(self, name: str) -> PortDataReference:
+        """Return one output's data; of a reused step, the data of the run that made it.
+
+        :raises UnknownNameError: when the step has no output of this name.
+        """
+        return self._output(name)
+
+    def get_stdout_log(self) -> str:
+        """Return the process's output so far; of a reused step, that of the run that made the result."""
+        try:
+            with open(f"{self._source_folder()}/logs/std_log.txt", encoding="utf-8", errors="replace") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+
+    get_job_log = get_stdout_log
+
+    def get_stderr_log(self) -> str:
+        """Return an empty text: standard error is part of :meth:`get_stdout_log`, in the order of writing."""
+        return ""
+
+    def wait_for_completion(
+        self, show_output: bool = True, timeout_seconds: float = sys.maxsize, raise_on_error: bool = True
+    ) -> str:
+        """Wait for the step's end and return its status; raises as :meth:`PipelineRun.wait_for_completion`."""
+        watch = Watch(self.store, self.parent.id, sys.stdout if show_output else None, only=self.record.key)
+        deadline = time.monotonic() + timeout_seconds
+        while not RunStatus(self.status).is_final and not RunStatus(self.parent.status).is_final:
+            watch.look(self.status)
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"Step run {self.id} has not ended after {timeout_seconds} seconds; it goes on.")
+            time.sleep(_POLL_SECONDS)
+        watch.look(self.status)
+        if self.status == RunStatus.FAILED.value and raise_on_error:
+            raise RunFailedError(self.record.error)
+        return self.get_status()
+
+    def logged(self) -> RunLog:
+        """See :meth:`RecordedRun.logged`; of a reused step, what the run that made the result logged."""
+        record = self.record
+        return read_step_log(self.events_path(), self.id, Labels(record.tags, record.properties)).own
+
+    def events_path(self) -> str:
+        """Return the file of events behind this run, which for a reused step is the one of the original run."""
+        return f"{self._source_folder()}/events.jsonl"
+
+    def _source_folder(self) -> str:
+        return self.store.folder(self.record.reused_from or self.id)
+
+    def _output(self, name: str) -> PortDataReference:
+        outputs = self.record.outputs
+        if name not in outputs:
+            raise UnknownNameError(f"Step {self.name!r} has no output {name!r} to show. Known: {known(outputs)}.")
+        return port_data(name, DataHandle.from_json(outputs[name]), self.state)
+
+
+def port_data(name: str, handle: DataHandle, state: WorkspaceState) -> PortDataReference:
+    """Return data by the datastore that holds it.
+
+    :raises DataError: when it is on none of the workspace's datastores.
+    """
+    for store in state.datastores.names():
+        root = state.datastores.get(store).root
+        if handle.path.is_relative_to(root):
+            return PortDataReference(name, store, handle.path.relative_to(root).as_posix(), handle)
+    raise DataError(f"The output {name!r} at {handle.path} is on none of the workspace's datastores.")
+
+
+def _pipeline_word(status: str) -> str:
+    return _FINISHED if status == RunStatus.COMPLETED.value else status
+
+

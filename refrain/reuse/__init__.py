@@ -1,0 +1,1 @@
+"""Reuse: fingerprints, the records behind them, and the decision with its reasons."""

@@ -1,0 +1,79 @@
+"""Decision: whether a step is reused, and why or why not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from refrain.reuse.record import ReuseRecord
+
+
+class Verdict(str, Enum):
+    """What was decided, each with its reason."""
+
+    REUSED = "reused"  # an earlier result has the same fingerprint and its outputs are unchanged
+    FIRST = "first run"  # no earlier result of this step is known
+    CHANGED = "changed"  # something in the preimage is another than in every known result
+    OUTPUT_MISSING = "output missing"  # the earlier result's output is gone
+    OUTPUT_CHANGED = "output changed"  # the earlier result's output is no longer what it was
+    RECORD_CORRUPT = "record corrupt"  # the earlier result's record cannot be trusted
+    FORCED = "forced"  # the run was told not to look
+    NOT_ALLOWED = "reuse not allowed"  # the step has allow_reuse=False
+    UNDECIDED = "waits for its inputs"  # a step before it has yet to run
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference from the nearest earlier result: ``parameter alpha: 0.1 → 0.2``."""
+
+    what: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.detail}"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The verdict on one step.
+
+    :param record: the record to reuse; given with :attr:`Verdict.REUSED` only.
+    :param changes: what differs from the nearest earlier result.
+    :param detail: the output or record that could not be trusted, in words.
+    """
+
+    verdict: Verdict
+    fingerprint: str = ""
+    record: ReuseRecord | None = None
+    changes: tuple[Change, ...] = ()
+    detail: str = ""
+
+    @property
+    def is_reused(self) -> bool:
+        """Say whether the step's earlier result stands."""
+        return self.verdict is Verdict.REUSED
+
+    def sentence(self) -> str:
+        """Say it in one line, for a log."""
+        if self.record is not None:
+            return f"reused from {self.record.run_id} (took {self.record.seconds:.1f} s then)"
+        parts = [self.verdict.value, self.detail, "; ".join(map(str, self.changes))]
+        return "runs: " + ": ".join(part for part in parts if part)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the decision as JSON values, the record by its run id alone."""
+        return {
+            "verdict": self.verdict.value,
+            "fingerprint": self.fingerprint,
+            "reused_from": self.record.run_id if self.record else None,
+            "changes": [{"what": change.what, "detail": change.detail} for change in self.changes],
+            "detail": self.detail,
+            "sentence": self.sentence(),
+        }
+
+    @staticmethod
+    def sentence_of(document: Mapping[str, Any]) -> str:
+        """Return the sentence of a decision that was stored with :meth:`to_json`."""
+        return str(document.get("sentence", ""))

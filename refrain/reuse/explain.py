@@ -1,0 +1,130 @@
+"""Explain: what differs between a step and its nearest earlier result, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from refrain.errors import RefrainError
+from refrain.reuse.decision import Change
+from refrain.reuse.preimage import Preimage
+from refrain.reuse.record import ReuseRecord
+from refrain.storage.blobs import BlobStore, blob_key
+from refrain.storage.manifest import Manifest, difference
+from refrain.storage.objects import ObjectStore
+
+ManifestOf = Callable[[str], "Manifest | None"]
+
+_ABSENT = object()
+
+
+def no_manifest(_digest: str) -> Manifest | None:
+    """Know no manifest beyond the stored ones."""
+    return None
+
+
+class Explainer:
+    """Compares preimages, and names files and packages where only digests differ."""
+
+    def __init__(self, objects: ObjectStore, blobs: BlobStore) -> None:
+        """Look up manifests and package lists in a workspace."""
+        self._objects = objects
+        self._blobs = blobs
+
+    def nearest(self, current: Preimage, earlier: Sequence[ReuseRecord]) -> ReuseRecord | None:
+        """Return the record that differs in the fewest places; of equals the first."""
+        return min(earlier, key=lambda record: len(list(_differences(record.preimage, current))), default=None)
+
+    def changes(self, old: Preimage, new: Preimage, manifest_of: ManifestOf = no_manifest) -> tuple[Change, ...]:
+        """Return what changed from *old* to *new*, in the order of a preimage."""
+        return tuple(self._describe(*found, manifest_of) for found in _differences(old, new))
+
+    def _describe(self, place: tuple[str, ...], before: Any, after: Any, manifest_of: ManifestOf) -> Change:
+        head, *rest = place
+        if head == "snapshot":
+            return Change("source", self._files(before, after, manifest_of))
+        if head == "inputs" and isinstance(before, dict) and isinstance(after, dict):
+            return self._input(rest[0], before, after, manifest_of)
+        if place == ("environment", "packages"):
+            return Change("packages", self._packages(before, after))
+        if place[:2] == ("environment", "variables"):
+            return Change(f"environment variable {rest[1]}", _arrow(before, after))
+        if head in _TITLES and rest:
+            return Change(f"{_TITLES[head]} {rest[0]}", _arrow(before, after))
+        return Change(_TITLES.get(".".join(place), " ".join(place)), _arrow(before, after))
+
+    def _input(self, name: str, before: Preimage, after: Preimage, manifest_of: ManifestOf) -> Change:
+        if before["digest"] == after["digest"]:
+            return Change(f"input {name}", _arrow(before, after))
+        return Change(f"input {name}", self._files(before["digest"], after["digest"], manifest_of))
+
+    def _files(self, before: str, after: str, manifest_of: ManifestOf) -> str:
+        try:
+            old, new = self._blobs.get_manifest(before), self._blobs.get_manifest(after) or manifest_of(after)
+        except RefrainError:
+            old = new = None
+        if old is None or new is None:
+            return f"content changed ({before[:8]} → {after[:8]})"
+        return difference(old, new).describe()
+
+    def _packages(self, before: Any, after: Any) -> str:
+        old, new = (self._objects.get(blob_key(str(digest))) for digest in (before, after))
+        if old is None or new is None:
+            return "changed"
+        versions = [dict(line.split("==", 1) for line in text.decode().splitlines()) for text in (old, new)]
+        names = sorted(n for n in versions[0].keys() | versions[1].keys() if versions[0].get(n) != versions[1].get(n))
+        shown = [f"{n} {versions[0].get(n, 'absent')} → {versions[1].get(n, 'absent')}" for n in names[:3]]
+        return ", ".join(shown) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+_TITLES = {
+    "parameters": "parameter",
+    "outputs": "output",
+    "command": "argument",
+    "environment.python": "Python",
+    "environment.platform": "platform",
+}
+
+
+def _differences(old: Preimage, new: Preimage) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    for key in ("kind", "version", "snapshot", "schema"):
+        if old.get(key) != new.get(key):
+            yield (key,), old.get(key), new.get(key)
+    commands = (dict(enumerate(_words(old["command"]), 0)), dict(enumerate(_words(new["command"]), 0)))
+    yield from _by_key("command", {str(k): v for k, v in commands[0].items()}, {str(k): v for k, v in commands[1].items()})
+    for group in ("parameters", "inputs", "outputs"):
+        yield from _by_key(group, old[group], new[group])
+    before, after = old["environment"], new["environment"]
+    for key in ("python", "platform", "packages"):
+        if before[key] != after[key]:
+            yield ("environment", key), before[key], after[key]
+    for place, was, now in _by_key("variables", before["variables"], after["variables"]):
+        yield ("environment", *place), was, now
+
+
+def _words(command: Sequence[Sequence[Any]]) -> list[Any]:
+    """Leave the parameters' values to the group of parameters, so that one change is told once."""
+    return [["parameter"] if token[0] == "parameter" else list(token) for token in command]
+
+
+def _by_key(group: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key, _ABSENT), new.get(key, _ABSENT)
+        if before is _ABSENT or after is _ABSENT or before != after:
+            yield (group, key), before, after
+
+
+def _arrow(before: Any, after: Any) -> str:
+    return f"{_shown(before)} → {_shown(after)}"
+
+
+def _shown(value: Any) -> str:
+    if value is _ABSENT:
+        return "absent"
+    if isinstance(value, dict) and set(value) == {"secret"}:
+        return "(secret)"
+    if isinstance(value, list):
+        return " ".join(repr(v) if i or len(value) == 1 else str(v) for i, v in enumerate(value)).removeprefix("literal ")
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {v}" for k, v in value.items() if k != "digest")
+    return repr(value)

@@ -1,0 +1,123 @@
+"""Preimage: everything that can change a step's result, as JSON values, and the fingerprint made of it.
+
+The encoding is JSON with sorted keys and no white space: it keeps types apart (``1``, ``"1"``, ``1.0``, ``true``,
+``null``) and is framed by its own syntax, so that no two preimages share their bytes. What goes in, and what never
+does, is listed in docs/reference/fingerprint.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from refrain.data.handle import DataHandle
+from refrain.data.parameters import PipelineParameter, Scalar
+from refrain.data.ports import InputPort, OutputPort
+from refrain.environments.interpreter import InterpreterIdentity
+from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, ParameterValue, Token
+from refrain.steps.definition import StepDefinition
+from refrain.storage.digest import digest_bytes
+
+SCHEMA = 1
+_PREFIX = b"refrain fingerprint\n"
+_SECRET = re.compile(r"password|passwd|passphrase|secret|token|api_?key|access_?key|private_?key|account_?key|credential"
+                     r"|authorization|_sas$|^sas_|connection_string", re.IGNORECASE)
+
+Preimage = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Ingredients:
+    """What a step's preimage is made of.
+
+    :param snapshot: the digest of its source snapshot.
+    :param inputs: the resolved data by input name.
+    :param parameters: the pipeline parameters' values by name.
+    """
+
+    step: StepDefinition
+    snapshot: str
+    inputs: Mapping[str, DataHandle]
+    parameters: Mapping[str, Scalar]
+    declared: Mapping[str, PipelineParameter]
+    interpreter: InterpreterIdentity
+    secret_key: bytes
+
+
+def preimage(of: Ingredients) -> Preimage:
+    """Return the preimage of one step with its data and parameters resolved."""
+    return {
+        "schema": SCHEMA,
+        "kind": of.step.kind,
+        "version": of.step.version,
+        "snapshot": of.snapshot,
+        "command": [_token(token, of) for token in of.step.command],
+        "parameters": {name: _token(token, of) for name, token in of.step.parameters},
+        "inputs": {port.name: _input(port, of.inputs[port.name]) for port in of.step.inputs},
+        "outputs": {port.name: _output(port) for port in of.step.outputs},
+        "environment": {
+            "python": of.interpreter.version,
+            "platform": of.interpreter.platform,
+            "packages": of.interpreter.packages_digest,
+            "variables": {name: _variable(name, value, of.secret_key) for name, value in of.step.environment.variables},
+        },
+    }
+
+
+def fingerprint(value: Preimage) -> str:
+    """Return the fingerprint of a preimage: 64 hexadecimal digits."""
+    encoded = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return digest_bytes(_PREFIX + encoded.encode("ascii"))
+
+
+def is_secret(name: str) -> bool:
+    """Say whether an environment variable of this name holds something that must not be written down."""
+    return _SECRET.search(name) is not None
+
+
+def _token(token: Token, of: Ingredients) -> list[Any]:
+    if isinstance(token, Literal):
+        return ["literal", token.text]
+    if isinstance(token, InputPath):
+        return ["input", token.name]
+    if isinstance(token, OutputPath):
+        return ["output", token.name]
+    if isinstance(token, ParameterValue):
+        is_counted = of.declared[token.name].affects_reuse
+        return ["parameter", of.parameters[token.name]] if is_counted else ["uncounted parameter", token.name]
+    assert isinstance(token, Interpreter)
+    return ["interpreter"]
+
+
+def _input(port: InputPort, handle: DataHandle) -> dict[str, Any]:
+    return {
+        "digest": handle.digest,
+        "kind": handle.kind.value,
+        "mode": port.mode.value,
+        "path_on_compute": port.path_on_compute,
+        "is_dataset": port.is_dataset,
+    }
+
+
+def _output(port: OutputPort) -> dict[str, Any]:
+    return {
+        "datastore": port.datastore,
+        "path": port.path,
+        "kind": port.kind.value,
+        "mode": port.mode.value,
+        "path_on_compute": port.path_on_compute,
+        "globs": list(port.globs),
+        "is_dataset": port.is_dataset,
+    }
+
+
+def _variable(name: str, value: str, key: bytes) -> str | dict[str, str]:
+    """Keep a plain value, and of a secret only a hash that nobody without the workspace's key can try out."""
+    if not is_secret(name):
+        return value
+    return {"secret": hmac.new(key, f"{name}={value}".encode(), hashlib.sha256).hexdigest()}

@@ -1,0 +1,124 @@
+"""Reuse records: what a fingerprint led to, and the only trusted entry to an earlier result."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from refrain.data.handle import DataHandle
+from refrain.errors import CorruptObjectError, RefrainError
+from refrain.reuse.preimage import Preimage
+from refrain.storage.digest import digest_bytes
+from refrain.storage.objects import ObjectStore
+
+SCHEMA = 1
+_HEAD = '{{"checksum":"{}","record":'
+_HEAD_LENGTH = len(_HEAD.format("0" * 64))
+_MOST_REMEMBERED = 10
+
+
+@dataclass(frozen=True)
+class ReuseRecord:
+    """One result. ``seconds`` is how long it took to make, ``created`` when, in seconds since the epoch."""
+
+    fingerprint: str
+    preimage: Preimage
+    outputs: Mapping[str, DataHandle]
+    run_id: str
+    pipeline: str
+    step: str
+    seconds: float
+    created: float
+
+
+class RecordStore:
+    """The ``reuse/`` part of a workspace::
+
+        reuse/<ab>/<fingerprint>.json         the record, with a checksum of itself
+        reuse/recent/<pipeline>/<step key>    fingerprints of the latest results of a step, for explaining
+    """
+
+    def __init__(self, objects: ObjectStore) -> None:
+        """Keep everything in *objects*."""
+        self._objects = objects
+
+    def get(self, fingerprint: str) -> ReuseRecord | None:
+        """Return the record of a fingerprint, or None when there is none.
+
+        :raises CorruptObjectError: when it is damaged or of a newer schema.
+        """
+        content = self._objects.get(record_key(fingerprint))
+        return None if content is None else _parse(content, fingerprint)
+
+    def put(self, record: ReuseRecord, step_key: str) -> None:
+        """Store a record, durably and in one piece, replacing an earlier one of the same fingerprint."""
+        self._remember(record.pipeline, step_key, record.fingerprint)
+        document = {
+            "schema": SCHEMA,
+            "fingerprint": record.fingerprint,
+            "preimage": record.preimage,
+            "outputs": {name: handle.to_json() for name, handle in record.outputs.items()},
+            "run_id": record.run_id,
+            "pipeline": record.pipeline,
+            "step": record.step,
+            "seconds": record.seconds,
+            "created": record.created,
+        }
+        payload = json.dumps(document, sort_keys=True, separators=(",", ":"))
+        content = _HEAD.format(digest_bytes(payload.encode())) + payload + "}"
+        self._objects.put(record_key(record.fingerprint), content.encode())
+
+    def recent(self, pipeline: str, step_key: str) -> list[ReuseRecord]:
+        """Return the latest sound records of a step, newest first."""
+        found = []
+        for fingerprint in self._remembered(pipeline, step_key):
+            try:
+                record = self.get(fingerprint)
+            except CorruptObjectError:
+                continue
+            if record is not None:
+                found.append(record)
+        return found
+
+    def _remember(self, pipeline: str, step_key: str, fingerprint: str) -> None:
+        earlier = [f for f in self._remembered(pipeline, step_key) if f != fingerprint]
+        content = json.dumps([fingerprint, *earlier][:_MOST_REMEMBERED]).encode()
+        # Only explanations read it, so that losing one of two updates at once does no harm.
+        self._objects.put(_recent_key(pipeline, step_key), content, durable=False)
+
+    def _remembered(self, pipeline: str, step_key: str) -> list[str]:
+        try:
+            found = json.loads(self._objects.get(_recent_key(pipeline, step_key)) or b"[]")
+        except (ValueError, RefrainError):
+            return []
+        return [f for f in found if isinstance(f, str)] if isinstance(found, list) else []
+
+
+def record_key(fingerprint: str) -> str:
+    """Return the key of a fingerprint's record."""
+    return f"reuse/{fingerprint[:2]}/{fingerprint}.json"
+
+
+def _recent_key(pipeline: str, step_key: str) -> str:
+    return f"reuse/recent/{digest_bytes(json.dumps([pipeline, step_key]).encode())[:32]}"
+
+
+def _parse(content: bytes, fingerprint: str) -> ReuseRecord:
+    payload = content[_HEAD_LENGTH:-1]
+    if content[:_HEAD_LENGTH].decode(errors="replace") != _HEAD.format(digest_bytes(payload)) or content[-1:] != b"}":
+        raise CorruptObjectError(f"The reuse record {fingerprint} is damaged: its checksum does not fit.")
+    try:
+        document: dict[str, Any] = json.loads(payload)
+        if document["schema"] > SCHEMA:
+            raise CorruptObjectError(
+                f"The reuse record {fingerprint} has schema {document['schema']}, this Refrain reads up to {SCHEMA}."
+            )
+        if document["fingerprint"] != fingerprint:
+            raise CorruptObjectError(f"The reuse record {fingerprint} is that of {document['fingerprint']}.")
+        outputs = {name: DataHandle.from_json(handle) for name, handle in document["outputs"].items()}
+        names = ("preimage", "run_id", "pipeline", "step", "seconds", "created")
+        return ReuseRecord(fingerprint=fingerprint, outputs=outputs, **{name: document[name] for name in names})
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorruptObjectError(f"The reuse record {fingerprint} cannot be read: {error!r}.") from error

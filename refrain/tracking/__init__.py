@@ -1,0 +1,1 @@
+"""What happened: run records, metrics, artifacts and where the code came from."""

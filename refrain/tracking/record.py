@@ -1,0 +1,176 @@
+"""Run records: what is known of a pipeline run or a step run, kept under ``runs/`` in the workspace."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from enum import Enum
+from typing import Any
+
+from refrain.errors import CorruptObjectError, RunNotFoundError
+from refrain.storage.state import WorkspaceState
+from refrain.tracking.run_id import StepRunId, run_folder
+
+SCHEMA = 1
+RECORD_FILE = "run.json"
+
+
+class RunStatus(str, Enum):
+    """The words of Azure ML's run history that can occur here."""
+
+    NOT_STARTED = "NotStarted"
+    QUEUED = "Queued"
+    PREPARING = "Preparing"
+    RUNNING = "Running"
+    FINALIZING = "Finalizing"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    CANCELED = "Canceled"
+
+    @property
+    def is_final(self) -> bool:
+        """Say whether nothing more will happen."""
+        return self in (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELED)
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run. Times are in seconds since the epoch.
+
+    :param name: the pipeline's or the step's name.
+    :param key: the step's key; empty for a pipeline run.
+    :param reused_from: id of the step run whose result stands for this one's.
+    :param seconds_saved: how long that run took.
+    :param decision: see :meth:`refrain.reuse.decision.Decision.to_json`.
+    :param outputs: references by output name, see :meth:`refrain.data.handle.DataHandle.to_json`.
+    :param origin: where the run was started: ``{"kind": "local", "host", "pid", …}`` or ``{"kind": "airflow", …}``.
+    """
+
+    run_id: str
+    name: str
+    pipeline: str
+    experiment: str
+    status: RunStatus = RunStatus.NOT_STARTED
+    key: str = ""
+    created: float = 0.0
+    started: float | None = None
+    ended: float | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: str = ""
+    snapshot: str = ""
+    decision: Mapping[str, Any] = field(default_factory=dict)
+    reused_from: str | None = None
+    seconds_saved: float = 0.0
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+    properties: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    steps: tuple[str, ...] = ()
+
+    @property
+    def root_id(self) -> str:
+        """The id of the pipeline run that this run is or belongs to."""
+        return self.run_id.split(".", 1)[0]
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken so far, in seconds."""
+        return 0.0 if self.started is None else (self.ended or time.time()) - self.started
+
+
+class RunStore:
+    """The ``runs/`` part of a workspace."""
+
+    def __init__(self, state: WorkspaceState) -> None:
+        """Keep the records in *state*."""
+        self._state = state
+
+    def folder(self, run_id: str) -> str:
+        """Return the absolute folder of a run; raises as :func:`run_folder`."""
+        return str(self._state.root / run_folder(run_id))
+
+    def new_step_run(self, root: str, key: str, attempt: int = 1) -> StepRunId:
+        """Take the next free attempt number, from *attempt* on, by making its folder; safe with many writers."""
+        steps = os.path.join(self.folder(root), "steps")
+        while True:
+            run_id = StepRunId(root, key, attempt)
+            try:
+                os.mkdir(os.path.join(steps, f"{key}.{attempt}"))
+                return run_id
+            except FileExistsError:
+                attempt += 1
+            except FileNotFoundError:
+                os.makedirs(steps, exist_ok=True)
+
+    def put(self, record: RunRecord, *, durable: bool = False) -> None:
+        """Write a record, replacing the run's earlier one."""
+        data = json.dumps({"schema": SCHEMA, **asdict(record)}).encode()
+        self._state.objects.put(f"{run_folder(record.run_id)}/{RECORD_FILE}", data, durable=durable)
+
+    def create(self, record: RunRecord) -> bool:
+        """Write a record unless the run has one, and say whether it was written."""
+        data = json.dumps({"schema": SCHEMA, **asdict(record)}).encode()
+        return self._state.objects.create(f"{run_folder(record.run_id)}/{RECORD_FILE}", data)
+
+    def update(self, record: RunRecord, **changes: Any) -> RunRecord:
+        """Write a record with some fields changed, and return it."""
+        changed = replace(record, **changes)
+        self.put(changed)
+        return changed
+
+    def get(self, run_id: str) -> RunRecord:
+        """Return a run's record.
+
+        :raises RunNotFoundError: when there is no such run.
+        :raises CorruptObjectError: when the record is damaged or of a newer schema.
+        """
+        content = self._state.objects.get(f"{run_folder(run_id)}/{RECORD_FILE}")
+        if content is None:
+            raise RunNotFoundError(f"There is no run {run_id!r} in the workspace {str(self._state.root)!r}.")
+        return _parse(content, run_id)
+
+    def roots(self) -> list[RunRecord]:
+        """Return the pipeline runs, newest first; damaged records are left out."""
+        records = self._sound(name for name in self._state.objects.names("runs"))
+        return sorted(records, key=lambda record: record.created, reverse=True)
+
+    def steps(self, root: str) -> list[RunRecord]:
+        """Return the step runs of a pipeline run, every attempt, in the order of their start."""
+        names = (f"{root}.{name}" for name in self._state.objects.names(f"{run_folder(root)}/steps"))
+        return sorted(self._sound(names), key=lambda record: (record.created, record.run_id))
+
+    def latest_steps(self, root: str) -> list[RunRecord]:
+        """Return the newest attempt of each step of a pipeline run, in the order of their start."""
+        newest: dict[str, RunRecord] = {}
+        for record in self.steps(root):
+            known = newest.get(record.key)
+            if known is None or StepRunId.parse(record.run_id).attempt > StepRunId.parse(known.run_id).attempt:
+                newest[record.key] = record
+        return sorted(newest.values(), key=lambda record: (record.created, record.run_id))
+
+    def _sound(self, run_ids: Any) -> list[RunRecord]:
+        found = []
+        for run_id in run_ids:
+            try:
+                found.append(self.get(run_id))
+            except (RunNotFoundError, CorruptObjectError, ValueError):
+                continue
+        return found
+
+
+def _parse(content: bytes, run_id: str) -> RunRecord:
+    try:
+        document = json.loads(content)
+        if document["schema"] > SCHEMA:
+            raise CorruptObjectError(
+                f"The record of run {run_id} has schema {document['schema']}, this Refrain reads up to {SCHEMA}."
+            )
+        known = {f.name for f in fields(RunRecord)}
+        values = {name: value for name, value in document.items() if name in known}
+        return RunRecord(**{**values, "status": RunStatus(values["status"]), "steps": tuple(values.get("steps", ()))})
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorruptObjectError(f"The record of run {run_id} is damaged: {error!r}.") from error
