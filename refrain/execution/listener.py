@@ -1,10 +1,11 @@
-"""Listener: whoever wants to know how a step is getting on; the default listens to nothing."""
+"""Listener: whoever wants to know how a run and its steps are getting on; the default listens to nothing."""
 
 from __future__ import annotations
 
 from enum import Enum
 
 from refrain.reuse.decision import Decision
+from refrain.steps.definition import PipelineDefinition
 
 
 class Phase(str, Enum):
@@ -19,7 +20,10 @@ class Phase(str, Enum):
 
 
 class Listener:
-    """Hears what happens to steps; called from whichever thread the step runs in."""
+    """Hears what happens; called from whichever thread the step runs in."""
+
+    def began(self, run_id: str, definition: PipelineDefinition) -> None:
+        """Hear that a run of a whole pipeline begins; not called for steps that are run one by one."""
 
     def entered(self, key: str, phase: Phase) -> None:
         """Hear that a step has entered a phase."""
@@ -35,3 +39,6 @@ class Listener:
 
     def ended(self, key: str, status: str, detail: str = "") -> None:
         """Hear that a step ended: with a run status, and the error or the reuse in words."""
+
+    def finished(self, status: str) -> None:
+        """Hear that a run which has begun is over, in whatever way: with its run status."""

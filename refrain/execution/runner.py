@@ -98,6 +98,15 @@ class Runner:
         """
         record = self._begin()
         outcome = Outcome()
+        self._listener.began(self._run.root_id, self._definition)
+        try:
+            self._run_to_the_end(outcome)
+            self._end(record, outcome)
+        finally:
+            self._listener.finished(outcome.status.value)
+        return outcome
+
+    def _run_to_the_end(self, outcome: Outcome) -> None:
         try:
             for step in self._definition.steps:
                 self._engine.sources.capture(step.source)
@@ -108,8 +117,6 @@ class Runner:
             outcome.errors[""] = error
         finally:
             self._engine.state.trees.flush()
-        self._end(record, outcome)
-        return outcome
 
     def explain(self) -> dict[str, Decision | RefrainError]:
         """Return, by step key, what would be decided, without running anything.

@@ -59,7 +59,7 @@ def run_pipeline(
         pipeline.definition,
         pipeline_parameters,
         experiment_name,
-        _options(pipeline.definition, regenerate_outputs, continue_on_step_failure, jobs),
+        run_options(pipeline.definition, regenerate_outputs, continue_on_step_failure, jobs),
         listener,
     )
     outcome = runner.run()
@@ -77,7 +77,7 @@ def explain_pipeline(
 
     :raises ParameterError: for an unknown parameter or a wrong type.
     """
-    options = _options(pipeline.definition, regenerate_outputs, False, None)
+    options = run_options(pipeline.definition, regenerate_outputs, False, None)
     runner, _ = make_runner(pipeline.workspace, pipeline.definition, pipeline_parameters, DEFAULT_EXPERIMENT, options)
     return runner.explain()
 
@@ -186,9 +186,15 @@ def interrupted_by(number: signal.Signals) -> Iterator[None]:
         signal.signal(number, before)
 
 
-def _options(
+def run_options(
     definition: PipelineDefinition, regenerate: bool | Iterable[str], keep_going: bool, jobs: int | None
 ) -> RunOptions:
+    """Return options for a run of *definition*; forced steps may be named by key or name.
+
+    :param regenerate: True forces every step.
+    :raises UserError: for *jobs* below 1.
+    :raises UnknownNameError: for a step that is not there.
+    """
     if jobs is not None and jobs < 1:
         raise UserError(f"jobs must be 1 or more, not {jobs}.")
     if isinstance(regenerate, bool):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from refrain.reuse.preimage import Preimage
 from refrain.reuse.record import ReuseRecord
 
 
@@ -42,6 +43,8 @@ class Decision:
     :param record: the record to reuse; given with :attr:`Verdict.REUSED` only.
     :param changes: what differs from the nearest earlier result.
     :param detail: the output or record that could not be trusted, in words.
+    :param preimage: what the step's fingerprint is made of now; given by :meth:`Engine.decide` only.
+    :param nearest: the earlier result that *changes* start from, if any.
     """
 
     verdict: Verdict
@@ -49,6 +52,8 @@ class Decision:
     record: ReuseRecord | None = None
     changes: tuple[Change, ...] = ()
     detail: str = ""
+    preimage: Preimage | None = None
+    nearest: ReuseRecord | None = None
 
     @property
     def is_reused(self) -> bool:

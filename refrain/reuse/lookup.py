@@ -79,4 +79,4 @@ class Lookup:
         changes = self._explainer.changes(
             nearest.preimage, question.preimage, question.manifest_of
         )
-        return Decision(Verdict.CHANGED, key, changes=changes)
+        return Decision(Verdict.CHANGED, key, changes=changes, nearest=nearest)
