@@ -1,1 +1,36 @@
-"""Airflow operators, one module for each kind of step."""
+"""Refrain on Airflow: operators, whole pipelines as DAGs, and an embedded Airflow. Names are loaded on first use."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from refrain_operators.embedded import EmbeddedAirflow as EmbeddedAirflow
+    from refrain_operators.gathered import Gathered as Gathered
+    from refrain_operators.pipeline_dag import pipeline_dag as pipeline_dag
+    from refrain_operators.python_script_operator import PythonScriptOperator as PythonScriptOperator
+    from refrain_operators.rest import AirflowClient as AirflowClient
+    from refrain_operators.step_operator import StepOperator as StepOperator
+    from refrain_operators.submitted import submitted_dags as submitted_dags
+
+_MODULES = {
+    "AirflowClient": "refrain_operators.rest",
+    "EmbeddedAirflow": "refrain_operators.embedded",
+    "Gathered": "refrain_operators.gathered",
+    "PythonScriptOperator": "refrain_operators.python_script_operator",
+    "StepOperator": "refrain_operators.step_operator",
+    "pipeline_dag": "refrain_operators.pipeline_dag",
+    "submitted_dags": "refrain_operators.submitted",
+}
+
+__all__ = sorted(_MODULES)  # noqa: PLE0605  # the names of _MODULES, which are strings
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on its first use, so that a file which only names pipelines does not load Airflow."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'refrain_operators' has no attribute {name!r}")
+    value = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value

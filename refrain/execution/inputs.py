@@ -35,7 +35,9 @@ class ResolvedInput:
         return not isinstance(self.port.source, (FromFiles, FromDatastore))
 
 
-def resolve(port: InputPort, handles: Mapping[str, DataHandle], state: WorkspaceState, step_name: str) -> ResolvedInput:
+def resolve(
+    port: InputPort, handles: Mapping[str, DataHandle | tuple[DataHandle, ...]], state: WorkspaceState, step_name: str
+) -> ResolvedInput:
     """Find an input's data and its identity.
 
     :raises DataNotFoundError: when files do not exist, or a step before has not published the data.
@@ -52,7 +54,8 @@ def resolve(port: InputPort, handles: Mapping[str, DataHandle], state: Workspace
     if port.name not in handles:
         source = f"output {port.source.output!r} of step {port.source.step!r}" if isinstance(port.source, FromStep) else ""
         raise DataNotFoundError(f"Step {step_name!r}, input {port.name!r}: {source or 'its data'} has not been published.")
-    return ResolvedInput(port, handles[port.name])
+    given = handles[port.name]
+    return _gathered(port, given, state.trees) if isinstance(given, tuple) else ResolvedInput(port, given)
 
 
 def provide(item: ResolvedInput, working_directory: Path) -> str:
@@ -82,10 +85,10 @@ def require_unchanged(item: ResolvedInput, state: WorkspaceState, step_name: str
     :raises InputChangedError: when the data belongs to an earlier step, whose result would now be wrong.
     """
     try:
-        now = resolve(item.port, {}, state, step_name).handle if not item.is_ours else _handle(item.handle.path, state.trees)
+        now = _digest_now(item, state, step_name)
     except DataError:
-        now = None
-    if now is not None and now.digest == item.handle.digest:
+        now = ""
+    if now == item.handle.digest:
         return True
     if item.is_ours:
         raise InputChangedError(
@@ -93,6 +96,25 @@ def require_unchanged(item: ResolvedInput, state: WorkspaceState, step_name: str
             "that wrote it. Write to a declared output instead, or take the input with as_download()."
         )
     return False
+
+
+def _digest_now(item: ResolvedInput, state: WorkspaceState, step_name: str) -> str:
+    if not item.is_ours:
+        return resolve(item.port, {}, state, step_name).handle.digest
+    if item.members:
+        return _joined(item.members, state.trees).digest
+    return _handle(item.handle.path, state.trees).digest
+
+
+def _gathered(port: InputPort, handles: tuple[DataHandle, ...], trees: Trees) -> ResolvedInput:
+    """Put the outputs of a mapped step together: one entry for each instance, named by its index."""
+    if not handles:
+        raise DataNotFoundError(f"Input {port.name!r} gathers the outputs of a mapped step that has no instances.")
+    members = tuple((str(index), str(handle.path)) for index, handle in enumerate(handles))
+    manifest = _joined(members, trees)
+    uri = os.path.commonpath([os.path.dirname(local) for _, local in members])
+    handle = DataHandle(file_uri(Path(uri)), TreeKind.DIRECTORY, manifest.digest, manifest.files, manifest.bytes)
+    return ResolvedInput(port, handle, members)
 
 
 def _handle(path: Path, trees: Trees) -> DataHandle:

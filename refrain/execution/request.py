@@ -32,7 +32,8 @@ class StepRequest:
     """What the engine is asked to do.
 
     :param parameters: the pipeline parameters' values by name, every declared one.
-    :param handles: what the steps before have published, by the names of this step's inputs.
+    :param handles: what the steps before have published, by the names of this step's inputs; several for an input
+        that gathers the outputs of a mapped step.
     :param attempt: the first attempt number to try; a taken one leads to the next.
     """
 
@@ -40,7 +41,7 @@ class StepRequest:
     run: RunContext
     parameters: Mapping[str, Scalar] = field(default_factory=dict)
     declared: Mapping[str, PipelineParameter] = field(default_factory=dict)
-    handles: Mapping[str, DataHandle] = field(default_factory=dict)
+    handles: Mapping[str, DataHandle | tuple[DataHandle, ...]] = field(default_factory=dict)
     is_forced: bool = False
     attempt: int = 1
 

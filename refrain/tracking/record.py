@@ -116,6 +116,10 @@ class RunStore:
         data = json.dumps({"schema": SCHEMA, **asdict(record)}).encode()
         return self._state.objects.create(f"{run_folder(record.run_id)}/{RECORD_FILE}", data)
 
+    def exists(self, run_id: str) -> bool:
+        """Say whether a run has a record."""
+        return self._state.objects.exists(f"{run_folder(run_id)}/{RECORD_FILE}")
+
     def update(self, record: RunRecord, **changes: Any) -> RunRecord:
         """Write a record with some fields changed, and return it."""
         changed = replace(record, **changes)

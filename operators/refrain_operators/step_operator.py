@@ -1,0 +1,278 @@
+"""StepOperator: one step as an Airflow task; the thin layer between Airflow and the engine."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import Asset, BaseOperator
+from airflow.sdk.bases.operatorlink import BaseOperatorLink
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from refrain.compute.local import LocalCompute
+from refrain.data.handle import DataHandle
+from refrain.data.parameters import PipelineParameter, Scalar, assign
+from refrain.data.ports import FromReference, FromStep
+from refrain.errors import OutputError, RefrainError, SnapshotError, StepFailedError, UserError
+from refrain.execution.engine import Engine
+from refrain.execution.listener import Listener, Phase
+from refrain.execution.request import RunContext, StepRequest, StepResult
+from refrain.execution.stage import sweep
+from refrain.pipelines.workspace import Workspace
+from refrain.reuse.decision import Decision
+from refrain.steps.definition import StepDefinition
+from refrain.tracking.record import RunRecord, RunStatus, RunStore
+from refrain.tracking.run_id import root_id_for
+from refrain_operators.references import outputs_of, published, verified
+
+FORCE_PARAM = "regenerate_outputs"
+"""A run's parameter of this name, when true, makes every step run whatever could be reused."""
+
+_RETRIES = 2
+_RETRY_DELAY = timedelta(seconds=5)
+_FINAL_ERRORS = (UserError, SnapshotError, OutputError)
+
+
+class ReusedFrom(BaseOperatorLink):
+    """A button on the page of a reused task, leading to the task that made the result."""
+
+    name = "Reused from"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the address of the original task, or an empty text."""
+        return str(getattr(operator, "origin_address", ""))
+
+
+class LogListener(Listener):
+    """Writes what happens to a step into the task's log."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+
+    def decided(self, key: str, decision: Decision, run_id: str) -> None:
+        """See :meth:`refrain.execution.listener.Listener.decided`."""
+        self._log.info("Step %s %s", key, decision.sentence())
+        self._log.info("Step run %s, fingerprint %s", run_id, decision.fingerprint)
+
+    def entered(self, key: str, phase: Phase) -> None:
+        """See :meth:`refrain.execution.listener.Listener.entered`."""
+        self._log.debug("Step %s: %s", key, phase.value)
+
+    def line(self, key: str, line: str) -> None:
+        """See :meth:`refrain.execution.listener.Listener.line`."""
+        self._log.info("%s", line)
+
+    def noted(self, key: str, note: str) -> None:
+        """See :meth:`refrain.execution.listener.Listener.noted`."""
+        self._log.warning("Step %s: %s", key, note)
+
+
+class StepOperator(BaseOperator):
+    """Runs one step, or short-circuits it when nothing that it depends on has changed.
+
+    Faults around a step are retried twice by default; a script that fails is not, because it would fail again: give
+    ``retries`` to have it retried too.
+
+    :param step: the step's definition; its key is the task id.
+    :param workspace: the workspace's folder; None means ``REFRAIN_WORKSPACE`` or the nearest configuration file.
+    :param producers: the operators whose outputs the step reads, by input name.
+    :param declared: the pipeline parameters that the step uses; their values come from the run's ``params``.
+    :param pipeline: the pipeline's name, under which runs and explanations are kept; None means the DAG's id.
+    :param experiment: the experiment's name; None means the DAG's id.
+    """
+
+    ui_color = "#e8f0fe"
+    operator_extra_links = (ReusedFrom(),)
+
+    def __init__(  # noqa: PLR0913  # Airflow's operators take their settings as keywords
+        self,
+        *,
+        step: StepDefinition,
+        workspace: str | None = None,
+        producers: Mapping[str, Any] | None = None,
+        declared: Sequence[PipelineParameter] = (),
+        pipeline: str | None = None,
+        experiment: str | None = None,
+        retries: int | None = None,
+        retry_delay: timedelta | None = None,
+        outlets: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        registered = [_asset(port.registration.name) for port in step.outputs if port.registration]
+        super().__init__(
+            retries=_RETRIES if retries is None else retries,
+            retry_delay=retry_delay or _RETRY_DELAY,
+            outlets=[*(outlets or ()), *registered],
+            **kwargs,
+        )
+        self.step = step
+        self.workspace = workspace
+        self.producers = dict(producers or {})
+        self.declared = {parameter.name: parameter for parameter in declared}
+        self.pipeline = pipeline
+        self.experiment = experiment
+        self.origin_address = ""
+        self._is_script_failure_final = retries is None
+        self._engine: Engine | None = None
+        for producer in self.producers.values():
+            producer.set_downstream(self)
+
+    def execute(self, context: Any) -> dict[str, Any]:
+        """Take the step through its life and publish references to its outputs.
+
+        :raises AirflowFailException: when trying again cannot help.
+        :raises AirflowException: when it may.
+        """
+        try:
+            return self._execute(context)
+        except _FINAL_ERRORS as error:
+            raise AirflowFailException(str(error)) from error
+        except StepFailedError as error:
+            kind = AirflowFailException if self._is_script_failure_final else AirflowException
+            raise kind(str(error)) from error
+        except RefrainError as error:
+            raise AirflowException(str(error)) from error
+
+    def on_kill(self) -> None:
+        """Stop the step's process and everything that it started."""
+        if self._engine is not None:
+            self._engine.cancel()
+
+    def listener(self) -> Listener:
+        """Return who hears what happens to the step; by default the task's log."""
+        return LogListener(logging.getLogger("refrain.step"))
+
+    def _execute(self, context: Any) -> dict[str, Any]:
+        workspace = Workspace(self.workspace)
+        sweep(workspace.state)
+        run = self._run_context(context, workspace)
+        engine = self._engine = Engine(workspace.state, LocalCompute(), self.listener())
+        _ensure_root(run, context, engine.runs)
+        request = self._request(context, run, engine.runs)
+        # In a thread of its own, so that on_kill, which Airflow calls from a signal handler, never meets a lock that
+        # the interrupted code holds.
+        with ThreadPoolExecutor(1, "step") as pool:
+            result = pool.submit(engine.run, request).result()
+        workspace.state.trees.flush()
+        self._note_origin(result, engine.runs)
+        self._tell_assets(context, result)
+        return published(result)
+
+    def _run_context(self, context: Any, workspace: Workspace) -> RunContext:
+        instance = context["ti"]
+        origin = {
+            "kind": "airflow",
+            "dag_id": instance.dag_id,
+            "run_id": instance.run_id,
+            "task_id": instance.task_id,
+            "map_index": instance.map_index,
+            "try_number": instance.try_number,
+        }
+        return RunContext(
+            root_id=root_id_for(instance.dag_id, instance.run_id),
+            pipeline=self.pipeline or instance.dag_id,
+            experiment=self.experiment or instance.dag_id,
+            workspace_name=workspace.name,
+            workspace_root=workspace.root,
+            origin=origin,
+        )
+
+    def _request(self, context: Any, run: RunContext, runs: RunStore) -> StepRequest:
+        instance = context["ti"]
+        index = instance.map_index if instance.map_index is not None else -1
+        key = instance.task_id if index < 0 else f"{instance.task_id}-{index}"
+        given = context["params"]
+        values = {name: given[name] for name in self.declared if name in given}
+        return StepRequest(
+            step=replace(self.step, key=key),
+            run=run,
+            parameters=assign(self.declared, values),
+            declared=self.declared,
+            handles=self._handles(instance, run, runs),
+            is_forced=FORCE_PARAM in given and given[FORCE_PARAM] is True,
+            attempt=instance.try_number or 1,
+        )
+
+    def _handles(self, instance: Any, run: RunContext, runs: RunStore) -> dict[str, Any]:
+        handles: dict[str, DataHandle | tuple[DataHandle, ...]] = {}
+        for port in self.step.inputs:
+            if isinstance(port.source, FromStep):
+                task_id = self.producers[port.name].task_id
+                reference = instance.xcom_pull(task_ids=task_id, map_indexes=None)
+                handles[port.name] = _outputs(reference, task_id, run, runs)[port.source.output]
+            elif isinstance(port.source, FromReference):
+                task_id = self.producers[port.name].task_id
+                references = instance.xcom_pull(task_ids=task_id, map_indexes=None)
+                output = port.source.label.rpartition(".")[2]
+                several = references if isinstance(references, (list, tuple)) else list(references or ())
+                handles[port.name] = tuple(verified(reference, task_id, runs)[output] for reference in several)
+        return handles
+
+    def _note_origin(self, result: StepResult, runs: RunStore) -> None:
+        if result.reused_from is None:
+            return
+        try:
+            origin = runs.get(result.reused_from).origin
+        except RefrainError:
+            return
+        if origin.get("kind") == "airflow":
+            self.origin_address = f"/dags/{origin['dag_id']}/runs/{origin['run_id']}/tasks/{origin['task_id']}"
+
+    def _tell_assets(self, context: Any, result: StepResult) -> None:
+        """Put the references on the asset events, so that DAGs scheduled by them know what is new."""
+        events = context["outlet_events"]
+        for port in self.step.outputs:
+            if port.registration:
+                handle = result.outputs[port.name]
+                events[_asset(port.registration.name)].extra = {
+                    "uri": handle.uri,
+                    "digest": handle.digest,
+                    "run_id": result.run_id,
+                    "reused_from": result.reused_from,
+                }
+
+
+def _outputs(reference: Any, task_id: str, run: RunContext, runs: RunStore) -> Mapping[str, DataHandle]:
+    """Return a task's outputs; one that was marked as success by hand has published nothing, but may have run before."""
+    if reference is not None:
+        return verified(reference, task_id, runs)
+    done = [r for r in runs.steps(run.root_id) if r.key == task_id and r.status is RunStatus.COMPLETED]
+    if not done:
+        raise UserError(
+            f"Task {task_id!r} has not published its outputs, and the workspace has no completed run of it. If it was "
+            "marked as success by hand, clear it, so that it runs."
+        )
+    return outputs_of(done[-1])
+
+
+def _ensure_root(run: RunContext, context: Any, runs: RunStore) -> None:
+    """Write the pipeline run's record, unless another task of the run has."""
+    instance = context["ti"]
+    started = instance.start_date.timestamp() if getattr(instance, "start_date", None) else 0.0
+    dag = context["dag"]
+    record = RunRecord(
+        run_id=run.root_id,
+        name=run.pipeline,
+        pipeline=run.pipeline,
+        experiment=run.experiment,
+        status=RunStatus.RUNNING,
+        created=started,
+        started=started,
+        parameters=_plain(context["params"]),
+        origin={"kind": "airflow", "dag_id": instance.dag_id, "run_id": instance.run_id},
+        steps=tuple(task.task_id for task in dag.tasks if hasattr(task, "step")),
+    )
+    if not runs.exists(run.root_id):
+        runs.create(record)
+
+
+def _plain(params: Any) -> dict[str, Scalar]:
+    return {name: params[name] for name in params if isinstance(params[name], (str, int, float, bool))}
+
+
+def _asset(name: str) -> Asset:
+    return Asset(name=name, uri=f"refrain://datasets/{name}")
