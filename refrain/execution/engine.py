@@ -54,7 +54,8 @@ class Engine:
 
         :raises RefrainError: when its inputs or its source cannot be read.
         """
-        return self._decide(request, self._resolve(request))[0]
+        decision, value = self._decide(request, self._resolve(request))
+        return replace(decision, preimage=value)
 
     def run(self, request: StepRequest) -> StepResult:
         """Take a step through its life and return references to its outputs.
