@@ -1,1 +1,14 @@
-"""The Airflow plugin: pages, links and listeners."""
+"""The Airflow plugin: what Refrain adds to Airflow's own processes, registered by entry point alone."""
+
+from __future__ import annotations
+
+from airflow.plugins_manager import AirflowPlugin
+
+from refrain_plugin import run_listener
+
+
+class RefrainPlugin(AirflowPlugin):
+    """Keeps the pipeline runs' records in step with Airflow's DAG runs."""
+
+    name = "refrain"
+    listeners = (run_listener,)

@@ -1,0 +1,106 @@
+"""AirflowBackend: submitted pipelines as runs of a running Airflow, over its REST API."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from refrain.data.parameters import assign
+from refrain.errors import RefrainError, UserError
+from refrain.execution.runner import OnFailure, RunOptions
+from refrain.execution.sources import Sources
+from refrain.pipelines.backends import AIRFLOW_URL_VARIABLE
+from refrain.pipelines.workspace import Workspace
+from refrain.steps.definition import PipelineDefinition, freeze
+from refrain.tracking.record import RunRecord, RunStatus, RunStore
+from refrain.tracking.run_id import new_root_id, root_id_for
+from refrain_operators.rest import AirflowClient
+
+FORCE_PARAM = "regenerate_outputs"
+WAIT_FOR_DAG_SECONDS = 180.0
+
+_STATUS = {
+    "queued": RunStatus.QUEUED,
+    "running": RunStatus.RUNNING,
+    "success": RunStatus.COMPLETED,
+    "failed": RunStatus.FAILED,
+}
+
+
+class AirflowBackend:
+    """See :class:`refrain.pipelines.backends.Backend`.
+
+    The server is named by ``REFRAIN_AIRFLOW_URL``; ``REFRAIN_AIRFLOW_USERNAME`` and ``REFRAIN_AIRFLOW_PASSWORD``, or
+    ``REFRAIN_AIRFLOW_TOKEN``, sign in. It must have the same workspace, and a DAG file that calls
+    :func:`refrain_operators.submitted.submitted_dags`.
+    """
+
+    def submit(
+        self,
+        workspace: Workspace,
+        definition: PipelineDefinition,
+        parameters: Mapping[str, Any],
+        experiment: str,
+        options: RunOptions,
+    ) -> str:
+        """Store the definition with its sources, wait until Airflow has read it, and trigger a run.
+
+        :raises UserError: when single steps are to be forced, which a submitted run cannot do.
+        """
+        from refrain_operators.submitted import store
+
+        if options.force.steps:
+            raise UserError("On Airflow a submitted run can regenerate all outputs, not those of single steps.")
+        values = assign({p.name: p for p in definition.parameters}, parameters)
+        sources = Sources(workspace.state)
+        frozen = freeze(definition, {step.key: sources.capture(step.source).digest for step in definition.steps})
+        dag_id = store(frozen, experiment, options.on_failure is OnFailure.CONTINUE, workspace.state)
+        client = _client()
+        client.wait_for_dag(dag_id, timeout=WAIT_FOR_DAG_SECONDS)
+        run_id = f"refrain__{new_root_id()}"
+        root_id = root_id_for(dag_id, run_id)
+        record = RunRecord(
+            run_id=root_id,
+            name=definition.name,
+            pipeline=definition.name,
+            experiment=experiment,
+            status=RunStatus.QUEUED,
+            created=time.time(),
+            parameters=values,
+            origin={"kind": "airflow", "dag_id": dag_id, "run_id": run_id},
+            steps=tuple(step.key for step in definition.steps),
+        )
+        runs = RunStore(workspace.state)
+        runs.put(record)  # before the trigger, so that the run can be found as soon as its first task writes
+        try:
+            client.trigger(dag_id, {**values, FORCE_PARAM: options.force.everything}, run_id=run_id)
+        except RefrainError as error:
+            runs.update(record, status=RunStatus.FAILED, error=str(error))
+            raise
+        return root_id
+
+    def status(self, record: RunRecord) -> RunStatus:
+        """Return the status of the DAG run, or what the workspace knows when no server is named."""
+        if record.status.is_final or not os.environ.get(AIRFLOW_URL_VARIABLE):
+            return record.status
+        run = _client().dag_run(record.origin["dag_id"], record.origin["run_id"])
+        return _STATUS.get(str(run["state"]), RunStatus.RUNNING)
+
+    def cancel(self, record: RunRecord) -> None:
+        """Mark the DAG run as failed, which stops its tasks; nothing happens when it has ended."""
+        if not self.status(record).is_final:
+            _client().cancel(record.origin["dag_id"], record.origin["run_id"])
+
+
+def _client() -> AirflowClient:
+    url = os.environ.get(AIRFLOW_URL_VARIABLE)
+    if not url:
+        raise UserError(f"Set {AIRFLOW_URL_VARIABLE} to the address of the Airflow server, such as http://127.0.0.1:8080.")
+    return AirflowClient(
+        url,
+        username=os.environ.get("REFRAIN_AIRFLOW_USERNAME"),
+        password=os.environ.get("REFRAIN_AIRFLOW_PASSWORD"),
+        token=os.environ.get("REFRAIN_AIRFLOW_TOKEN"),
+    )

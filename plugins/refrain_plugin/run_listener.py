@@ -1,0 +1,58 @@
+"""Run listener: when a DAG run ends, in whatever way, the pipeline run's record says so.
+
+Airflow calls it in the scheduler, so that it must be quick and can never be allowed to fail. It knows the workspace that
+``REFRAIN_WORKSPACE`` or the configuration file of Airflow's processes names; the runs of other workspaces are left to
+their tasks.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from airflow.listeners import hookimpl
+
+from refrain.errors import RefrainError
+from refrain.pipelines.workspace import Workspace
+from refrain.tracking.record import RunStatus, RunStore
+from refrain.tracking.run_id import root_id_for
+
+log = logging.getLogger(__name__)
+
+
+@hookimpl
+def on_dag_run_running(dag_run: Any, msg: str) -> None:
+    """Note that a run has begun, or goes on after its tasks were cleared."""
+    _note(dag_run, RunStatus.RUNNING)
+
+
+@hookimpl
+def on_dag_run_success(dag_run: Any, msg: str) -> None:
+    """Note that a run has completed."""
+    _note(dag_run, RunStatus.COMPLETED)
+
+
+@hookimpl
+def on_dag_run_failed(dag_run: Any, msg: str) -> None:
+    """Note that a run has failed, or was marked so."""
+    _note(dag_run, RunStatus.FAILED)
+
+
+def _note(dag_run: Any, status: RunStatus) -> None:
+    root_id = root_id_for(dag_run.dag_id, dag_run.run_id)
+    try:
+        runs = RunStore(Workspace().state)
+        if runs.exists(root_id):
+            ended = time.time() if status.is_final else None
+            runs.update(runs.get(root_id), status=status, ended=ended, error=_why(root_id, runs, status))
+    except (RefrainError, OSError):
+        log.warning("The record of run %s could not be updated.", root_id, exc_info=True)
+
+
+def _why(root_id: str, runs: RunStore, status: RunStatus) -> str:
+    """Return the error of the first failed step; a run without one was marked as failed by hand."""
+    if status is not RunStatus.FAILED:
+        return ""
+    errors = [step.error for step in runs.latest_steps(root_id) if step.status is RunStatus.FAILED]
+    return errors[0] if errors else "The DAG run was marked as failed."
