@@ -65,13 +65,17 @@ def _require_produced(path: Path, port: OutputPort, step_name: str) -> None:
             f"Step {step_name!r} ended well, but its output {port.name!r} at {str(path)!r} is an empty directory."
         )
     if port.kind is OutputKind.DIRECTORY and not path.is_dir():
-        raise OutputError(f"Step {step_name!r}: its output {port.name!r} at {str(path)!r} must be a directory, not a file.")
+        raise OutputError(
+            f"Step {step_name!r}: its output {port.name!r} at {str(path)!r} must be a directory, not a file."
+        )
 
 
 def _manifest(path: Path, port: OutputPort, state: WorkspaceState, step_name: str) -> Manifest:
     if port.globs and path.is_dir():
         for file in list(_files(path)):
-            if not any(fnmatch(file, pattern) or fnmatch(os.path.relpath(file, path), pattern) for pattern in port.globs):
+            if not any(
+                fnmatch(file, pattern) or fnmatch(os.path.relpath(file, path), pattern) for pattern in port.globs
+            ):
                 os.unlink(file)
         _require_produced(path, port, step_name)
     try:

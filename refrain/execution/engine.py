@@ -114,9 +114,7 @@ class Engine:
             paths = (i.handle.path for i in inputs.values() if i.handle.digest == digest and not i.members)
             return next((self.state.trees.manifest(path) for path in paths), None)
 
-        question = Question(
-            value, request.run.pipeline, step.key, step.allow_reuse, request.is_forced, manifest_of
-        )
+        question = Question(value, request.run.pipeline, step.key, step.allow_reuse, request.is_forced, manifest_of)
         return self.lookup.decide(question), value
 
     def _reuse(self, request: StepRequest, record: RunRecord, earlier: ReuseRecord) -> StepResult:
@@ -165,9 +163,7 @@ class Engine:
         finally:
             stage.remove()
 
-    def _job(
-        self, request: StepRequest, record: RunRecord, stage: Stage, inputs: Mapping[str, ResolvedInput]
-    ) -> Job:
+    def _job(self, request: StepRequest, record: RunRecord, stage: Stage, inputs: Mapping[str, ResolvedInput]) -> Job:
         step = request.step
         folder = self.runs.folder(record.run_id)
         interpreter = self._interpreter(step.environment.interpreter).path
@@ -297,5 +293,3 @@ def _word(
     if isinstance(token, OutputPath):
         return written[token.name]
     return text_of(token, request)
-
-

@@ -52,8 +52,12 @@ def resolve(
     except DataError as error:
         raise type(error)(f"Step {step_name!r}, input {port.name!r}: {error}") from error
     if port.name not in handles:
-        source = f"output {port.source.output!r} of step {port.source.step!r}" if isinstance(port.source, FromStep) else ""
-        raise DataNotFoundError(f"Step {step_name!r}, input {port.name!r}: {source or 'its data'} has not been published.")
+        source = (
+            f"output {port.source.output!r} of step {port.source.step!r}" if isinstance(port.source, FromStep) else ""
+        )
+        raise DataNotFoundError(
+            f"Step {step_name!r}, input {port.name!r}: {source or 'its data'} has not been published."
+        )
     given = handles[port.name]
     return _gathered(port, given, state.trees) if isinstance(given, tuple) else ResolvedInput(port, given)
 
@@ -191,5 +195,3 @@ def _copy(source: Path, target: Path) -> Path:
     else:
         shutil.copyfile(source, target)
     return target
-
-

@@ -60,7 +60,9 @@ def open_stage(run_id: StepRunId, ports: tuple[OutputPort, ...], state: Workspac
     folder = state.root / "staging" / str(run_id)
     stores = {port.name: state.datastores.get(port.datastore).root for port in ports}
     waiting = {root / OUTPUT_STAGING / str(run_id) for root in stores.values()}
-    outputs = {port.name: _place(port, folder / "work", stores[port.name] / OUTPUT_STAGING / str(run_id)) for port in ports}
+    outputs = {
+        port.name: _place(port, folder / "work", stores[port.name] / OUTPUT_STAGING / str(run_id)) for port in ports
+    }
     stage = Stage(str(run_id), folder, outputs, tuple(sorted(waiting)))
     try:
         folder.mkdir(parents=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-
 import signal
 import subprocess
 import sys
@@ -114,7 +113,11 @@ def require_success(outcome: Outcome) -> None:
 
 
 def submit_detached(
-    workspace: Workspace, definition: PipelineDefinition, parameters: Mapping[str, Any], experiment: str, options: RunOptions
+    workspace: Workspace,
+    definition: PipelineDefinition,
+    parameters: Mapping[str, Any],
+    experiment: str,
+    options: RunOptions,
 ) -> str:
     """Start a run in a process of its own, which goes on when this one ends, and return the run's id.
 
@@ -215,5 +218,3 @@ def _main() -> None:
 
 if __name__ == "__main__":
     _main()
-
-

@@ -90,8 +90,8 @@ class RecordedRun(ABC):
         """
         if name not in self.get_file_names():
             raise DataNotFoundError(f"Run {self.id} has no file {name!r}. Known: {known(self.get_file_names())}.")
-        base, _, rest = ("logs", "", name.removeprefix("user_logs/")) if name.startswith("user_logs/") else (
-            "artifacts", "", name
+        base, _, rest = (
+            ("logs", "", name.removeprefix("user_logs/")) if name.startswith("user_logs/") else ("artifacts", "", name)
         )
         target = output_file_path or os.path.basename(name)
         shutil.copyfile(os.path.join(self._source_folder(), base, rest), target)

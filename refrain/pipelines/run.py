@@ -224,5 +224,3 @@ def port_data(name: str, handle: DataHandle, state: WorkspaceState) -> PortDataR
 
 def _pipeline_word(status: str) -> str:
     return _FINISHED if status == RunStatus.COMPLETED.value else status
-
-

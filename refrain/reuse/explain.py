@@ -91,7 +91,9 @@ def _differences(old: Preimage, new: Preimage) -> Iterator[tuple[tuple[str, ...]
         if old.get(key) != new.get(key):
             yield (key,), old.get(key), new.get(key)
     commands = (dict(enumerate(_words(old["command"]), 0)), dict(enumerate(_words(new["command"]), 0)))
-    yield from _by_key("command", {str(k): v for k, v in commands[0].items()}, {str(k): v for k, v in commands[1].items()})
+    yield from _by_key(
+        "command", {str(k): v for k, v in commands[0].items()}, {str(k): v for k, v in commands[1].items()}
+    )
     for group in ("parameters", "inputs", "outputs"):
         yield from _by_key(group, old[group], new[group])
     before, after = old["environment"], new["environment"]
@@ -124,7 +126,9 @@ def _shown(value: Any) -> str:
     if isinstance(value, dict) and set(value) == {"secret"}:
         return "(secret)"
     if isinstance(value, list):
-        return " ".join(repr(v) if i or len(value) == 1 else str(v) for i, v in enumerate(value)).removeprefix("literal ")
+        return " ".join(repr(v) if i or len(value) == 1 else str(v) for i, v in enumerate(value)).removeprefix(
+            "literal "
+        )
     if isinstance(value, dict):
         return ", ".join(f"{k} {v}" for k, v in value.items() if k != "digest")
     return repr(value)

@@ -76,7 +76,5 @@ class Lookup:
         nearest = self._explainer.nearest(question.preimage, earlier)
         if nearest is None:
             return Decision(Verdict.FIRST, key)
-        changes = self._explainer.changes(
-            nearest.preimage, question.preimage, question.manifest_of
-        )
+        changes = self._explainer.changes(nearest.preimage, question.preimage, question.manifest_of)
         return Decision(Verdict.CHANGED, key, changes=changes, nearest=nearest)

@@ -25,8 +25,11 @@ from refrain.storage.digest import digest_bytes
 
 SCHEMA = 1
 _PREFIX = b"refrain fingerprint\n"
-_SECRET = re.compile(r"password|passwd|passphrase|secret|token|api_?key|access_?key|private_?key|account_?key|credential"
-                     r"|authorization|_sas$|^sas_|connection_string", re.IGNORECASE)
+_SECRET = re.compile(
+    r"password|passwd|passphrase|secret|token|api_?key|access_?key|private_?key|account_?key|credential"
+    r"|authorization|_sas$|^sas_|connection_string",
+    re.IGNORECASE,
+)
 
 Preimage = dict[str, Any]
 

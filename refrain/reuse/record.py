@@ -36,8 +36,8 @@ class ReuseRecord:
 class RecordStore:
     """The ``reuse/`` part of a workspace::
 
-        reuse/<ab>/<fingerprint>.json         the record, with a checksum of itself
-        reuse/recent/<pipeline>/<step key>    fingerprints of the latest results of a step, for explaining
+    reuse/<ab>/<fingerprint>.json         the record, with a checksum of itself
+    reuse/recent/<pipeline>/<step key>    fingerprints of the latest results of a step, for explaining
     """
 
     def __init__(self, objects: ObjectStore) -> None:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from refrain.errors import UserError
 
 _ROOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,199}")
-_STEP = re.compile(r"(?P<root>[A-Za-z0-9][A-Za-z0-9_-]{0,199})\.(?P<key>[A-Za-z0-9_.-]{1,200})\.(?P<attempt>[1-9][0-9]*)")
+_STEP = re.compile(
+    r"(?P<root>[A-Za-z0-9][A-Za-z0-9_-]{0,199})\.(?P<key>[A-Za-z0-9_.-]{1,200})\.(?P<attempt>[1-9][0-9]*)"
+)
 
 
 def new_root_id() -> str:
