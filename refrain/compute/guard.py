@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
+
+_ROUNDS = 10
 
 
 def main() -> None:
@@ -27,18 +30,26 @@ def main() -> None:
             os.killpg(group, signal.SIGKILL)
         except OSError:
             continue
-    _kill_marked({f"AZUREML_RUN_ID={run_id}".encode() for run_id in groups.values()})
+    marks = {f"AZUREML_RUN_ID={run_id}".encode() for run_id in groups.values()}
+    for _ in range(_ROUNDS):  # a process that forks while it is being killed is met again in the next round
+        if not marks or not _kill_marked(marks):
+            break
+        time.sleep(0.01)
 
 
-def _kill_marked(marks: set[bytes]) -> None:
-    names = os.listdir("/proc") if marks and os.path.isdir("/proc") else []
+def _kill_marked(marks: set[bytes]) -> int:
+    """Kill the processes that made a session of their own, and return how many there were."""
+    names = os.listdir("/proc") if os.path.isdir("/proc") else []
+    count = 0
     for name in (name for name in names if name.isdigit() and int(name) != os.getpid()):
         try:
             with open(f"/proc/{name}/environ", "rb") as file:
                 if marks & set(file.read().split(b"\0")):
                     os.kill(int(name), signal.SIGKILL)
+                    count += 1
         except OSError:
             continue
+    return count
 
 
 if __name__ == "__main__":

@@ -6,66 +6,42 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
-from refrain.compute import guard as guard_module
 from refrain.compute.job import Job, JobResult, JobStatus, OnLine
 from refrain.compute.output import OutputStream
 from refrain.compute.processes import is_alive, kill_group, kill_marked, start_mark
+from refrain.compute.watchman import watchman
 from refrain.errors import StepFailedError, UnknownNameError
 
 CANCEL_GRACE_SECONDS = 5.0
 _DRAIN_SECONDS = 5.0
 
 
-class Guard:
-    """The engine's end of :mod:`refrain.compute.guard`; one per engine process, started with its first job."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def watch(self, group: int, run_id: str) -> None:
-        """End this process group if the engine dies."""
-        self._say(f"+{group} {run_id}\n")
-
-    def release(self, group: int) -> None:
-        """Forget a process group that has ended."""
-        self._say(f"-{group}\n")
-
-    def _say(self, line: str) -> None:
-        with self._lock:
-            if self._process is None or self._process.poll() is not None:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", "-E", str(guard_module.__file__)],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    start_new_session=True,
-                )
-            stdin = self._process.stdin
-            assert stdin is not None
-            with contextlib.suppress(BrokenPipeError):
-                stdin.write(line.encode())
-                stdin.flush()
+@dataclass(frozen=True)
+class _Running:
+    job: Job
+    process: subprocess.Popen[bytes]
+    log: BinaryIO
 
 
 class LocalCompute:
     """Processes on this machine. A job's id is ``<pid> <start mark>``, so that a later process is never mistaken."""
 
     def __init__(self) -> None:
-        self._guard = Guard()
-        self._jobs: dict[str, tuple[Job, subprocess.Popen[bytes]]] = {}
+        self._jobs: dict[str, _Running] = {}
+        self._results: dict[str, JobResult] = {}
         self._canceled: set[str] = set()
 
     def submit(self, job: Job) -> str:
         """See :meth:`refrain.compute.job.Compute.submit`.
 
-        :raises StepFailedError: when the command cannot be started.
+        :raises StepFailedError: when the command cannot be started or its log not be written.
         """
+        log = _open_log(job.log_path)
         try:
             process = subprocess.Popen(
                 job.argv,
@@ -76,66 +52,69 @@ class LocalCompute:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        except OSError as error:
-            raise StepFailedError(f"Cannot start {job.argv[0]!r}: {error.strerror}.") from error
+        except (OSError, ValueError) as error:  # ValueError: a NUL in an argument
+            log.close()
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise StepFailedError(f"Cannot start {job.argv[0]!r}: {reason}.") from error
         job_id = f"{process.pid} {start_mark(process.pid)}"
-        self._jobs[job_id] = (job, process)
-        self._guard.watch(process.pid, job.run_id)
+        self._jobs[job_id] = _Running(job, process, log)
+        watchman().watch(process.pid, job.run_id)
         return job_id
 
     def status(self, job_id: str) -> JobStatus:
         """See :meth:`refrain.compute.job.Compute.status`."""
+        if job_id in self._results:
+            return self._results[job_id].status
         if job_id in self._jobs:
-            return self._status(job_id, self._jobs[job_id][1].poll())
+            return self._status(job_id, self._jobs[job_id].process.poll())
         process, _, mark = job_id.partition(" ")
         return JobStatus.RUNNING if is_alive(int(process), mark) else JobStatus.FAILED
 
     def wait(self, job_id: str, on_line: OnLine) -> JobResult:
-        """See :meth:`refrain.compute.job.Compute.wait`. What the job leaves running in its group is killed.
+        """See :meth:`refrain.compute.job.Compute.wait`.
+
+        What the job leaves running is killed, wherever it went: it could still write to an output that is being
+        committed.
 
         :raises UnknownNameError: for a job of another process.
         """
-        job, process = self._own(job_id)
-        pipe = process.stdout
-        assert pipe is not None
-        with open(job.log_path, "ab", buffering=0) as log:
-            reader = threading.Thread(target=_pump, args=(pipe, OutputStream(log, on_line, job.secrets)), daemon=True)
-            reader.start()
-            process.wait()
-            kill_group(process.pid)
-            reader.join(_DRAIN_SECONDS)
-            if reader.is_alive():  # a process outside of the group still holds the pipe
-                kill_marked(job.run_id)
-                reader.join(_DRAIN_SECONDS)
-        pipe.close()
-        self._guard.release(process.pid)
-        return self.result(job_id)
+        if job_id not in self._jobs:
+            raise UnknownNameError(f"The process {job_id!r} was not started from here.")
+        running = self._jobs[job_id]
+        process = running.process
+        reader = threading.Thread(target=_pump, args=(running, on_line), daemon=True)
+        reader.start()
+        code = process.wait()
+        kill_group(process.pid)
+        kill_marked(running.job.run_id)
+        reader.join(_DRAIN_SECONDS)  # a process that shed our mark may hold the pipe for ever
+        watchman().release(process.pid)
+        result = self._results[job_id] = JobResult(self._status(job_id, code), code)
+        del self._jobs[job_id]
+        return result
 
     def result(self, job_id: str) -> JobResult:
         """See :meth:`refrain.compute.job.Compute.result`.
 
-        :raises UnknownNameError: for a job of another process.
+        :raises UnknownNameError: for a job of another process, or one that was not waited for.
         """
-        code = self._own(job_id)[1].returncode
-        return JobResult(self._status(job_id, code), code)
+        if job_id not in self._results:
+            raise UnknownNameError(f"The process {job_id!r} was not waited for here.")
+        return self._results[job_id]
 
     def cancel(self, job_id: str) -> None:
         """See :meth:`refrain.compute.job.Compute.cancel`: SIGTERM first, SIGKILL to what is left after five seconds."""
-        if job_id not in self._jobs:
+        running = self._jobs.get(job_id)
+        if running is None:
             return
-        job, process = self._jobs[job_id]
+        process = running.process
         self._canceled.add(job_id)
         if process.poll() is None:
             kill_group(process.pid, signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(CANCEL_GRACE_SECONDS)
         kill_group(process.pid)
-        kill_marked(job.run_id)
-
-    def _own(self, job_id: str) -> tuple[Job, subprocess.Popen[bytes]]:
-        if job_id not in self._jobs:
-            raise UnknownNameError(f"The process {job_id!r} was not started from here.")
-        return self._jobs[job_id]
+        kill_marked(running.job.run_id)
 
     def _status(self, job_id: str, code: int | None) -> JobStatus:
         if code is None:
@@ -145,12 +124,20 @@ class LocalCompute:
         return JobStatus.CANCELED if job_id in self._canceled else JobStatus.FAILED
 
 
-def _pump(pipe: IO[bytes], stream: OutputStream) -> None:
-    descriptor = pipe.fileno()
-    with contextlib.suppress(OSError, ValueError):  # the pipe is closed under us when draining was given up
-        while chunk := os.read(descriptor, 65536):
+def _open_log(path: str) -> BinaryIO:
+    try:
+        return open(path, "ab", buffering=0)
+    except OSError as error:
+        raise StepFailedError(f"The log {path!r} cannot be written: {error.strerror}.") from error
+
+
+def _pump(running: _Running, on_line: OnLine) -> None:
+    """Read to the end; the one who reads also closes, so that no number of a closed file is ever read from."""
+    stream = OutputStream(running.log, on_line, running.job.secrets)
+    with running.process.stdout as pipe, running.log:  # type: ignore[union-attr]  # it is a pipe
+        while chunk := os.read(pipe.fileno(), 65536):
             stream.feed(chunk)
-    stream.close()
+        stream.close()
 
 
 def search_path(interpreter: str) -> str:

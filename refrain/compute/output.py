@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 from collections.abc import Sequence
 from typing import BinaryIO
@@ -11,45 +12,72 @@ from refrain.compute.job import OnLine
 
 MASK = b"***"
 _LONGEST_LINE = 64 * 1024
+_SHORTEST_PART = 4
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+
+log = logging.getLogger(__name__)
 
 
 class OutputStream:
     """Splits bytes into lines, masks secrets, writes to the log and calls the listener.
 
     A carriage return ends a line too, so that progress bars are seen while they move. A line without end is cut
-    after 64 KiB. A full disk does not stop the process: what cannot be written is still handed to the listener.
+    after 64 KiB. Of a secret of several lines each line is masked. Neither a full disk nor a listener that fails
+    stops the process: its output must be taken in, or it would wait for us for ever.
     """
 
-    def __init__(self, log: BinaryIO, on_line: OnLine, secrets: Sequence[str] = ()) -> None:
-        self._log = log
-        self._on_line = on_line
-        self._secrets = sorted((s.encode() for s in secrets if s), key=len, reverse=True)
+    def __init__(self, log_file: BinaryIO, on_line: OnLine, secrets: Sequence[str] = ()) -> None:
+        self._log_file = log_file
+        self._on_line: OnLine | None = on_line
+        self._secrets = sorted(_parts(secrets), key=len, reverse=True)
+        self._overlap = len(self._secrets[0]) - 1 if self._secrets else 0
         self._rest = b""
 
     def feed(self, chunk: bytes) -> None:
         """Take in the next bytes."""
         data = self._rest + chunk
         start = 0
-        for match in _LINE_END.finditer(data):
+        for match in _LINE_END.finditer(data, max(0, len(self._rest) - 1)):
             if match.group() == b"\r" and match.end() == len(data):
                 break  # the line feed of a pair may still come
-            self._emit(data[start : match.start()], match.group())
+            self._emit(self._masked(data[start : match.start()]), match.group())
             start = match.end()
         self._rest = data[start:]
-        if len(self._rest) > _LONGEST_LINE:
-            self._emit(self._rest, b"")
-            self._rest = b""
+        if len(self._rest) > _LONGEST_LINE + self._overlap:
+            self._cut()
 
     def close(self) -> None:
         """Hand over what came after the last line end."""
         if self._rest:
-            self._emit(self._rest, b"")
+            self._emit(self._masked(self._rest), b"")
             self._rest = b""
 
-    def _emit(self, line: bytes, end: bytes) -> None:
+    def _cut(self) -> None:
+        """Hand over all but the end of a long line, where a secret may have begun."""
+        masked = self._masked(self._rest)
+        keep = len(masked) - self._overlap
+        self._emit(masked[:keep], b"")
+        self._rest = masked[keep:]
+
+    def _masked(self, line: bytes) -> bytes:
         for secret in self._secrets:
             line = line.replace(secret, MASK)
+        return line
+
+    def _emit(self, line: bytes, end: bytes) -> None:
         with contextlib.suppress(OSError):
-            self._log.write(line + end)
-        self._on_line(line.rstrip(b"\r").decode("utf-8", "replace"))
+            self._log_file.write(line + end)
+        if self._on_line is None:
+            return
+        try:
+            self._on_line(line.rstrip(b"\r").decode("utf-8", "replace"))
+        except Exception:  # whoever listens, such as a closed terminal, is not the process's affair
+            log.exception("The listener of a step's output failed and hears no more of it")
+            self._on_line = None
+
+
+def _parts(secrets: Sequence[str]) -> set[bytes]:
+    """Return the secrets and, of those of several lines, their lines, which appear one by one in an output."""
+    whole = {secret.encode() for secret in secrets if secret}
+    lines = {part for secret in whole for part in _LINE_END.split(secret) if len(part) >= _SHORTEST_PART}
+    return lines | {secret for secret in whole if not _LINE_END.search(secret)}

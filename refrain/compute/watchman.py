@@ -1,0 +1,63 @@
+"""Watchman: the engine's end of :mod:`refrain.compute.guard`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+
+from refrain.compute import guard as guard_module
+from refrain.compute.processes import MARK
+
+
+class Watchman:
+    """Names process groups that must not outlive this process; its guard starts with the first of them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._groups: dict[int, str] = {}
+
+    def watch(self, group: int, run_id: str) -> None:
+        """End this process group, and what is marked with the run's id, if this process dies."""
+        with self._lock:
+            self._groups[group] = run_id
+            if self._guard is None or self._guard.poll() is not None:
+                self._guard = _start_guard()
+                self._say("".join(f"+{known} {mark}\n" for known, mark in self._groups.items()))
+            else:
+                self._say(f"+{group} {run_id}\n")
+
+    def release(self, group: int) -> None:
+        """Forget a process group that has ended."""
+        with self._lock:
+            if self._groups.pop(group, None) is not None:
+                self._say(f"-{group}\n")
+
+    def _say(self, text: str) -> None:
+        if self._guard is not None and self._guard.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):  # it was killed just now; the next job starts another
+                os.write(self._guard.stdin.fileno(), text.encode())
+
+
+_watchmen: dict[int, Watchman] = {}
+
+
+def watchman() -> Watchman:
+    """Return this process's own watchman; a fork does not share that of its parent."""
+    return _watchmen.setdefault(os.getpid(), Watchman())
+
+
+def _start_guard() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", "-E", str(guard_module.__file__)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd="/",
+        # Without a mark of our own, so that whoever ends us by it does not end the guard as well.
+        env={name: value for name, value in os.environ.items() if name != MARK},
+    )
