@@ -98,12 +98,14 @@ class Runner:
         """
         record = self._begin()
         outcome = Outcome()
-        self._listener.began(self._run.root_id, self._definition)
+        status = RunStatus.FAILED
         try:
+            self._listener.began(self._run.root_id, self._definition)
             self._run_to_the_end(outcome)
             self._end(record, outcome)
+            status = outcome.status
         finally:
-            self._listener.finished(outcome.status.value)
+            self._listener.finished(status.value)
         return outcome
 
     def _run_to_the_end(self, outcome: Outcome) -> None:
@@ -113,7 +115,7 @@ class Runner:
             self._run_steps(outcome)
         except KeyboardInterrupt:
             outcome.is_canceled = True
-        except RefrainError as error:
+        except Exception as error:  # noqa: BLE001  # recorded with the run, and raised by whoever wants an exception
             outcome.errors[""] = error
         finally:
             self._engine.state.trees.flush()

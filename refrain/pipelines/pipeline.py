@@ -88,9 +88,10 @@ class Pipeline:
         :param options: as :func:`refrain.pipelines.local.run_pipeline`.
         :raises RunFailedError: when a step failed.
         """
+        from refrain.execution.progress import show_progress
         from refrain.pipelines.local import run_pipeline
 
-        return run_pipeline(self, pipeline_parameters or {}, **options)
+        return run_pipeline(self, pipeline_parameters or {}, **{"listener": show_progress(), **options})
 
     def submit(self, experiment_name: str, pipeline_parameters: dict[str, Any] | None = None, **options: Any) -> PipelineRun:
         """Submit the pipeline to an experiment; see :meth:`refrain.pipelines.experiment.Experiment.submit`."""

@@ -56,3 +56,9 @@ def run_folder(run_id: str) -> str:
         return f"runs/{run_id}"
     parsed = StepRunId.parse(run_id)
     return f"runs/{parsed.root}/steps/{parsed.key}.{parsed.attempt}"
+
+
+def short_id(run_id: str) -> str:
+    """Return a run's id with the part of the pipeline run cut to eight characters, for people to read."""
+    root, dot, rest = run_id.partition(".")
+    return f"{root[:8]}{dot}{rest}"

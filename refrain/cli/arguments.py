@@ -1,0 +1,126 @@
+"""Arguments: every command, its options and where its code is; nothing of that code is loaded here."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, NoReturn
+
+from refrain import __version__
+from refrain.errors import UserError
+
+_FILE_HELP = "a Python file that defines a pipeline; NAME says which where it defines several"
+
+
+class UsageError(UserError):
+    """The words of a command line do not make a command."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises instead of exiting, so that ``--json`` can tell of a wrong command line too."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{self.format_usage().rstrip()}\n{self.prog}: {message}. Try '{self.prog} --help'.")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser; ``command`` in what it returns is ``module:function``."""
+    parser = _Parser(
+        prog="refrain",
+        description="Machine-learning pipelines that do not repeat what has not changed.",
+        epilog="Exit codes: 0 success, 1 a run failed, 2 wrong use, 130 interrupted. More: refrain COMMAND --help",
+    )
+    parser.add_argument("--version", action="version", version=f"refrain {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_init(commands)
+    _add_run(commands)
+    _add_explain(commands)
+    _add_runs(commands)
+    _add_airflow(commands, "up", ".refrain/airflow", "start Airflow on this project's workspace and stay until Ctrl-C")
+    _add_airflow(commands, "demo", ".refrain/demo", "run the example pipeline twice on Airflow and see what is reused")
+    return parser
+
+
+def _add(commands: Any, name: str, target: str, description: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=description, description=f"{description[0].upper()}{description[1:]}."
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+    parser.set_defaults(command=f"refrain.cli.{target}")
+    return parser
+
+
+def _add_init(commands: Any) -> None:
+    parser = _add(commands, "init", "init:init", "make a workspace in a folder")
+    parser.add_argument("folder", nargs="?", default=".", metavar="FOLDER", help="the project's folder (default: here)")
+    parser.add_argument("--name", help="what the workspace is called (default: the folder's name)")
+
+
+def _add_pipeline(parser: argparse.ArgumentParser) -> None:
+    # Optional only for argparse: in `run --force FILE` it gives FILE to --force, see refrain.cli.load.
+    parser.add_argument("target", nargs="?", metavar="FILE[:NAME]", help=_FILE_HELP)
+    parser.add_argument(
+        "--param", action="append", default=[], metavar="NAME=VALUE", help="set a pipeline parameter; may be repeated"
+    )
+    parser.add_argument(
+        "--force",
+        action="extend",
+        nargs="*",
+        metavar="STEP",
+        help="do not look for earlier results of these steps; without STEP, of none",
+    )
+
+
+def _add_run(commands: Any) -> None:
+    parser = _add(commands, "run", "run:run", "run a pipeline on this machine")
+    _add_pipeline(parser)
+    parser.add_argument("--jobs", type=int, metavar="N", help="how many steps run at once (default: number of cores)")
+    parser.add_argument("--keep-going", action="store_true", help="after a failure, run what does not depend on it")
+    parser.add_argument("--experiment", metavar="NAME", default="default", help="gather the run under this name")
+    parser.add_argument("--detach", action="store_true", help="return at once; the run goes on in the background")
+    parser.add_argument("--verbose", action="store_true", help="show all output of the steps on a terminal too")
+
+
+def _add_explain(commands: Any) -> None:
+    parser = _add(commands, "explain", "explain:explain", "say what a run would reuse, and why not; nothing is run")
+    _add_pipeline(parser)
+    parser.add_argument("step", nargs="?", metavar="STEP", help="show every field that this step's result depends on")
+
+
+def _add_runs(commands: Any) -> None:
+    parser = _add(commands, "runs", "runs_list:runs_list", "list runs, look into one, stop one")
+    _add_workspace(parser, argparse.SUPPRESS)
+    _add_list_options(parser)
+    actions = parser.add_subparsers(metavar="ACTION")
+    listing = _add(actions, "list", "runs_list:runs_list", "list the runs, newest first")
+    _add_list_options(listing)
+    show = _add(actions, "show", "runs_show:runs_show", "show a run, or one step of it")
+    show.add_argument(
+        "run", nargs="?", metavar="ID", help="the start of a run's id, with .STEP for a step (default: newest)"
+    )
+    log = _add(actions, "log", "runs_log:runs_log", "print the output of a step")
+    log.add_argument("run", metavar="ID.STEP", help="the start of a run's id, a dot and the step")
+    cancel = _add(actions, "cancel", "runs_cancel:runs_cancel", "stop a run and everything that it started")
+    cancel.add_argument("run", metavar="ID", help="the start of a run's id")
+    for action in (listing, show, log, cancel):
+        _add_workspace(action, argparse.SUPPRESS)
+
+
+def _add_workspace(parser: argparse.ArgumentParser, default: Any) -> None:
+    parser.add_argument(
+        "--workspace", metavar="FOLDER", default=default, help="the workspace's folder (default: the configured one)"
+    )
+
+
+def _add_list_options(parser: argparse.ArgumentParser) -> None:
+    suppressed = argparse.SUPPRESS
+    parser.add_argument("--limit", type=int, metavar="N", default=suppressed, help="how many, 0 for all (default: 20)")
+    parser.add_argument("--pipeline", metavar="NAME", default=suppressed, help="only runs of this pipeline")
+    parser.add_argument("--experiment", metavar="NAME", default=suppressed, help="only runs of this experiment")
+
+
+def _add_airflow(commands: Any, name: str, home: str, description: str) -> None:
+    parser = _add(commands, name, f"airflow:{name}", description)
+    parser.add_argument("--port", type=int, metavar="N", help="the port of Airflow's pages (default: 8080)")
+    parser.add_argument("--home", metavar="FOLDER", help=f"Airflow's home (default: {home})")
+    parser.add_argument("--dags", metavar="FOLDER", help="the folder of DAG files (default: dags here, else the examples)")
+    parser.add_argument("--keep", action="store_true", help="stay until Ctrl-C")

@@ -1,0 +1,57 @@
+"""The command line: from words to a command, and from what it returns or raises to output and an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+
+from refrain.cli.answer import FAILED, OK, WRONG_USE, Answer
+from refrain.cli.arguments import UsageError, build_parser
+from refrain.errors import RefrainError, RunNotFoundError, UnknownNameError, UserError, WorkspaceError
+
+DEBUG_VARIABLE = "REFRAIN_DEBUG"
+INTERRUPTED = 128 + signal.SIGINT
+_SCHEMA = 1
+_WRONG_USE = (UserError, WorkspaceError, UnknownNameError, RunNotFoundError)
+
+
+def answer(argv: Sequence[str] | None = None) -> int:
+    """Do what ``refrain`` was called for; see :func:`refrain.cli.main`."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    is_json = "--json" in words
+    try:
+        options = build_parser().parse_args(words)
+        module, _, function = options.command.partition(":")
+        found: Answer | int = getattr(import_module(module), function)(options)
+        return found if isinstance(found, int) else _print(found, is_json)
+    except RefrainError as error:
+        return _print_error(error, is_json)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has had enough; without this, closing it at exit would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+
+
+def _print(found: Answer, is_json: bool) -> int:
+    text = json.dumps({"schema": _SCHEMA, **found.document}, indent=1) if is_json else "\n".join(found.lines)
+    if text:
+        print(text.encode(sys.stdout.encoding or "utf-8", "replace").decode(sys.stdout.encoding or "utf-8"), flush=True)
+    return found.exit_code
+
+
+def _print_error(error: RefrainError, is_json: bool) -> int:
+    if os.environ.get(DEBUG_VARIABLE) == "1":
+        traceback.print_exception(error)
+    print(f"{error}" if isinstance(error, UsageError) else f"refrain: {error}", file=sys.stderr)
+    code = WRONG_USE if isinstance(error, _WRONG_USE) else FAILED
+    if is_json:
+        _print(Answer({"error": {"type": type(error).__name__, "message": str(error)}}), is_json)
+    return code

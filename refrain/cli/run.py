@@ -1,0 +1,84 @@
+"""``refrain run``: a pipeline, on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+
+from refrain.cli.answer import FAILED, OK, Answer
+from refrain.cli.documents import document_of
+from refrain.cli.interrupt import Interrupt, interruptible
+from refrain.cli.load import forced, given_parameters, load_pipeline
+from refrain.errors import RefrainError
+from refrain.execution.progress import show_progress
+from refrain.execution.runner import Outcome, RunOptions
+from refrain.pipelines.backends import backend
+from refrain.pipelines.experiment import Experiment
+from refrain.pipelines.local import make_runner, run_options
+from refrain.pipelines.pipeline import Pipeline
+from refrain.pipelines.run import PipelineRun
+from refrain.tracking.record import RunStatus
+from refrain.tracking.run_id import short_id
+
+_MOST_ERRORS = 3
+
+
+def run(options: argparse.Namespace) -> Answer:
+    """Run a pipeline and show its progress on standard error.
+
+    :raises UserError: when the command line, the file or the parameters are wrong.
+    """
+    with interruptible() as interrupt:
+        pipeline = load_pipeline(options)
+        Experiment(pipeline.workspace, options.experiment)  # refuses a bad name before anything starts
+        parameters = given_parameters(pipeline.definition, options.param)
+        how = run_options(pipeline.definition, forced(options), options.keep_going, options.jobs)
+        if options.detach:
+            return _detach(pipeline, parameters, options.experiment, how)
+        runner, run_id = make_runner(
+            pipeline.workspace,
+            pipeline.definition,
+            parameters,
+            options.experiment,
+            how,
+            show_progress(is_verbose=options.verbose),
+        )
+        outcome = runner.run()
+        _tell(outcome, run_id)
+        document = document_of(PipelineRun.get(pipeline.workspace, run_id)) if options.json else {}
+        return Answer(document, exit_code=_exit_code(outcome, interrupt))
+
+
+def _detach(pipeline: Pipeline, parameters: dict[str, object], experiment: str, how: RunOptions) -> Answer:
+    run_id = backend("local").submit(pipeline.workspace, pipeline.definition, parameters, experiment, how)
+    print(
+        f"{pipeline.name} runs in the background. See: refrain runs show {short_id(run_id)}; "
+        f"stop: refrain runs cancel {short_id(run_id)}",
+        file=sys.stderr,
+    )
+    return Answer({"run_id": run_id, "pipeline": pipeline.name, "experiment": experiment}, (run_id,))
+
+
+def _exit_code(outcome: Outcome, interrupt: Interrupt) -> int:
+    if outcome.is_canceled:
+        return interrupt.exit_code
+    return FAILED if outcome.status is RunStatus.FAILED else OK
+
+
+def _tell(outcome: Outcome, run_id: str) -> None:
+    """Say on standard error what went wrong, and where to look further."""
+    if outcome.is_canceled:
+        print("\nStopped: every step that was running has been ended.", file=sys.stderr)
+        return
+    errors = list(outcome.errors.values())
+    for error in errors[:_MOST_ERRORS]:
+        if os.environ.get("REFRAIN_DEBUG") == "1":
+            traceback.print_exception(error)
+        text = str(error) if isinstance(error, RefrainError) else f"{type(error).__name__}: {error}"
+        print(f"\n{text}", file=sys.stderr)
+    if len(errors) > _MOST_ERRORS:
+        print(f"\n… and {len(errors) - _MOST_ERRORS} more steps did not end well.", file=sys.stderr)
+    if errors:
+        print(f"\nLook further: refrain runs show {short_id(run_id)}", file=sys.stderr)

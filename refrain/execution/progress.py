@@ -1,0 +1,165 @@
+"""Progress: shows how a run is getting on, live on a terminal and as plain lines elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from typing import Protocol, TextIO
+
+from refrain.execution.duration import duration
+from refrain.execution.listener import Listener, Phase
+from refrain.execution.summary import summary
+from refrain.execution.tally import RunTally, StepState, StepTally
+from refrain.reuse.decision import Decision
+from refrain.steps.definition import PipelineDefinition
+
+
+class View(Protocol):
+    """What shows a run; never called by two threads at once."""
+
+    def began(self, run: RunTally) -> None:
+        """Show that a run begins."""
+
+    def changed(self, run: RunTally) -> None:
+        """Show that a step has gone on."""
+
+    def decided(self, step: StepTally) -> None:
+        """Show what was decided on a step."""
+
+    def line(self, step: StepTally, line: str) -> None:
+        """Show a line of a step's output."""
+
+    def noted(self, step: StepTally, note: str) -> None:
+        """Show a remark on a step."""
+
+    def ended(self, step: StepTally) -> None:
+        """Show that a step has ended."""
+
+    def finished(self, run: RunTally) -> None:
+        """Show the summary."""
+
+
+class Progress(Listener):
+    """Keeps the tally of a run and has a view show it."""
+
+    def __init__(self, view: View) -> None:
+        """Show everything in *view*."""
+        self._view = view
+        self._lock = threading.Lock()
+        self._run = RunTally("", "", {})
+
+    def began(self, run_id: str, definition: PipelineDefinition) -> None:
+        """See :meth:`Listener.began`."""
+        with self._lock:
+            self._run = RunTally.of(run_id, definition)
+            self._view.began(self._run)
+
+    def entered(self, key: str, phase: Phase) -> None:
+        """See :meth:`Listener.entered`."""
+        with self._lock:
+            self._run.entered(key, phase)
+            self._view.changed(self._run)
+
+    def decided(self, key: str, decision: Decision, run_id: str) -> None:
+        """See :meth:`Listener.decided`."""
+        with self._lock:
+            self._view.decided(self._run.decided(key, decision, run_id))
+
+    def line(self, key: str, line: str) -> None:
+        """See :meth:`Listener.line`."""
+        with self._lock:
+            self._view.line(self._run.line(key, line), line)
+
+    def noted(self, key: str, note: str) -> None:
+        """See :meth:`Listener.noted`."""
+        with self._lock:
+            self._view.noted(self._run.step(key), note)
+
+    def ended(self, key: str, status: str, detail: str = "") -> None:
+        """See :meth:`Listener.ended`."""
+        with self._lock:
+            self._view.ended(self._run.step_ended(key, status, detail))
+
+    def finished(self, status: str) -> None:
+        """See :meth:`Listener.finished`."""
+        with self._lock:
+            self._run.finished(status)
+            self._view.finished(self._run)
+
+
+class PlainView:
+    """Lines with the time of day, for logs; a stream that cannot be written to does not disturb the run."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Write to *stream*."""
+        self._stream = stream
+
+    def began(self, run: RunTally) -> None:
+        """See :meth:`View.began`."""
+        self._say(f"{run.name}: run {run.run_id}, {len(run.steps)} steps")
+
+    def changed(self, run: RunTally) -> None:
+        """See :meth:`View.changed`; phases are not shown."""
+
+    def decided(self, step: StepTally) -> None:
+        """See :meth:`View.decided`."""
+        if step.decision is not None:
+            self._say(f"{step.key}: {step.decision.sentence()}")
+
+    def line(self, step: StepTally, line: str) -> None:
+        """See :meth:`View.line`."""
+        self._say(f"{step.key} | {line}")
+
+    def noted(self, step: StepTally, note: str) -> None:
+        """See :meth:`View.noted`."""
+        self._say(f"{step.key}: {note}")
+
+    def ended(self, step: StepTally) -> None:
+        """See :meth:`View.ended`; of a reused step everything was said when that was decided."""
+        if step.state is not StepState.REUSED:
+            self._say(f"{step.key}: {end_of(step)}")
+
+    def finished(self, run: RunTally) -> None:
+        """See :meth:`View.finished`."""
+        self._write("\n".join(["", *summary(run), ""]))
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def _say(self, text: str) -> None:
+        self._write(f"{time.strftime('%H:%M:%S')} {text}\n")
+
+    def _write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):  # closed, or a pipe that nobody reads any more
+            self._stream.write(text)
+
+
+def end_of(step: StepTally) -> str:
+    """Say how a step ended, in one line."""
+    if step.state is StepState.REUSED:
+        return f"reused, {duration(step.seconds_saved)} saved"
+    if step.state is StepState.COMPLETED:
+        return f"completed in {duration(step.seconds)}"
+    first = (step.detail.splitlines() or [""])[0]
+    return f"{step.state.value} after {duration(step.seconds)}" + (f": {first}" if first else "")
+
+
+def show_progress(stream: TextIO | None = None, *, is_verbose: bool = False) -> Progress:
+    """Return a listener that shows progress: live if *stream* is a terminal of a person, else as plain lines.
+
+    :param stream: None means standard error.
+    :param is_verbose: show every line of the steps' output on a terminal too, not only the latest of each.
+    """
+    stream = stream or sys.stderr
+    if _is_live(stream):
+        from refrain.execution.live import LiveView
+
+        return Progress(LiveView(stream, is_verbose=is_verbose))
+    return Progress(PlainView(stream))
+
+
+def _is_live(stream: TextIO) -> bool:
+    is_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
+    return not is_ci and os.environ.get("TERM") != "dumb" and stream.isatty()
