@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
+from heapq import heappop, heappush
 from typing import Any
 
 from refrain.data.parameters import PipelineParameter
@@ -50,7 +52,7 @@ class StepDefinition:
     compute: str | None = None
     version: str | None = None
 
-    @property
+    @cached_property
     def upstream(self) -> frozenset[str]:
         """The keys of all steps that must have completed before this one."""
         produced = {port.source.step for port in self.inputs if isinstance(port.source, FromStep)}
@@ -120,17 +122,24 @@ def in_running_order(steps: tuple[StepDefinition, ...]) -> tuple[StepDefinition,
 
     :raises PipelineError: when steps wait for each other in a circle.
     """
-    by_key = {step.key: step for step in steps}
-    done: dict[str, StepDefinition] = {}
-    waiting = list(steps)
-    while waiting:
-        ready = [step for step in waiting if all(key in done or key not in by_key for key in step.upstream)]
-        if not ready:
-            circle = known(step.name for step in waiting)
-            raise PipelineError(f"Cycle detected: each of these steps waits for another of them: {circle}.")
-        done.update((step.key, step) for step in ready)
-        waiting = [step for step in waiting if step.key not in done]
-    return tuple(done.values())
+    places = {step.key: place for place, step in enumerate(steps)}
+    waits_for = [{places[key] for key in step.upstream if key in places} for step in steps]
+    followers: dict[int, list[int]] = {}
+    for place, awaited in enumerate(waits_for):
+        for other in awaited:
+            followers.setdefault(other, []).append(place)
+    ready = [place for place, awaited in enumerate(waits_for) if not awaited]  # ascending, so it is a heap
+    done: list[int] = []
+    while ready:
+        done.append(heappop(ready))
+        for follower in followers.get(done[-1], ()):
+            waits_for[follower].discard(done[-1])
+            if not waits_for[follower]:
+                heappush(ready, follower)
+    if len(done) < len(steps):
+        circle = known(step.name for step, awaited in zip(steps, waits_for, strict=True) if awaited)
+        raise PipelineError(f"Cycle detected: each of these steps waits for another of them: {circle}.")
+    return tuple(steps[place] for place in done)
 
 
 def freeze(definition: PipelineDefinition, snapshots: Mapping[str, str]) -> PipelineDefinition:
