@@ -14,9 +14,10 @@ from refrain.errors import UserError
 class Gathered:
     """The outputs of a mapped operator, for the ``inputs`` and ``arguments`` of a step behind it.
 
-    The script gets a folder with one entry for each instance, named by its map index: ``0``, ``1``, …
+    The script gets a folder with one entry for each instance, in the order of their map indexes: ``0``, ``1``, …
+    Instances that were skipped are left out and not counted.
 
-    :param operator: what ``PythonScriptOperator.partial(…).expand(…)`` returned.
+    :param operator: what ``PythonScriptOperator.partial(…).expand(…)`` returned, or an operator in a mapped group.
     :param output: the name of the output.
     :param name: the name of the input; None means the output's.
     :raises UserError: for an invalid name, or an object that is no operator.

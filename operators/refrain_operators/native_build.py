@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 from refrain.data.ports import FromStep
 from refrain.errors import PipelineError
 from refrain.steps.step import PipelineStep
-from refrain.steps.wiring import origin
+from refrain.steps.wiring import consumed, origin
 
 _PRODUCERS: WeakKeyDictionary[Any, tuple[Any, str]] = WeakKeyDictionary()
 """Which operator has an object among its outputs, and under which name."""
@@ -42,6 +42,12 @@ class NativeBuild:
         return source
 
 
+def producer(item: object) -> Any:
+    """Return the operator that writes what an input reads, or None when no operator before this one does."""
+    found = _PRODUCERS.get(consumed(item))
+    return found[0] if found else None
+
+
 def declare(operator: Any, step: PipelineStep) -> None:
     """Remember an operator as the producer of its step's outputs.
 
@@ -52,7 +58,7 @@ def declare(operator: Any, step: PipelineStep) -> None:
         if not any(key is produced for produced in step.produced_items()):
             continue
         known = _PRODUCERS.get(key)
-        if known is not None and known[0] is not operator and known[0].dag is operator.dag:
+        if known is not None and known[0].task_id != operator.task_id and known[0].dag is operator.dag:
             name = getattr(item, "name", item)
             raise PipelineError(
                 f"The output {name!r} has two producers, {known[0].task_id!r} and {operator.task_id!r}. Give each task an "

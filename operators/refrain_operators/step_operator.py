@@ -27,6 +27,7 @@ from refrain.reuse.decision import Decision
 from refrain.steps.definition import StepDefinition
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
 from refrain.tracking.run_id import root_id_for
+from refrain_operators.mapped_step import MappedStep
 from refrain_operators.references import outputs_of, published, verified
 
 FORCE_PARAM = "regenerate_outputs"
@@ -83,6 +84,7 @@ class StepOperator(BaseOperator):
     :param declared: the pipeline parameters that the step uses; their values come from the run's ``params``.
     :param pipeline: the pipeline's name, under which runs and explanations are kept; None means the DAG's id.
     :param experiment: the experiment's name; None means the DAG's id.
+    :param is_script_retried: whether a failed script is run again; None means, if ``retries`` are given.
     """
 
     ui_color = "#e8f0fe"
@@ -100,6 +102,7 @@ class StepOperator(BaseOperator):
         retries: int | None = None,
         retry_delay: timedelta | None = None,
         outlets: Any = None,
+        is_script_retried: bool | None = None,
         **kwargs: Any,
     ) -> None:
         registered = [_asset(port.registration.name) for port in step.outputs if port.registration]
@@ -116,10 +119,25 @@ class StepOperator(BaseOperator):
         self.pipeline = pipeline
         self.experiment = experiment
         self.origin_address = ""
-        self._is_script_failure_final = retries is None
+        self._is_script_failure_final = retries is None if is_script_retried is None else not is_script_retried
         self._engine: Engine | None = None
         for producer in self.producers.values():
             producer.set_downstream(self)
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> MappedStep:
+        """Return what ``expand`` makes a mapped step of; takes what the operator takes, see Airflow's task mapping.
+
+        Airflow's scheduler reads the settings of a mapped task from here, so that defaults have to be spelled out.
+        """
+        given = super().partial(**kwargs)
+        given._expand_called = True  # it is replaced, and would warn that it was never expanded
+        settings = given.kwargs
+        settings["is_script_retried"] = settings["retries"] is not None
+        settings["retries"] = settings["retries"] if settings["retries"] is not None else _RETRIES
+        settings["retry_delay"] = settings["retry_delay"] or _RETRY_DELAY
+        settings["outlets"] = list(settings["outlets"] or ())
+        return MappedStep(operator_class=given.operator_class, kwargs=settings, params=given.params)
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Take the step through its life and publish references to its outputs.
@@ -192,24 +210,24 @@ class StepOperator(BaseOperator):
             run=run,
             parameters=assign(self.declared, values),
             declared=self.declared,
-            handles=self._handles(instance, run, runs),
+            handles=self._handles(context, run, runs),
             is_forced=FORCE_PARAM in given and given[FORCE_PARAM] is True,
             attempt=instance.try_number or 1,
         )
 
-    def _handles(self, instance: Any, run: RunContext, runs: RunStore) -> dict[str, Any]:
+    def _handles(self, context: Any, run: RunContext, runs: RunStore) -> dict[str, Any]:
         handles: dict[str, DataHandle | tuple[DataHandle, ...]] = {}
         for port in self.step.inputs:
+            if not isinstance(port.source, (FromStep, FromReference)):
+                continue
+            producer = self.producers[port.name]
+            found = producer.output.resolve(context)  # knows mapped tasks and mapped groups
             if isinstance(port.source, FromStep):
-                task_id = self.producers[port.name].task_id
-                reference = instance.xcom_pull(task_ids=task_id, map_indexes=None)
-                handles[port.name] = _outputs(reference, task_id, run, runs)[port.source.output]
-            elif isinstance(port.source, FromReference):
-                task_id = self.producers[port.name].task_id
-                references = instance.xcom_pull(task_ids=task_id, map_indexes=None)
+                handles[port.name] = _outputs(found, producer.task_id, run, runs)[port.source.output]
+            else:
+                several = [found] if isinstance(found, Mapping) else list(found or ())
                 output = port.source.label.rpartition(".")[2]
-                several = references if isinstance(references, (list, tuple)) else list(references or ())
-                handles[port.name] = tuple(verified(reference, task_id, runs)[output] for reference in several)
+                handles[port.name] = tuple(verified(one, producer.task_id, runs)[output] for one in several)
         return handles
 
     def _note_origin(self, result: StepResult, runs: RunStore) -> None:
