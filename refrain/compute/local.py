@@ -29,9 +29,13 @@ class _Running:
 
 
 class LocalCompute:
-    """Processes on this machine. A job's id is ``<pid> <start mark>``, so that a later process is never mistaken."""
+    """Processes on this machine. A job's id is ``<pid> <start mark>``, so that a later process is never mistaken.
 
-    def __init__(self) -> None:
+    :param grace_seconds: how long a canceled process may take to end by itself.
+    """
+
+    def __init__(self, grace_seconds: float = CANCEL_GRACE_SECONDS) -> None:
+        self._grace_seconds = grace_seconds
         self._jobs: dict[str, _Running] = {}
         self._results: dict[str, JobResult] = {}
         self._canceled: set[str] = set()
@@ -103,7 +107,7 @@ class LocalCompute:
         return self._results[job_id]
 
     def cancel(self, job_id: str) -> None:
-        """See :meth:`refrain.compute.job.Compute.cancel`: SIGTERM first, SIGKILL to what is left after five seconds."""
+        """See :meth:`refrain.compute.job.Compute.cancel`: SIGTERM first, SIGKILL to what is left after the grace."""
         running = self._jobs.get(job_id)
         if running is None:
             return
@@ -112,7 +116,7 @@ class LocalCompute:
         if process.poll() is None:
             kill_group(process.pid, signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(CANCEL_GRACE_SECONDS)
+                process.wait(self._grace_seconds)
         kill_group(process.pid)
         kill_marked(running.job.run_id)
 

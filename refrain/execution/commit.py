@@ -7,54 +7,100 @@ anything, whatever a killed process left behind.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
 from refrain.data.handle import DataHandle, file_uri
 from refrain.data.ports import OutputKind, OutputPort
-from refrain.errors import DataError, OutputError
+from refrain.errors import OutputError
 from refrain.execution.stage import Stage
-from refrain.storage.manifest import Manifest, TreeKind
+from refrain.storage.manifest import Manifest
 from refrain.storage.state import WorkspaceState
 from refrain.storage.trees import OUTPUT
 
 _SYNC_EACH_UP_TO = 256
 
 
-def commit_outputs(
-    stage: Stage, ports: tuple[OutputPort, ...], state: WorkspaceState, step_name: str
-) -> dict[str, DataHandle]:
-    """Publish a step's outputs and return references to them.
+class Commit:
+    """The commit of one step's outputs, which can be taken back until a record speaks of them."""
 
-    All outputs are checked before the first is moved; when moving fails, what was moved to a place of this run's own
-    is removed again.
+    def __init__(self, stage: Stage, ports: tuple[OutputPort, ...], state: WorkspaceState, step_name: str) -> None:
+        """Prepare the commit of *ports*; nothing is touched yet."""
+        self._stage = stage
+        self._ports = ports
+        self._state = state
+        self._step_name = step_name
+        self._targets = {p.name: state.datastores.get(p.datastore).resolve(p.path_for(stage.run_id)) for p in ports}
+        self._moved: list[Path] = []
 
-    :raises OutputError: an output is missing, empty, not storable, or stands in the way of existing data.
-    """
-    for port in ports:
-        _require_produced(stage.outputs[port.name], port, step_name)
-    manifests = {port.name: _manifest(stage.outputs[port.name], port, state, step_name) for port in ports}
-    targets = {port.name: state.datastores.get(port.datastore).resolve(port.path_for(stage.run_id)) for port in ports}
-    for port in ports:
-        _require_free(stage.outputs[port.name], targets[port.name], port, step_name)
-    moved: list[Path] = []
-    try:
-        for port in ports:
-            _flush(stage.outputs[port.name], manifests[port.name])
-            _move(stage.outputs[port.name], targets[port.name])
-            if not port.is_shared:
-                moved.append(targets[port.name])
-        return {port.name: _publish(targets[port.name], port, manifests[port.name], state) for port in ports}
-    except OSError as error:
-        for target in moved:
+    def publish(self) -> dict[str, DataHandle]:
+        """Publish the outputs and return references to them.
+
+        All outputs are checked before the first is moved.
+
+        :raises OutputError: an output is missing, empty, not storable, or stands in the way of existing data.
+        """
+        written = {port.name: self._checked(port) for port in self._ports}
+        try:
+            for port in self._ports:
+                _flush(self._stage.outputs[port.name])
+                self._move(port)
+            return {port.name: self._publish(port, written[port.name]) for port in self._ports}
+        except OSError as error:
+            raise OutputError(f"Step {self._step_name!r}: its outputs cannot be stored: {error}") from error
+
+    def take_back(self) -> None:
+        """Remove what was moved to places of this run's own; what was merged into a shared place stays there."""
+        for target in self._moved:
             _remove(target)
-        raise OutputError(f"Step {step_name!r}: its outputs cannot be stored: {error}") from error
+            with contextlib.suppress(OSError):
+                target.parent.rmdir()
+        self._moved.clear()
+
+    def _checked(self, port: OutputPort) -> Manifest:
+        path = self._stage.outputs[port.name]
+        _require_produced(path, port, self._step_name)
+        if port.globs and path.is_dir():
+            _drop_unwanted(path, port.globs)
+            _require_produced(path, port, self._step_name)
+        try:
+            _make_links_relative(path)
+            manifest = self._state.trees.manifest(path, OUTPUT)
+        except OSError as error:
+            raise OutputError(
+                f"Step {self._step_name!r}: its output {port.name!r} cannot be stored: {error}"
+            ) from error
+        _require_free(path, self._targets[port.name], port, self._step_name)
+        return manifest
+
+    def _move(self, port: OutputPort) -> None:
+        source, target = self._stage.outputs[port.name], self._targets[port.name]
+        if not port.is_shared and not target.exists():
+            self._moved.append(target)  # before the move, which may fail half-way
+        _move(source, target)
+
+    def _publish(self, port: OutputPort, written: Manifest) -> DataHandle:
+        """Store the manifest of what consumers will see: at a shared place, that may be more than was written now."""
+        target = self._targets[port.name]
+        others = [path for name, path in self._targets.items() if name != port.name]
+        is_alone = not port.is_shared and not any(target in (p, *p.parents) or p in target.parents for p in others)
+        manifest = written if is_alone else self._state.trees.manifest(target, OUTPUT)
+        self._state.blobs.put_manifest(manifest)
+        return DataHandle(file_uri(target), manifest.kind, manifest.digest, manifest.files, manifest.bytes)
 
 
 def _require_produced(path: Path, port: OutputPort, step_name: str) -> None:
+    if path.is_symlink():
+        raise OutputError(
+            f"Step {step_name!r}: its output {port.name!r} at {str(path)!r} is a link to {os.readlink(path)!r}, which "
+            "others can change; copy the data instead."
+        )
     if not path.exists():
         raise OutputError(
             f"Step {step_name!r} ended well, but its output {port.name!r} was not written to {str(path)!r}. The script "
@@ -70,18 +116,22 @@ def _require_produced(path: Path, port: OutputPort, step_name: str) -> None:
         )
 
 
-def _manifest(path: Path, port: OutputPort, state: WorkspaceState, step_name: str) -> Manifest:
-    if port.globs and path.is_dir():
-        for file in list(_files(path)):
-            if not any(
-                fnmatch(file, pattern) or fnmatch(os.path.relpath(file, path), pattern) for pattern in port.globs
-            ):
-                os.unlink(file)
-        _require_produced(path, port, step_name)
-    try:
-        return state.trees.manifest(path, OUTPUT)
-    except DataError as error:
-        raise OutputError(f"Step {step_name!r}: its output {port.name!r} cannot be stored: {error}") from error
+def _drop_unwanted(folder: Path, globs: tuple[str, ...]) -> None:
+    for file in list(_files(folder)):
+        if not any(fnmatch(file, pattern) or fnmatch(os.path.relpath(file, folder), pattern) for pattern in globs):
+            os.unlink(file)
+
+
+def _make_links_relative(path: Path) -> None:
+    """Let links within an output lead to the same file after the move; those that leave it are refused later."""
+    top = os.path.realpath(path)
+    for parent, folders, names in os.walk(path):
+        for link in (os.path.join(parent, name) for name in (*folders, *names)):
+            if os.path.islink(link) and os.path.isabs(os.readlink(link)):
+                goal = os.path.realpath(link)
+                if os.path.commonpath((goal, top)) == top:
+                    os.unlink(link)
+                    os.symlink(os.path.relpath(goal, os.path.realpath(parent)), link)
 
 
 def _require_free(source: Path, target: Path, port: OutputPort, step_name: str) -> None:
@@ -97,54 +147,50 @@ def _require_free(source: Path, target: Path, port: OutputPort, step_name: str) 
         )
 
 
-def _publish(target: Path, port: OutputPort, written: Manifest, state: WorkspaceState) -> DataHandle:
-    """Store the manifest of what consumers will see: at a shared place, that may be more than what was written now."""
-    manifest = state.trees.manifest(target, OUTPUT) if port.is_shared else written
-    state.blobs.put_manifest(manifest)
-    return DataHandle(file_uri(target), manifest.kind, manifest.digest, manifest.files, manifest.bytes)
-
-
 def _move(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    if not target.exists():
-        _rename(source, target)
-        return
-    if source.is_dir() != target.is_dir():
+    if target.exists() and source.is_dir() != target.is_dir():
         raise OSError(f"{str(target)!r} is in the way")
-    if not source.is_dir():
-        _replace(source, target)
+    if not target.exists() or not source.is_dir():
+        _place(source, target)
         return
     for file in list(_files(source)):
         place = _below(target, file, source)
         place.parent.mkdir(parents=True, exist_ok=True)
-        _replace(Path(file), place)
+        _place(Path(file), place)
 
 
-def _rename(source: Path, target: Path) -> None:
+def _place(source: Path, target: Path) -> None:
     try:
-        os.rename(source, target)
-    except OSError:  # another file system, as in upload mode: copy beside the target, then rename
-        waiting = target.with_name(f".refrain-{os.getpid()}-{target.name}")
-        _remove(waiting)
+        os.replace(source, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        _copy_beside(source, target)
+
+
+def _copy_beside(source: Path, target: Path) -> None:
+    """Come from another file system, as in upload mode: copy, flush, then rename."""
+    waiting = target.with_name(f".refrain-{uuid.uuid4().hex}")
+    try:
         if source.is_dir():
             shutil.copytree(source, waiting, symlinks=True)
         else:
-            shutil.copyfile(source, waiting)
-        os.rename(waiting, target)
+            shutil.copyfile(source, waiting, follow_symlinks=False)
+        _flush(waiting)
+        os.replace(waiting, target)
+    except BaseException:
+        _remove(waiting)
+        raise
 
 
-def _replace(source: Path, target: Path) -> None:
-    waiting = target.with_name(f".refrain-{os.getpid()}-{target.name}")
-    _rename(source, waiting)
-    os.replace(waiting, target)
-
-
-def _flush(path: Path, manifest: Manifest) -> None:
+def _flush(path: Path) -> None:
     """Get the bytes onto the disk, so that no record outlives its data through a loss of power."""
-    if len(manifest.entries) > _SYNC_EACH_UP_TO:
+    files = list(_files(path)) if path.is_dir() else [str(path)]
+    if len(files) > _SYNC_EACH_UP_TO:
         os.sync()
         return
-    for file in _files(path) if manifest.kind is TreeKind.DIRECTORY else [str(path)]:
+    for file in files:
         descriptor = os.open(file, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -162,7 +208,7 @@ def _below(target: Path, file: str, source: Path) -> Path:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)

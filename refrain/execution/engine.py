@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 from refrain.compute.job import Compute, Job, JobResult, JobStatus
+from refrain.data.handle import DataHandle
 from refrain.environments.interpreter import InterpreterIdentity, identify
 from refrain.errors import RefrainError, StepCanceledError, StepFailedError
-from refrain.execution.commit import commit_outputs
+from refrain.execution.commit import Commit
 from refrain.execution.failure import message
 from refrain.execution.inputs import ResolvedInput, provide, require_unchanged, resolve
-from refrain.execution.listener import Listener, Phase
+from refrain.execution.listener import Listener, Phase, shielded
 from refrain.execution.process_environment import process_environment, text_of
+from refrain.execution.registration import register_outputs
 from refrain.execution.request import StepRequest, StepResult
 from refrain.execution.run_folder import collect, prepare
 from refrain.execution.sources import Sources
@@ -25,6 +28,7 @@ from refrain.reuse.lookup import Lookup, Question
 from refrain.reuse.preimage import Ingredients, Preimage, is_secret, preimage
 from refrain.reuse.record import ReuseRecord
 from refrain.steps.command import InputPath, Interpreter, OutputPath, Token
+from refrain.steps.definition import StepDefinition
 from refrain.storage.blobs import blob_key
 from refrain.storage.manifest import Manifest
 from refrain.storage.state import WorkspaceState
@@ -43,11 +47,14 @@ class Engine:
         self.lookup = Lookup(state)
         self.sources = Sources(state)
         self._compute = compute
-        self._listener = listener or Listener()
+        self._listener = shielded(listener)
         self._jobs: dict[str, str] = {}
         self._lock = threading.Lock()
         self._is_canceled = threading.Event()
         self._interpreters: dict[str | None, InterpreterIdentity] = {}
+        self._committed: set[str] = set()
+        self._git_lock = threading.Lock()
+        self._git: dict[str, dict[str, str]] = {}
 
     def decide(self, request: StepRequest) -> Decision:
         """Say whether the step would be reused, and why, without running anything.
@@ -65,6 +72,8 @@ class Engine:
         :raises RefrainError: when anything around it fails; in each case the run record says so and nothing
             half-written stays.
         """
+        if self._is_canceled.is_set():
+            raise StepCanceledError(f"Step {request.step.name!r} was canceled before it started.")
         run_id = self.runs.new_step_run(request.run.root_id, request.step.key, request.attempt)
         record = _new_record(request, run_id)
         key = request.step.key
@@ -87,8 +96,16 @@ class Engine:
         self._is_canceled.set()
         with self._lock:
             jobs = list(self._jobs.values())
-        for job in jobs:
-            self._compute.cancel(job)
+        if jobs:
+            with ThreadPoolExecutor(len(jobs), "cancel") as pool:  # at once: each may take its time to end
+                list(pool.map(self._compute.cancel, jobs))
+
+    def git_properties(self, directory: str) -> dict[str, str]:
+        """Return the git properties of a source directory, asked for once, so that a whole run has the same."""
+        with self._git_lock:
+            if directory not in self._git:
+                self._git[directory] = git_properties(directory)
+            return self._git[directory]
 
     def _resolve(self, request: StepRequest) -> dict[str, ResolvedInput]:
         step = request.step
@@ -119,7 +136,7 @@ class Engine:
 
     def _reuse(self, request: StepRequest, record: RunRecord, earlier: ReuseRecord) -> StepResult:
         now = time.time()
-        outputs = {name: handle.to_json() for name, handle in earlier.outputs.items()}
+        registered = register_outputs(request.step.outputs, earlier.outputs, earlier.run_id, self.state)
         self.runs.put(
             replace(
                 record,
@@ -128,7 +145,8 @@ class Engine:
                 ended=now,
                 reused_from=earlier.run_id,
                 seconds_saved=earlier.seconds,
-                outputs=outputs,
+                outputs=_references(earlier.outputs),
+                registered=registered,
                 properties={
                     "azureml.reusedrunid": earlier.run_id,
                     "azureml.reusednodeid": StepRunId.parse(earlier.run_id).key,
@@ -144,7 +162,7 @@ class Engine:
         self, request: StepRequest, record: RunRecord, inputs: Mapping[str, ResolvedInput], value: Preimage
     ) -> StepResult:
         step = request.step
-        properties = git_properties(step.source.directory) if step.source.directory else {}
+        properties = self.git_properties(step.source.directory) if step.source.directory else {}
         record = self.runs.update(
             record, status=RunStatus.PREPARING, started=time.time(), properties={"StepType": step.kind, **properties}
         )
@@ -176,7 +194,7 @@ class Engine:
             working_directory=str(stage.working_directory),
             environment=process_environment(request, record.run_id, folder, interpreter, {**read, **written}),
             log_path=log_path,
-            secrets=tuple(text for name, text in step.environment.variables if is_secret(name)),
+            secrets=tuple(text for name, text in step.environment.variables if is_secret(name, text)),
         )
 
     def _launch(self, request: StepRequest, record: RunRecord, job: Job, stage: Stage) -> None:
@@ -213,39 +231,44 @@ class Engine:
         value: Preimage,
     ) -> StepResult:
         step = request.step
-        is_sound = all([require_unchanged(item, self.state, step.name) for item in inputs.values()])
-        outputs = commit_outputs(stage, step.outputs, self.state, step.name)
-        self._remember_inputs(inputs, value)
-        ended = time.time()
-        changes: dict[str, Any] = {
-            "status": RunStatus.COMPLETED,
-            "ended": ended,
-            "outputs": {name: handle.to_json() for name, handle in outputs.items()},
-        }
-        self.runs.put(replace(record, **changes), durable=True)
+        is_sound = self._are_unchanged(inputs.values(), step.name)
+        commit = Commit(stage, step.outputs, self.state, step.name)
+        try:
+            outputs = commit.publish()
+            if is_sound:
+                self._remember_inputs(step, inputs.values())
+            ended = time.time()
+            record = replace(record, status=RunStatus.COMPLETED, ended=ended, outputs=_references(outputs))
+            self.runs.put(record, durable=True)
+            self._committed.add(record.run_id)
+        except BaseException:
+            commit.take_back()
+            raise
         if is_sound:
             seconds = ended - (record.started or ended)
-            self.lookup.records.put(
-                ReuseRecord(
-                    record.fingerprint, value, outputs, record.run_id, record.pipeline, step.name, seconds, ended
-                ),
-                step.key,
+            known = ReuseRecord(
+                record.fingerprint, value, outputs, record.run_id, record.pipeline, step.name, seconds, ended
             )
+            self.lookup.records.put(known, step.key)
         else:
             self._listener.noted(step.key, "an input changed while the step ran: its result is not kept for reuse")
+        registered = register_outputs(step.outputs, outputs, record.run_id, self.state)
+        if registered:
+            self.runs.update(record, registered=registered)
         self._listener.entered(step.key, Phase.PUBLISH)
         self._listener.ended(step.key, RunStatus.COMPLETED.value)
         return StepResult(record.run_id, outputs, None, str(record.decision["sentence"]))
 
-    def _remember_inputs(self, inputs: Mapping[str, ResolvedInput], value: Preimage) -> None:
+    def _are_unchanged(self, inputs: Iterable[ResolvedInput], step_name: str) -> bool:
+        return min((require_unchanged(item, self.state, step_name) for item in inputs), default=True)
+
+    def _remember_inputs(self, step: StepDefinition, inputs: Iterable[ResolvedInput]) -> None:
         """Store what a later explanation will want to name: the package list and the inputs' file lists."""
-        interpreter = next(iter(self._interpreters.values()))
-        for known in self._interpreters.values():
-            if known.packages_digest == value["environment"]["packages"]:
-                interpreter = known
-        if not self.state.objects.exists(blob_key(interpreter.packages_digest)):
-            self.state.objects.put(blob_key(interpreter.packages_digest), interpreter.packages_text, durable=False)
-        for item in inputs.values():
+        interpreter = self._interpreter(step.environment.interpreter)
+        key = blob_key(interpreter.packages_digest)
+        if not self.state.objects.exists(key):
+            self.state.objects.put(key, interpreter.packages_text, durable=False)
+        for item in inputs:
             if not item.is_ours and not item.members and item.handle.files:
                 self.state.blobs.put_manifest(self.state.trees.manifest(item.handle.path), durable=False)
 
@@ -253,6 +276,8 @@ class Engine:
         is_canceled = self._is_canceled.is_set() or isinstance(error, (KeyboardInterrupt, StepCanceledError))
         status = RunStatus.CANCELED if is_canceled else RunStatus.FAILED
         text = str(error) if isinstance(error, RefrainError) else f"{type(error).__name__}: {error}"
+        if record.run_id in self._committed:  # what failed came after the commit; the result stands
+            return
         try:
             known = self.runs.get(record.run_id)
         except RefrainError:
@@ -281,6 +306,10 @@ def _new_record(request: StepRequest, run_id: StepRunId) -> RunRecord:
         parameters=dict(request.parameters),
         origin=request.run.origin,
     )
+
+
+def _references(outputs: Mapping[str, DataHandle]) -> dict[str, Any]:
+    return {name: handle.to_json() for name, handle in outputs.items()}
 
 
 def _word(

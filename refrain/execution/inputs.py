@@ -12,6 +12,7 @@ from pathlib import Path
 from refrain.data.handle import DataHandle, file_uri
 from refrain.data.ports import FromDatastore, FromFiles, FromStep, InputMode, InputPort
 from refrain.errors import DataError, DataNotFoundError, InputChangedError
+from refrain.execution.stage import inside
 from refrain.storage.manifest import MISSING, Entry, Manifest, TreeKind
 from refrain.storage.state import WorkspaceState
 from refrain.storage.trees import DATA, Trees
@@ -65,15 +66,22 @@ def resolve(
 def provide(item: ResolvedInput, working_directory: Path) -> str:
     """Return the path that the process gets; make a copy or a folder of links where the port asks for one.
 
+    :raises DataNotFoundError: when what an earlier step wrote is gone.
     :raises DataError: when the copy cannot be made.
     """
+    if item.is_ours and item.handle.kind is not TreeKind.MISSING and not item.handle.path.exists():
+        raise DataNotFoundError(
+            f"Input {item.port.name!r}: what an earlier step wrote to {item.handle.path} is gone; start a new run, "
+            "which makes it again."
+        )
     target = _target(item.port, working_directory)
     try:
         if item.members:
             _gather(item.members, target, is_copy=item.port.mode is InputMode.DOWNLOAD)
             return str(target)
         if item.port.mode is InputMode.DOWNLOAD and item.handle.kind is not TreeKind.MISSING:
-            return str(_copy(item.handle.path, target))
+            is_named = item.port.path_on_compute or item.handle.kind is TreeKind.DIRECTORY
+            return str(_copy(item.handle.path, target if is_named else target / item.handle.path.name))
         if item.port.path_on_compute and item.port.mode is InputMode.MOUNT:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(item.handle.path)
@@ -149,7 +157,7 @@ def _absolute(store: str | None, path: str, state: WorkspaceState) -> str:
 
 def _members(paths: list[str]) -> tuple[tuple[str, str], ...]:
     """Expand globs; files keep their layout below the folder that all patterns have in common."""
-    matches = []
+    matches: list[str] = []
     for path in paths:
         found = sorted(glob.glob(path, recursive=True)) if glob.has_magic(path) else [path]
         if not found or not os.path.exists(found[0]):
@@ -172,10 +180,17 @@ def _joined(members: tuple[tuple[str, str], ...], trees: Trees) -> Manifest:
 
 
 def _target(port: InputPort, working_directory: Path) -> Path:
-    """Return where a copy goes: ``path_on_compute``, or a folder beside the working directory, out of the script's way."""
-    if port.path_on_compute:
-        return working_directory / port.path_on_compute
-    return working_directory.parent / "inputs" / port.name
+    """Return where a copy goes: ``path_on_compute``, or a folder beside the working directory, out of the script's way.
+
+    An absolute ``path_on_compute``, made for a machine that is thrown away, is kept as a path in that folder: two runs
+    would else be in each other's way, and what one left behind would be read by the next.
+    """
+    aside = working_directory.parent / "inputs" / port.name
+    if not port.path_on_compute:
+        return aside
+    if os.path.isabs(port.path_on_compute):
+        return aside / inside(port.path_on_compute.lstrip("/"), f"Input {port.name!r}")
+    return working_directory / inside(port.path_on_compute, f"Input {port.name!r}")
 
 
 def _gather(members: tuple[tuple[str, str], ...], target: Path, is_copy: bool) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from enum import Enum
 
 from refrain.reuse.decision import Decision
 from refrain.steps.definition import PipelineDefinition
+
+log = logging.getLogger(__name__)
 
 
 class Phase(str, Enum):
@@ -42,3 +45,40 @@ class Listener:
 
     def finished(self, status: str) -> None:
         """Hear that a run which has begun is over, in whatever way: with its run status."""
+
+
+def shielded(listener: Listener | None) -> Listener:
+    """Return a listener that passes everything on to *listener* and logs its errors, which are nobody's failure."""
+    return _Shield(listener) if listener is not None else Listener()
+
+
+class _Shield(Listener):
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def began(self, run_id: str, definition: PipelineDefinition) -> None:
+        self._tell("began", run_id, definition)
+
+    def entered(self, key: str, phase: Phase) -> None:
+        self._tell("entered", key, phase)
+
+    def decided(self, key: str, decision: Decision, run_id: str) -> None:
+        self._tell("decided", key, decision, run_id)
+
+    def line(self, key: str, line: str) -> None:
+        self._listener.line(key, line)  # the one who reads the output stops telling after the first error
+
+    def noted(self, key: str, note: str) -> None:
+        self._tell("noted", key, note)
+
+    def ended(self, key: str, status: str, detail: str = "") -> None:
+        self._tell("ended", key, status, detail)
+
+    def finished(self, status: str) -> None:
+        self._tell("finished", status)
+
+    def _tell(self, what: str, *details: object) -> None:
+        try:
+            getattr(self._listener, what)(*details)
+        except Exception:
+            log.exception("The listener failed to hear %r", what)

@@ -1,6 +1,7 @@
-"""The environment variables of a step's process: a short list from outside, what the step declares, and what Refrain says.
+"""The environment variables of a step's process.
 
-Everything else is stripped, so that an undeclared variable *cannot* change a result.
+They are a short list from outside, what the step declares, and what Refrain says. Everything else is stripped, so that
+an undeclared variable *cannot* change a result.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ PASSED_ON = (
     "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
     "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
 )  # fmt: skip
-"""What a process needs of its machine: where its user, its devices and its network are; nothing that a result is made of."""
+"""What a process needs of its machine: its user, its devices and its network; nothing that a result is made of."""
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -53,14 +54,16 @@ def text_of(token: Token, request: StepRequest) -> str:
     """Return a literal's or a parameter's text."""
     if isinstance(token, ParameterValue):
         return str(request.parameters[token.name])
-    assert isinstance(token, Literal)
-    return token.text
+    if isinstance(token, Literal):
+        return token.text
+    raise TypeError(f"{token!r} is a place for data, not a text.")
 
 
 def _data_variables(request: StepRequest, paths: Mapping[str, str]) -> dict[str, str]:
     variables = {f"AZUREML_DATAREFERENCE_{name}": path for name, path in paths.items()}
-    ports = (*request.step.inputs, *request.step.outputs)
-    for name in (port.name for port in ports if port.is_dataset):
+    names = [port.name for port in request.step.inputs if port.is_dataset]
+    names += [port.name for port in request.step.outputs if port.is_dataset]
+    for name in names:
         variables |= {name: paths[name], name.upper(): paths[name]}
     return variables
 

@@ -18,7 +18,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from refrain.data.ports import OutputMode
+from refrain.errors import WorkspaceError
 from refrain.execution.request import StepRequest
 from refrain.execution.stage import Stage
 from refrain.steps.definition import StepDefinition
@@ -36,7 +36,10 @@ _MOST_NAMED = 5
 def prepare(
     folder: str, request: StepRequest, record: RunRecord, read: Mapping[str, str], written: Mapping[str, str]
 ) -> str:
-    """Write what the process needs to know, and return the path of its log."""
+    """Write what the process needs to know, and return the path of its log.
+
+    :raises WorkspaceError: when it cannot be written.
+    """
     datasets = {port.name: read[port.name] for port in request.step.inputs if port.is_dataset}
     outputs = {port.name: written[port.name] for port in request.step.outputs if port.is_dataset}
     run = request.run
@@ -52,35 +55,64 @@ def prepare(
         "tags": dict(record.tags),
         "properties": dict(record.properties),
     }
-    os.makedirs(os.path.join(folder, "logs"), exist_ok=True)
-    Path(folder, "context.json").write_text(json.dumps(context))
+    try:
+        os.makedirs(os.path.join(folder, "logs"), exist_ok=True)
+        Path(folder, "context.json").write_text(json.dumps(context))
+    except OSError as error:
+        raise WorkspaceError(f"Cannot write to the run folder {folder!r}: {error.strerror}.") from error
     return os.path.join(folder, LOG_FILE)
 
 
 def collect(folder: str, stage: Stage, step: StepDefinition, snapshot: Manifest) -> list[str]:
-    """Keep ``./outputs`` and ``./logs`` as artifacts; return remarks on files that were left and are not kept."""
+    """Keep ``./outputs`` and ``./logs`` as artifacts; return remarks on what was left and is not kept.
+
+    A file that the script uploaded under the same name stays as it was uploaded. Never fails: a run must not be lost
+    for want of its artifacts.
+    """
     work = stage.working_directory
+    provided = [stage.outputs[port.name] for port in step.outputs]
+    provided += [work / port.path_on_compute for port in step.inputs if port.path_on_compute]
+    skipped = {os.path.normpath(path) for path in provided}
     own = {entry.path for entry in snapshot.entries}
-    uploads = tuple(f"{p.path_on_compute}" for p in step.outputs if p.mode is OutputMode.UPLOAD)
-    left = [path for path in _written(work, own) if not path.startswith(uploads)]
+    left = [path for path in _written(str(work), skipped) if path not in own]
     kept = [path for path in left if path.split("/")[0] in KEPT]
-    for path in kept:
-        target = Path(folder, "artifacts", path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(str(work / path), target)
+    failed = [path for path in kept if not _keep(str(work / path), os.path.join(folder, "artifacts", path))]
     lost = [path for path in left if path not in kept]
-    if not lost:
-        return []
-    names = ", ".join(lost[:_MOST_NAMED]) + (f" and {len(lost) - _MOST_NAMED} more" if len(lost) > _MOST_NAMED else "")
-    return [f"files in the working directory are not kept: {names}; write to an output, or below ./outputs"]
+    notes = []
+    if failed:
+        notes.append(f"files could not be kept as artifacts: {_some(failed)}")
+    if lost:
+        notes.append(
+            f"files in the working directory are not kept: {_some(lost)}; write to an output, or below ./outputs"
+        )
+    return notes
 
 
-def _written(work: Path, own: set[str]) -> list[str]:
-    """Return what is in the working directory and was not in the snapshot, by relative path."""
-    found = []
+def _keep(path: str, target: str) -> bool:
+    if os.path.lexists(target):
+        return True
+    try:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        if os.path.islink(path):  # what it leads to may be gone with the working directory
+            shutil.copyfile(path, target)
+        else:
+            shutil.move(path, target)
+    except (OSError, shutil.Error):
+        return False
+    return True
+
+
+def _written(work: str, skipped: set[str]) -> list[str]:
+    """Return the files in the working directory by relative path, but for what is at or below the paths *skipped*."""
+    found: list[str] = []
     for parent, folders, names in os.walk(work):
-        folders[:] = sorted(name for name in folders if name not in NEVER_CAPTURED)
+        folders[:] = sorted(f for f in folders if f not in NEVER_CAPTURED and os.path.join(parent, f) not in skipped)
         relative = os.path.relpath(parent, work)
         prefix = "" if relative == "." else f"{relative}/"
-        found.extend(prefix + name for name in sorted(names) if prefix + name not in own)
+        found.extend(prefix + name for name in sorted(names) if os.path.join(parent, name) not in skipped)
     return found
+
+
+def _some(paths: list[str]) -> str:
+    more = len(paths) - _MOST_NAMED
+    return ", ".join(paths[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

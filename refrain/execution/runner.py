@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import partial
+from queue import SimpleQueue
+from threading import Thread
+from typing import Protocol
 
 from refrain.compute.processes import start_mark
 from refrain.data.handle import DataHandle
@@ -16,12 +20,12 @@ from refrain.data.parameters import Scalar
 from refrain.data.ports import FromStep
 from refrain.errors import RefrainError
 from refrain.execution.engine import Engine
-from refrain.execution.listener import Listener
+from refrain.execution.listener import Listener, shielded
 from refrain.execution.request import RunContext, StepRequest, StepResult
+from refrain.execution.schedule import Schedule
 from refrain.execution.stage import sweep
 from refrain.reuse.decision import Decision, Verdict
 from refrain.steps.definition import PipelineDefinition, StepDefinition
-from refrain.tracking.git import git_properties
 from refrain.tracking.record import RunRecord, RunStatus
 
 
@@ -70,6 +74,14 @@ class Outcome:
         return RunStatus.FAILED if self.errors else RunStatus.COMPLETED
 
 
+class Published(Protocol):
+    """What has outputs: a step's result, or the earlier one that would be reused."""
+
+    @property
+    def outputs(self) -> Mapping[str, DataHandle]:
+        """References by output name."""
+
+
 class Runner:
     """Runs one pipeline definition once."""
 
@@ -88,8 +100,9 @@ class Runner:
         self._run = replace(run, origin=_origin())
         self._parameters = parameters
         self._options = options
-        self._listener = listener or Listener()
+        self._listener = shielded(listener)
         self._declared = {p.name: p for p in definition.parameters}
+        self._directory = next((step.source.directory for step in definition.steps if step.source.directory), None)
 
     def run(self) -> Outcome:
         """Run all steps and return how it went; failures are in the outcome, not raised.
@@ -126,7 +139,7 @@ class Runner:
         A step behind one that would run is :attr:`Verdict.UNDECIDED`; a step whose inputs cannot be read has the error.
         """
         decisions: dict[str, Decision | RefrainError] = {}
-        known: dict[str, Mapping[str, DataHandle]] = {}
+        known: dict[str, Published] = {}
         for step in self._definition.steps:
             running = sorted(key for key in step.upstream if key not in known)
             if running:
@@ -139,69 +152,66 @@ class Runner:
                 continue
             decisions[step.key] = decision
             if decision.record is not None:
-                known[step.key] = decision.record.outputs
+                known[step.key] = decision.record
         self._engine.state.trees.flush()
         return decisions
 
     def _run_steps(self, outcome: Outcome) -> None:
-        waiting = list(self._definition.steps)
-        running: dict[Future[StepResult], StepDefinition] = {}
+        schedule = Schedule(self._definition.steps)
+        ended: SimpleQueue[tuple[StepDefinition, Future[StepResult]]] = SimpleQueue()
+        running: dict[str, Future[StepResult]] = {}
+
+        def start(steps: Iterable[StepDefinition]) -> None:
+            for step in steps:
+                future = running[step.key] = pool.submit(self._engine.run, self._request(step, outcome.results))
+                future.add_done_callback(partial(_announce, ended, step))
+
         with ThreadPoolExecutor(self._options.jobs or os.cpu_count() or 1, "step") as pool:
             try:
-                while waiting or running:
-                    waiting = self._start_ready(waiting, running, outcome, pool)
-                    if not running:
-                        break
-                    done, _ = wait(running, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        self._take(future, running.pop(future), outcome)
+                start(schedule.first())
+                while running:
+                    step, future = ended.get()
+                    del running[step.key]
+                    if self._take(step, future, outcome):
+                        start(schedule.after(step))
+                    elif self._options.on_failure is OnFailure.STOP:
+                        self._stop(running)
             except BaseException:
                 self._engine.cancel()
                 raise
-            finally:
-                outcome.not_run.extend(step.key for step in waiting)
+        outcome.not_run.extend(
+            step.key
+            for step in self._definition.steps
+            if step.key not in outcome.results and step.key not in outcome.errors
+        )
 
-    def _start_ready(
-        self,
-        waiting: list[StepDefinition],
-        running: dict[Future[StepResult], StepDefinition],
-        outcome: Outcome,
-        pool: ThreadPoolExecutor,
-    ) -> list[StepDefinition]:
-        if outcome.errors and self._options.on_failure is OnFailure.STOP:
-            return waiting
-        published = {key: result.outputs for key, result in outcome.results.items()}
-        left = []
-        for step in waiting:
-            if all(key in published for key in step.upstream):
-                running[pool.submit(self._engine.run, self._request(step, published))] = step
-            else:
-                left.append(step)
-        return left
-
-    def _take(self, future: Future[StepResult], step: StepDefinition, outcome: Outcome) -> None:
+    def _take(self, step: StepDefinition, future: Future[StepResult], outcome: Outcome) -> bool:
+        """Note how a step ended, and say whether others may follow it."""
         error = future.exception()
         if error is None:
             outcome.results[step.key] = future.result()
-            return
-        outcome.errors[step.key] = error
-        if self._options.on_failure is OnFailure.STOP and len(outcome.errors) == 1:
-            self._engine.cancel()
+        else:
+            outcome.errors[step.key] = error
+        return not outcome.errors or (error is None and self._options.on_failure is OnFailure.CONTINUE)
 
-    def _request(self, step: StepDefinition, published: Mapping[str, Mapping[str, DataHandle]]) -> StepRequest:
+    def _stop(self, running: dict[str, Future[StepResult]]) -> None:
+        for key in [key for key, future in running.items() if future.cancel()]:
+            del running[key]
+        self._engine.cancel()
+
+    def _request(self, step: StepDefinition, results: Mapping[str, Published]) -> StepRequest:
         return StepRequest(
             step=step,
             run=self._run,
             parameters=self._parameters,
             declared=self._declared,
-            handles=_handles(step, published),
+            handles=_handles(step, results),
             is_forced=self._options.force.covers(step.key),
         )
 
     def _begin(self) -> RunRecord:
         sweep(self._engine.state)
         now = time.time()
-        directories = [step.source.directory for step in self._definition.steps if step.source.directory]
         record = RunRecord(
             run_id=self._run.root_id,
             name=self._definition.name,
@@ -213,23 +223,35 @@ class Runner:
             parameters=dict(self._parameters),
             origin=self._run.origin,
             steps=tuple(step.key for step in self._definition.steps),
-            properties=git_properties(directories[0]) if directories else {},
+            pipeline_outputs={name: (output.step, output.output) for name, output in self._definition.outputs},
         )
         self._engine.runs.put(record)
+        if self._directory:  # asked for while the steps run, because git may take longer than a run that only reuses
+            Thread(target=self._engine.git_properties, args=(self._directory,), daemon=True).start()
         return record
 
     def _end(self, record: RunRecord, outcome: Outcome) -> None:
         texts = [str(error) for error in outcome.errors.values()]
         error = texts[0] if texts else "Canceled." if outcome.is_canceled else ""
-        self._engine.runs.put(replace(record, status=outcome.status, ended=time.time(), error=error))
+        properties = self._engine.git_properties(self._directory) if self._directory else {}
+        self._engine.runs.put(
+            replace(record, status=outcome.status, ended=time.time(), error=error, properties=properties)
+        )
 
 
-def _handles(step: StepDefinition, published: Mapping[str, Mapping[str, DataHandle]]) -> dict[str, DataHandle]:
+def _handles(step: StepDefinition, results: Mapping[str, Published]) -> dict[str, DataHandle]:
     handles = {}
     for port in step.inputs:
         if isinstance(port.source, FromStep):
-            handles[port.name] = published[port.source.step][port.source.output]
+            handles[port.name] = results[port.source.step].outputs[port.source.output]
     return handles
+
+
+def _announce(
+    ended: SimpleQueue[tuple[StepDefinition, Future[StepResult]]], step: StepDefinition, future: Future[StepResult]
+) -> None:
+    if not future.cancelled():
+        ended.put((step, future))
 
 
 def _origin() -> dict[str, object]:

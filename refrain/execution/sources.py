@@ -1,4 +1,7 @@
-"""Sources: the snapshots of a run's source directories, taken once, so that a whole run sees one state of the code."""
+"""Sources: the snapshots of a run's source directories.
+
+Each is taken once, so that a whole run sees one state of the code.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ class Sources:
         self._state = state
         self._lock = threading.Lock()
         self._snapshots: dict[str, Snapshot] = {}
+        self._captured: dict[SourceCode, Manifest] = {}
 
     def digest(self, source: SourceCode) -> str:
         """Return the snapshot's digest.
@@ -42,16 +46,9 @@ class Sources:
         :raises SnapshotError: when the directory changed since its snapshot was taken, or a frozen snapshot is not
             in the workspace.
         """
-        if source.snapshot is None:
-            snapshot = self._snapshot(str(source.directory))
-            with self._lock:
-                return capture(snapshot, self._state.trees, self._state.blobs)
-        manifest = self._state.blobs.get_manifest(source.snapshot)
-        if manifest is None:
-            raise SnapshotError(
-                f"The snapshot {source.snapshot} is not in the workspace {str(self._state.root)!r}; submit the pipeline anew."
-            )
-        return manifest
+        if source not in self._captured:
+            self._captured[source] = self._capture(source)
+        return self._captured[source]
 
     def restore(self, source: SourceCode, target: Path) -> Manifest:
         """Write a source's files into *target* and return their manifest.
@@ -63,6 +60,19 @@ class Sources:
             restore(manifest, self._state.blobs, target)
         except CorruptObjectError as error:
             raise SnapshotError(f"The source of the step cannot be restored: {error}") from error
+        return manifest
+
+    def _capture(self, source: SourceCode) -> Manifest:
+        if source.snapshot is None:
+            snapshot = self._snapshot(str(source.directory))
+            with self._lock:
+                return capture(snapshot, self._state.trees, self._state.blobs)
+        manifest = self._state.blobs.get_manifest(source.snapshot)
+        if manifest is None:
+            raise SnapshotError(
+                f"The snapshot {source.snapshot} is not in the workspace {str(self._state.root)!r}; "
+                "submit the pipeline anew."
+            )
         return manifest
 
     def _snapshot(self, directory: str) -> Snapshot:

@@ -15,8 +15,10 @@ import json
 import os
 import shutil
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from refrain.compute.processes import is_alive, kill_marked, start_mark
 from refrain.data.ports import OutputKind, OutputMode, OutputPort
@@ -27,6 +29,7 @@ from refrain.tracking.run_id import StepRunId
 
 OUTPUT_STAGING = ".refrain-staging"
 _OWNER = "owner.json"
+_SIGNED_AFTER_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -46,16 +49,17 @@ class Stage:
     def remove(self) -> None:
         """Delete everything that the step left behind but its committed outputs."""
         for folder in self.waiting:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove_tree(folder)
             with contextlib.suppress(OSError):
                 folder.parent.rmdir()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        _remove_tree(self.folder)
 
 
 def open_stage(run_id: StepRunId, ports: tuple[OutputPort, ...], state: WorkspaceState) -> Stage:
     """Make the folders of a step run; output directories are there before the script starts.
 
     :raises WorkspaceError: when a folder cannot be made.
+    :raises DataError: when an output is to be written outside of the working directory.
     """
     folder = state.root / "staging" / str(run_id)
     stores = {port.name: state.datastores.get(port.datastore).root for port in ports}
@@ -75,10 +79,13 @@ def open_stage(run_id: StepRunId, ports: tuple[OutputPort, ...], state: Workspac
         (folder / _OWNER).write_text(json.dumps(owner))
         stage.working_directory.mkdir()
         for path in stage.waiting:
-            path.mkdir(parents=True)
+            _make_waiting(path)
     except OSError as error:
         stage.remove()
         raise WorkspaceError(f"Cannot make the working folder {str(folder)!r}: {error.strerror}.") from error
+    except BaseException:
+        stage.remove()
+        raise
     return stage
 
 
@@ -101,7 +108,10 @@ def sweep(state: WorkspaceState) -> list[str]:
     for name in state.objects.names("staging"):
         folder = state.root / "staging" / name
         owner = _owner(folder)
-        if owner is None or owner["host"] != socket.gethostname() or is_alive(owner["process"], owner["started"]):
+        if owner is None:
+            _remove_if_old(folder)
+            continue
+        if owner["host"] != socket.gethostname() or is_alive(owner["process"], owner["started"]):
             continue
         kill_marked(name)
         Stage(name, folder, {}, tuple(Path(path) for path in owner["waiting"])).remove()
@@ -110,17 +120,54 @@ def sweep(state: WorkspaceState) -> list[str]:
     return swept
 
 
+def inside(path: str, what: str) -> str:
+    """Return a ``path_on_compute`` without dots.
+
+    :raises DataError: when it leads out of the working directory.
+    """
+    normal = os.path.normpath(path)
+    if os.path.isabs(normal) or normal.split(os.sep)[0] == os.pardir:
+        raise DataError(f"{what}: path_on_compute {path!r} leads out of the working directory; make it relative to it.")
+    return normal
+
+
 def _place(port: OutputPort, working_directory: Path, waiting: Path) -> Path:
     if port.mode is OutputMode.UPLOAD:
-        return working_directory / str(port.path_on_compute)
+        return working_directory / inside(str(port.path_on_compute), f"Output {port.name!r}")
     return waiting / port.name
 
 
-def _owner(folder: Path) -> dict | None:  # type: ignore[type-arg]
+def _make_waiting(path: Path) -> None:
+    while True:
+        try:
+            path.mkdir(parents=True)
+        except FileNotFoundError:  # another step has just removed the empty folder above
+            continue
+        return
+
+
+def _remove_tree(folder: Path) -> None:
+    """Delete a folder even when a script took away its own right to do so."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        for parent, _, _ in os.walk(folder):
+            with contextlib.suppress(OSError):
+                os.chmod(parent, 0o700)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_if_old(folder: Path) -> None:
+    """Delete a folder whose maker was killed before it could sign it; a young one is being signed right now."""
+    with contextlib.suppress(OSError):
+        if time.time() - folder.stat().st_mtime > _SIGNED_AFTER_SECONDS:
+            _remove_tree(folder)
+
+
+def _owner(folder: Path) -> dict[str, Any] | None:
     try:
         owner = json.loads((folder / _OWNER).read_text())
         return {name: owner[name] for name in ("host", "process", "started", "waiting")}
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None  # being made right now, or not ours
 
 
@@ -129,4 +176,5 @@ def _mark_failed(run_id: str, state: WorkspaceState) -> None:
     with contextlib.suppress(RefrainError):
         record = runs.get(run_id)
         if not record.status.is_final:
-            runs.update(record, status=RunStatus.FAILED, error="The process that ran the step was killed.")
+            error = "The process that ran the step was killed."
+            runs.update(record, status=RunStatus.FAILED, ended=time.time(), error=error)

@@ -10,12 +10,14 @@ from refrain.reuse.decision import Change
 from refrain.reuse.preimage import Preimage
 from refrain.reuse.record import ReuseRecord
 from refrain.storage.blobs import BlobStore, blob_key
+from refrain.storage.digest import digest_bytes
 from refrain.storage.manifest import Manifest, difference
 from refrain.storage.objects import ObjectStore
 
 ManifestOf = Callable[[str], "Manifest | None"]
 
 _ABSENT = object()
+_MOST_PACKAGES = 3
 
 
 def no_manifest(_digest: str) -> Manifest | None:
@@ -68,13 +70,23 @@ class Explainer:
         return difference(old, new).describe()
 
     def _packages(self, before: Any, after: Any) -> str:
-        old, new = (self._objects.get(blob_key(str(digest))) for digest in (before, after))
+        old, new = self._versions(str(before)), self._versions(str(after))
         if old is None or new is None:
             return "changed"
-        versions = [dict(line.split("==", 1) for line in text.decode().splitlines()) for text in (old, new)]
-        names = sorted(n for n in versions[0].keys() | versions[1].keys() if versions[0].get(n) != versions[1].get(n))
-        shown = [f"{n} {versions[0].get(n, 'absent')} → {versions[1].get(n, 'absent')}" for n in names[:3]]
-        return ", ".join(shown) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        names = sorted(n for n in old.keys() | new.keys() if old.get(n) != new.get(n))
+        shown = [f"{n} {old.get(n, 'absent')} → {new.get(n, 'absent')}" for n in names[:_MOST_PACKAGES]]
+        more = len(names) - _MOST_PACKAGES
+        return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+
+    def _versions(self, digest: str) -> dict[str, str] | None:
+        """Return a stored package list, or None when it is not there or damaged."""
+        try:
+            text = self._objects.get(blob_key(digest))
+        except RefrainError:
+            return None
+        if text is None or digest_bytes(text) != digest:
+            return None
+        return dict(line.split("==", 1) for line in text.decode().splitlines())
 
 
 _TITLES = {
@@ -126,9 +138,8 @@ def _shown(value: Any) -> str:
     if isinstance(value, dict) and set(value) == {"secret"}:
         return "(secret)"
     if isinstance(value, list):
-        return " ".join(repr(v) if i or len(value) == 1 else str(v) for i, v in enumerate(value)).removeprefix(
-            "literal "
-        )
+        kind, *rest = [str(value[0]), *map(repr, value[1:])]
+        return " ".join(rest if rest and kind in ("literal", "parameter") else [kind, *rest])
     if isinstance(value, dict):
         return ", ".join(f"{k} {v}" for k, v in value.items() if k != "digest")
     return repr(value)

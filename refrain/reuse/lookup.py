@@ -1,11 +1,11 @@
-"""Lookup: is there an earlier result with this fingerprint, and does it still hold?"""
+"""Lookup: finds out whether there is an earlier result with a fingerprint, and whether it still holds."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from refrain.data.handle import DataHandle
-from refrain.errors import CorruptObjectError, DataError, DataNotFoundError
+from refrain.errors import DataError, DataNotFoundError, WorkspaceError
 from refrain.reuse.decision import Decision, Verdict
 from refrain.reuse.explain import Explainer, ManifestOf, no_manifest
 from refrain.reuse.preimage import Preimage, fingerprint
@@ -16,7 +16,7 @@ from refrain.storage.trees import OUTPUT
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked: may this step, with this preimage, be reused?
+    """What is asked: whether this step, with this preimage, may be reused.
 
     :param manifest_of: finds the manifest of a digest that is not stored yet, for explaining.
     """
@@ -47,7 +47,7 @@ class Lookup:
             return Decision(Verdict.NOT_ALLOWED, key)
         try:
             record = self.records.get(key)
-        except CorruptObjectError as error:
+        except WorkspaceError as error:
             return Decision(Verdict.RECORD_CORRUPT, key, detail=str(error))
         if record is None:
             return self._explain_miss(question, key)

@@ -17,11 +17,12 @@ from typing import Any
 
 from refrain.data.handle import DataHandle
 from refrain.data.parameters import PipelineParameter, Scalar
-from refrain.data.ports import InputPort, OutputPort
+from refrain.data.ports import FromDatastore, FromFiles, InputPort, OutputPort
 from refrain.environments.interpreter import InterpreterIdentity
 from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, ParameterValue, Token
 from refrain.steps.definition import StepDefinition
 from refrain.storage.digest import digest_bytes
+from refrain.storage.manifest import TreeKind
 
 SCHEMA = 1
 _PREFIX = b"refrain fingerprint\n"
@@ -30,6 +31,7 @@ _SECRET = re.compile(
     r"|authorization|_sas$|^sas_|connection_string",
     re.IGNORECASE,
 )
+_URL_WITH_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 
 Preimage = dict[str, Any]
 
@@ -78,9 +80,12 @@ def fingerprint(value: Preimage) -> str:
     return digest_bytes(_PREFIX + encoded.encode("ascii"))
 
 
-def is_secret(name: str) -> bool:
-    """Say whether an environment variable of this name holds something that must not be written down."""
-    return _SECRET.search(name) is not None
+def is_secret(name: str, value: str = "") -> bool:
+    """Say whether an environment variable holds something that must not be written down.
+
+    :param value: when given, a URL with a password in it counts as well, whatever the name.
+    """
+    return _SECRET.search(name) is not None or _URL_WITH_PASSWORD.search(value) is not None
 
 
 def _token(token: Token, of: Ingredients) -> list[Any]:
@@ -93,18 +98,26 @@ def _token(token: Token, of: Ingredients) -> list[Any]:
     if isinstance(token, ParameterValue):
         is_counted = of.declared[token.name].affects_reuse
         return ["parameter", of.parameters[token.name]] if is_counted else ["uncounted parameter", token.name]
-    assert isinstance(token, Interpreter)
-    return ["interpreter"]
+    if isinstance(token, Interpreter):
+        return ["interpreter"]
+    raise TypeError(f"{token!r} has no place in a preimage.")
 
 
 def _input(port: InputPort, handle: DataHandle) -> dict[str, Any]:
     return {
         "digest": handle.digest,
         "kind": handle.kind.value,
+        "name": _file_name(port, handle),
         "mode": port.mode.value,
         "path_on_compute": port.path_on_compute,
         "is_dataset": port.is_dataset,
     }
+
+
+def _file_name(port: InputPort, handle: DataHandle) -> str | None:
+    """Keep the name of a single file, by whose ending a script may choose how to read it; folders are never counted."""
+    is_users = isinstance(port.source, FromFiles | FromDatastore)
+    return handle.path.name if is_users and handle.kind is TreeKind.FILE else None
 
 
 def _output(port: OutputPort) -> dict[str, Any]:
@@ -121,6 +134,6 @@ def _output(port: OutputPort) -> dict[str, Any]:
 
 def _variable(name: str, value: str, key: bytes) -> str | dict[str, str]:
     """Keep a plain value, and of a secret only a hash that nobody without the workspace's key can try out."""
-    if not is_secret(name):
+    if not is_secret(name, value):
         return value
     return {"secret": hmac.new(key, f"{name}={value}".encode(), hashlib.sha256).hexdigest()}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from refrain.data.handle import DataHandle
-from refrain.errors import CorruptObjectError, RefrainError
+from refrain.errors import CorruptObjectError, WorkspaceError
 from refrain.reuse.preimage import Preimage
 from refrain.storage.digest import digest_bytes
 from refrain.storage.objects import ObjectStore
@@ -34,7 +34,9 @@ class ReuseRecord:
 
 
 class RecordStore:
-    """The ``reuse/`` part of a workspace::
+    """The ``reuse/`` part of a workspace.
+
+    ::
 
     reuse/<ab>/<fingerprint>.json         the record, with a checksum of itself
     reuse/recent/<pipeline>/<step key>    fingerprints of the latest results of a step, for explaining
@@ -48,6 +50,7 @@ class RecordStore:
         """Return the record of a fingerprint, or None when there is none.
 
         :raises CorruptObjectError: when it is damaged or of a newer schema.
+        :raises WorkspaceError: when it cannot be read.
         """
         content = self._objects.get(record_key(fingerprint))
         return None if content is None else _parse(content, fingerprint)
@@ -76,7 +79,7 @@ class RecordStore:
         for fingerprint in self._remembered(pipeline, step_key):
             try:
                 record = self.get(fingerprint)
-            except CorruptObjectError:
+            except WorkspaceError:
                 continue
             if record is not None:
                 found.append(record)
@@ -91,7 +94,7 @@ class RecordStore:
     def _remembered(self, pipeline: str, step_key: str) -> list[str]:
         try:
             found = json.loads(self._objects.get(_recent_key(pipeline, step_key)) or b"[]")
-        except (ValueError, RefrainError):
+        except (ValueError, WorkspaceError):
             return []
         return [f for f in found if isinstance(f, str)] if isinstance(found, list) else []
 

@@ -5,14 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping
-from functools import lru_cache
 
-_QUESTIONS = {
-    "REPOSITORY_URI": ("ls-remote", "--get-url"),
-    "BRANCH": ("symbolic-ref", "--short", "HEAD"),
-    "COMMIT": ("rev-parse", "HEAD"),
-    "DIRTY": ("status", "--porcelain", "."),
-}
 _PROPERTIES = {
     "REPOSITORY_URI": ("azureml.git.repository_uri", "mlflow.source.git.repoURL"),
     "BRANCH": ("azureml.git.branch", "mlflow.source.git.branch"),
@@ -21,6 +14,12 @@ _PROPERTIES = {
     "BUILD_ID": ("azureml.git.build_id",),
     "BUILD_URI": ("azureml.git.build_uri",),
 }
+_STATUS = ("--no-optional-locks", "status", "--porcelain=v2", "--branch", ".")
+_ADDRESS = ("ls-remote", "--get-url")
+_NO_REMOTE = "origin"
+_NO_COMMIT = "(initial)"
+_NO_BRANCH = "(detached)"
+_TIMEOUT_SECONDS = 10
 
 
 def git_properties(directory: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -29,21 +28,25 @@ def git_properties(directory: str, environ: Mapping[str, str] = os.environ) -> d
     The environment variables ``AZUREML_GIT_REPOSITORY_URI``, ``_BRANCH``, ``_COMMIT``, ``_DIRTY``, ``_BUILD_ID`` and
     ``_BUILD_URI`` rule over what git says.
     """
-    found = dict(_asked(directory))
+    found = _asked(directory) if _is_in_repository(directory) else {}
     found.update({name: environ[f"AZUREML_GIT_{name}"] for name in _PROPERTIES if f"AZUREML_GIT_{name}" in environ})
-    return {key: value for name, value in found.items() for key in _PROPERTIES[name]}
+    return {key: value for name, value in found.items() if value for key in _PROPERTIES[name]}
 
 
-@lru_cache
-def _asked(directory: str) -> tuple[tuple[str, str], ...]:
-    if not _is_in_repository(directory):
-        return ()
-    answers = {name: _git(directory, *question) for name, question in _QUESTIONS.items()}
-    if answers["DIRTY"]:
-        answers["DIRTY"] = "True"
-    if answers["REPOSITORY_URI"] == "origin":  # git's answer when there is no remote
-        answers["REPOSITORY_URI"] = ""
-    return tuple((name, _without_credentials(answer)) for name, answer in answers.items() if answer)
+def _asked(directory: str) -> dict[str, str]:
+    processes = [_start(directory, *arguments) for arguments in (_STATUS, _ADDRESS)]  # at once, to save time
+    status, address = (_answer(process) for process in processes)
+    if not status:
+        return {}
+    lines = status.splitlines()
+    heads = dict(line[2:].split(" ", 1) for line in lines if line.startswith("# "))
+    commit, branch = heads.get("branch.oid", ""), heads.get("branch.head", "")
+    return {
+        "REPOSITORY_URI": "" if address == _NO_REMOTE else _without_credentials(address),
+        "BRANCH": "" if branch == _NO_BRANCH else branch,
+        "COMMIT": "" if commit == _NO_COMMIT else commit,
+        "DIRTY": "" if all(line.startswith("# ") for line in lines) else "True",
+    }
 
 
 def _is_in_repository(directory: str) -> bool:
@@ -56,17 +59,34 @@ def _is_in_repository(directory: str) -> bool:
     return True
 
 
-def _git(directory: str, *arguments: str) -> str:
+def _start(directory: str, *arguments: str) -> subprocess.Popen[str] | None:
     try:
-        done = subprocess.run(
-            ["git", "-C", directory, *arguments], capture_output=True, text=True, timeout=10, check=False
+        return subprocess.Popen(
+            ["git", "-C", directory, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            encoding="utf-8",
+            errors="replace",
         )
-    except (OSError, subprocess.TimeoutExpired):
+    except OSError:
+        return None
+
+
+def _answer(process: subprocess.Popen[str] | None) -> str:
+    if process is None:
         return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    with process:
+        try:
+            output, _ = process.communicate(timeout=_TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return ""
+    return output.strip() if process.returncode == 0 else ""
 
 
 def _without_credentials(text: str) -> str:
     """Drop ``user:password@`` from a repository's address."""
     scheme, separator, rest = text.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}" if separator else text
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}" if separator else text

@@ -6,16 +6,18 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any
 
-from refrain.errors import CorruptObjectError, RunNotFoundError
+from refrain.errors import CorruptObjectError, RunNotFoundError, WorkspaceError
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.run_id import StepRunId, run_folder
 
 SCHEMA = 1
 RECORD_FILE = "run.json"
+TAGS_FOLDER = "tags"
+CANCEL_FILE = "cancel"
 
 
 class RunStatus(str, Enum):
@@ -46,7 +48,11 @@ class RunRecord:
     :param seconds_saved: how long that run took.
     :param decision: see :meth:`refrain.reuse.decision.Decision.to_json`.
     :param outputs: references by output name, see :meth:`refrain.data.handle.DataHandle.to_json`.
-    :param origin: where the run was started: ``{"kind": "local", "host", "pid", …}`` or ``{"kind": "airflow", …}``.
+    :param registered: by output name, the dataset version that it became: ``{"name", "version"}``.
+    :param tags: given at the start or later by :meth:`RunStore.set_tags`; those that a script set are in its events.
+    :param origin: where the run was started: ``{"kind": "local", "host", "process", …}`` or ``{"kind": "airflow", …}``.
+    :param steps: the keys of a pipeline run's steps.
+    :param pipeline_outputs: of a pipeline run, the ``(step key, output name)`` behind each named output.
     """
 
     run_id: str
@@ -65,11 +71,13 @@ class RunRecord:
     reused_from: str | None = None
     seconds_saved: float = 0.0
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    registered: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
     properties: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     origin: Mapping[str, Any] = field(default_factory=dict)
     steps: tuple[str, ...] = ()
+    pipeline_outputs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def root_id(self) -> str:
@@ -94,7 +102,10 @@ class RunStore:
         return str(self._state.root / run_folder(run_id))
 
     def new_step_run(self, root: str, key: str, attempt: int = 1) -> StepRunId:
-        """Take the next free attempt number, from *attempt* on, by making its folder; safe with many writers."""
+        """Take the next free attempt number, from *attempt* on, by making its folder; safe with many writers.
+
+        :raises WorkspaceError: when the folder cannot be made.
+        """
         steps = os.path.join(self.folder(root), "steps")
         while True:
             run_id = StepRunId(root, key, attempt)
@@ -104,17 +115,17 @@ class RunStore:
             except FileExistsError:
                 attempt += 1
             except FileNotFoundError:
-                os.makedirs(steps, exist_ok=True)
+                self._make_folder(steps)
+            except OSError as error:
+                raise WorkspaceError(f"Cannot make a folder in {steps!r}: {error.strerror}.") from error
 
     def put(self, record: RunRecord, *, durable: bool = False) -> None:
         """Write a record, replacing the run's earlier one."""
-        data = json.dumps({"schema": SCHEMA, **asdict(record)}).encode()
-        self._state.objects.put(f"{run_folder(record.run_id)}/{RECORD_FILE}", data, durable=durable)
+        self._state.objects.put(f"{run_folder(record.run_id)}/{RECORD_FILE}", _encode(record), durable=durable)
 
     def create(self, record: RunRecord) -> bool:
         """Write a record unless the run has one, and say whether it was written."""
-        data = json.dumps({"schema": SCHEMA, **asdict(record)}).encode()
-        return self._state.objects.create(f"{run_folder(record.run_id)}/{RECORD_FILE}", data)
+        return self._state.objects.create(f"{run_folder(record.run_id)}/{RECORD_FILE}", _encode(record))
 
     def exists(self, run_id: str) -> bool:
         """Say whether a run has a record."""
@@ -135,7 +146,28 @@ class RunStore:
         content = self._state.objects.get(f"{run_folder(run_id)}/{RECORD_FILE}")
         if content is None:
             raise RunNotFoundError(f"There is no run {run_id!r} in the workspace {str(self._state.root)!r}.")
-        return _parse(content, run_id)
+        record = _parse(content, run_id)
+        later = self._later_tags(run_id)
+        return replace(record, tags={**record.tags, **later}) if later else record
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Add tags to a run, replacing those of the same names.
+
+        They are kept beside the record, so that whoever runs the run can write its record without reading it first.
+        """
+        data = json.dumps({"schema": SCHEMA, "tags": dict(tags)}).encode()
+        folder = f"{run_folder(run_id)}/{TAGS_FOLDER}"
+        number = len(self._state.objects.names(folder)) + 1
+        while not self._state.objects.create(f"{folder}/{number:06}", data):
+            number += 1
+
+    def request_cancel(self, run_id: str) -> None:
+        """Note that a run is to be canceled, for those who later find that its process is gone."""
+        self._state.objects.put(f"{run_folder(run_id)}/{CANCEL_FILE}", b"", durable=False)
+
+    def is_cancel_requested(self, run_id: str) -> bool:
+        """Say whether :meth:`request_cancel` was called."""
+        return self._state.objects.exists(f"{run_folder(run_id)}/{CANCEL_FILE}")
 
     def roots(self) -> list[RunRecord]:
         """Return the pipeline runs, newest first; damaged records are left out."""
@@ -156,14 +188,34 @@ class RunStore:
                 newest[record.key] = record
         return sorted(newest.values(), key=lambda record: (record.created, record.run_id))
 
+    def _later_tags(self, run_id: str) -> dict[str, str]:
+        folder = f"{run_folder(run_id)}/{TAGS_FOLDER}"
+        tags: dict[str, str] = {}
+        for name in self._state.objects.names(folder):
+            try:
+                tags.update(json.loads(self._state.objects.get(f"{folder}/{name}") or b"{}")["tags"])
+            except (KeyError, TypeError, ValueError):
+                continue  # a damaged tag is no reason to lose the run
+        return tags
+
+    def _make_folder(self, folder: str) -> None:
+        try:
+            os.makedirs(folder, exist_ok=True)
+        except OSError as error:
+            raise WorkspaceError(f"Cannot make the folder {folder!r}: {error.strerror}.") from error
+
     def _sound(self, run_ids: Any) -> list[RunRecord]:
         found = []
         for run_id in run_ids:
             try:
                 found.append(self.get(run_id))
-            except (RunNotFoundError, CorruptObjectError, ValueError):
+            except (RunNotFoundError, WorkspaceError, ValueError):
                 continue
         return found
+
+
+def _encode(record: RunRecord) -> bytes:
+    return json.dumps({"schema": SCHEMA, **vars(record)}, separators=(",", ":")).encode()
 
 
 def _parse(content: bytes, run_id: str) -> RunRecord:
@@ -175,6 +227,9 @@ def _parse(content: bytes, run_id: str) -> RunRecord:
             )
         known = {f.name for f in fields(RunRecord)}
         values = {name: value for name, value in document.items() if name in known}
-        return RunRecord(**{**values, "status": RunStatus(values["status"]), "steps": tuple(values.get("steps", ()))})
-    except (KeyError, TypeError, ValueError) as error:
+        values["status"] = RunStatus(values["status"])
+        values["steps"] = tuple(values.get("steps", ()))
+        values["pipeline_outputs"] = {name: (k, o) for name, (k, o) in values.get("pipeline_outputs", {}).items()}
+        return RunRecord(**values)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CorruptObjectError(f"The record of run {run_id} is damaged: {error!r}.") from error

@@ -118,12 +118,9 @@ def test_a_listener_that_fails_does_not_block_a_process_that_writes_much(job: Ma
     assert compute.wait(compute.submit(job("print('line\\n' * 100_000)")), broken).status is JobStatus.SUCCEEDED
 
 
-def test_canceling_ends_a_process_that_ignores_sigterm_and_its_children(
-    job: MakeJob, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(local, "CANCEL_GRACE_SECONDS", 0.2)
+def test_canceling_ends_a_process_that_ignores_sigterm_and_its_children(job: MakeJob) -> None:
     stubborn = job(IGNORES_SIGTERM + FORKS_AWAY + "import time; print('ready'); time.sleep(600)")
-    compute, ready = LocalCompute(), threading.Event()
+    compute, ready = LocalCompute(grace_seconds=0.2), threading.Event()
     job_id = compute.submit(stubborn)
     results = []
     waiter = threading.Thread(target=lambda: results.append(compute.wait(job_id, lambda line: ready.set())))
