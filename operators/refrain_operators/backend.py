@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from refrain.data.parameters import assign
@@ -97,10 +98,13 @@ class AirflowBackend:
 def _client() -> AirflowClient:
     url = os.environ.get(AIRFLOW_URL_VARIABLE)
     if not url:
-        raise UserError(f"Set {AIRFLOW_URL_VARIABLE} to the address of the Airflow server, such as http://127.0.0.1:8080.")
-    return AirflowClient(
-        url,
-        username=os.environ.get("REFRAIN_AIRFLOW_USERNAME"),
-        password=os.environ.get("REFRAIN_AIRFLOW_PASSWORD"),
-        token=os.environ.get("REFRAIN_AIRFLOW_TOKEN"),
-    )
+        raise UserError(
+            f"Set {AIRFLOW_URL_VARIABLE} to the address of the Airflow server, such as http://127.0.0.1:8080."
+        )
+    return _signed_in(url, *(os.environ.get(f"REFRAIN_AIRFLOW_{name}") for name in ("USERNAME", "PASSWORD", "TOKEN")))
+
+
+@lru_cache(maxsize=4)
+def _signed_in(url: str, username: str | None, password: str | None, token: str | None) -> AirflowClient:
+    """Return a client that is kept: whoever waits for a run asks several times a second."""
+    return AirflowClient(url, username=username, password=password, token=token)

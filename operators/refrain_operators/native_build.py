@@ -27,7 +27,7 @@ class NativeBuild:
         self.default_datastore = default_datastore
         self.read: dict[FromStep, Any] = {}
 
-    def key_of(self, step: Any) -> str:
+    def key_of(self, step: Any) -> str:  # noqa: ARG002  # there is one step only
         """Return the operator's task id."""
         return self.key
 
@@ -61,7 +61,7 @@ def declare(operator: Any, step: PipelineStep) -> None:
         if known is not None and known[0].task_id != operator.task_id and known[0].dag is operator.dag:
             name = getattr(item, "name", item)
             raise PipelineError(
-                f"The output {name!r} has two producers, {known[0].task_id!r} and {operator.task_id!r}. Give each task an "
-                "output object of its own."
+                f"The output {name!r} has two producers, {known[0].task_id!r} and {operator.task_id!r}. Give each task "
+                "an output object of its own."
             )
         _PRODUCERS[key] = (operator, str(getattr(item, "output_name", None) or getattr(item, "name", "")))

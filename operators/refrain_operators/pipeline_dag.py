@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from refrain.data.parameters import PipelineParameter
 from refrain.data.ports import FromStep
+from refrain.errors import UserError
 from refrain.pipelines.pipeline import Pipeline, is_defining
 from refrain.steps.definition import PipelineDefinition, StepDefinition
+from refrain_operators.doc_pages import dag_page, parameters_of, task_page
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -33,6 +35,7 @@ def pipeline_dag(  # noqa: PLR0913  # Airflow's own settings of a DAG, as keywor
     another one, ``regenerate_outputs``, makes a run's steps run whatever could be reused.
 
     :param dag_id: None means the pipeline's name.
+    :param schedule: as Airflow's; a cron text without a ``start_date`` waits for its next tick.
     :param continue_on_step_failure: let the branches that do not depend on a failed step go on.
     :param experiment: the experiment's name; None means the DAG's id.
     :param dag_kwargs: whatever else :class:`airflow.sdk.DAG` takes.
@@ -48,7 +51,7 @@ def pipeline_dag(  # noqa: PLR0913  # Airflow's own settings of a DAG, as keywor
         schedule=schedule,
         start_date=start_date,
         catchup=catchup,
-        fail_fast=not continue_on_step_failure,
+        continue_on_step_failure=continue_on_step_failure,
         default_args=dict(default_args or {}),
         tags={"refrain", *tags},
         **dag_kwargs,
@@ -56,38 +59,69 @@ def pipeline_dag(  # noqa: PLR0913  # Airflow's own settings of a DAG, as keywor
 
 
 def definition_dag(
-    definition: PipelineDefinition, workspace: str, dag_id: str, experiment: str | None = None, **dag_kwargs: Any
+    definition: PipelineDefinition,
+    workspace: str,
+    dag_id: str,
+    experiment: str | None = None,
+    continue_on_step_failure: bool = False,
+    **dag_kwargs: Any,
 ) -> DAG:
-    """Return the DAG of a pipeline's definition; ``dag_kwargs`` go to :class:`airflow.sdk.DAG` as they are."""
+    """Return the DAG of a pipeline's definition; ``dag_kwargs`` go to :class:`airflow.sdk.DAG` as they are.
+
+    :raises UserError: for Airflow's ``fail_fast``.
+    """
     from airflow.sdk import DAG
 
+    from refrain_operators.step_operator import FORCE_PARAM
+
+    if dag_kwargs.get("fail_fast"):
+        raise UserError(
+            "Airflow's fail_fast would show a failed run of a pipeline as a success. Leave it out: unless "
+            "continue_on_step_failure=True is given, a failed step stops the others."
+        )
     params = {**_params(definition), **dag_kwargs.pop("params", {})}
-    description = definition.description or f"The pipeline {definition.name}"
-    dag = DAG(dag_id=dag_id, params=params, description=description, **dag_kwargs)
+    texts = {
+        "description": definition.description or f"The pipeline {definition.name}",
+        "doc_md": dag_page(definition, FORCE_PARAM),
+    }
+    dag = DAG(dag_id=dag_id, params=params, **{**texts, **dag_kwargs})
+    if isinstance(dag_kwargs.get("schedule"), str) and dag.start_date is None:
+        _wait_for_next_tick(dag)
+    settings = {
+        "workspace": workspace,
+        "pipeline": definition.name,
+        "experiment": experiment or dag_id,
+        "declared": definition.parameters,
+        "stops_run": not continue_on_step_failure,
+    }
     operators: dict[str, Any] = {}
     with dag:
         for step in definition.steps:
-            operators[step.key] = _operator(step, definition, workspace, operators, experiment or dag_id)
+            operators[step.key] = _operator(step, operators, settings)
     for step in definition.steps:
         for key in step.after:
             operators[key].set_downstream(operators[step.key])
     return dag
 
 
-def _operator(
-    step: StepDefinition, definition: PipelineDefinition, workspace: str, operators: Mapping[str, Any], experiment: str
-) -> Any:
+def _wait_for_next_tick(dag: DAG) -> None:
+    """Begin with the next tick; Airflow would also take the last one, if it is less than a tenth of a period ago."""
+    from airflow.sdk import CronTriggerTimetable
+
+    if isinstance(dag.timetable, CronTriggerTimetable):
+        dag.timetable.run_immediately = timedelta(0)
+
+
+def _operator(step: StepDefinition, operators: Mapping[str, Any], settings: Mapping[str, Any]) -> Any:
     from refrain_operators.step_operator import StepOperator
 
     return StepOperator(
         task_id=step.key,
         task_display_name=step.name,
+        doc_md=task_page(step),
         step=step,
-        workspace=workspace,
         producers={p.name: operators[p.source.step] for p in step.inputs if isinstance(p.source, FromStep)},
-        declared=definition.parameters,
-        pipeline=definition.name,
-        experiment=experiment,
+        **settings,
     )
 
 
@@ -96,13 +130,15 @@ def _params(definition: PipelineDefinition) -> dict[str, Any]:
 
     from refrain_operators.step_operator import FORCE_PARAM
 
-    params = {parameter.name: _param(parameter) for parameter in definition.parameters}
+    params = {parameter.name: _param(parameter, definition) for parameter in definition.parameters}
     force = Param(False, type="boolean", description="Run every step, whatever could be reused.")
     return {**params, FORCE_PARAM: params.get(FORCE_PARAM, force)}
 
 
-def _param(parameter: PipelineParameter) -> Any:
+def _param(parameter: PipelineParameter, definition: PipelineDefinition) -> Any:
     from airflow.sdk import Param
 
-    note = "" if parameter.affects_reuse else "Does not affect reuse."
-    return Param(parameter.default_value, type=parameter.json_type, description=note or None)
+    users = [step.name for step in definition.steps if parameter.name in parameters_of(step)]
+    notes = [f"Used by {', '.join(users)}."] if users else []
+    notes += [] if parameter.affects_reuse else ["Does not affect reuse."]
+    return Param(parameter.default_value, type=parameter.json_type, description=" ".join(notes) or None)

@@ -11,13 +11,22 @@ from typing import Any
 
 from airflow.sdk import Asset, BaseOperator
 from airflow.sdk.bases.operatorlink import BaseOperatorLink
+from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from refrain.compute.local import LocalCompute
 from refrain.data.handle import DataHandle
 from refrain.data.parameters import PipelineParameter, Scalar, assign
 from refrain.data.ports import FromReference, FromStep
-from refrain.errors import OutputError, RefrainError, SnapshotError, StepFailedError, UserError
+from refrain.errors import (
+    OutputError,
+    RefrainError,
+    SnapshotError,
+    StepCanceledError,
+    StepFailedError,
+    UntrustedReferenceError,
+    UserError,
+)
 from refrain.execution.engine import Engine
 from refrain.execution.listener import Listener, Phase
 from refrain.execution.request import RunContext, StepRequest, StepResult
@@ -28,24 +37,18 @@ from refrain.steps.definition import StepDefinition
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
 from refrain.tracking.run_id import root_id_for
 from refrain_operators.mapped_step import MappedStep
-from refrain_operators.references import outputs_of, published, verified
+from refrain_operators.origin import Origin, ReusedFrom
+from refrain_operators.references import outputs_of, published, step_key, verified, verified_all
+from refrain_operators.run_stop import NoStop, RunStop
 
 FORCE_PARAM = "regenerate_outputs"
 """A run's parameter of this name, when true, makes every step run whatever could be reused."""
 
 _RETRIES = 2
 _RETRY_DELAY = timedelta(seconds=5)
-_FINAL_ERRORS = (UserError, SnapshotError, OutputError)
-
-
-class ReusedFrom(BaseOperatorLink):
-    """A button on the page of a reused task, leading to the task that made the result."""
-
-    name = "Reused from"
-
-    def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """Return the address of the original task, or an empty text."""
-        return str(getattr(operator, "origin_address", ""))
+_FINAL_ERRORS = (UserError, SnapshotError, OutputError, UntrustedReferenceError)
+# Airflow kills a task five seconds after it asked it to end; by then the step's process must be gone.
+_CANCEL_GRACE_SECONDS = 2.0
 
 
 class LogListener(Listener):
@@ -57,13 +60,14 @@ class LogListener(Listener):
     def decided(self, key: str, decision: Decision, run_id: str) -> None:
         """See :meth:`refrain.execution.listener.Listener.decided`."""
         self._log.info("Step %s %s", key, decision.sentence())
-        self._log.info("Step run %s, fingerprint %s", run_id, decision.fingerprint)
+        self._log.info("Step run %s", run_id)
+        self._log.info("Fingerprint %s", decision.fingerprint)
 
     def entered(self, key: str, phase: Phase) -> None:
         """See :meth:`refrain.execution.listener.Listener.entered`."""
         self._log.debug("Step %s: %s", key, phase.value)
 
-    def line(self, key: str, line: str) -> None:
+    def line(self, key: str, line: str) -> None:  # noqa: ARG002  # the task's log is that of one step
         """See :meth:`refrain.execution.listener.Listener.line`."""
         self._log.info("%s", line)
 
@@ -85,10 +89,11 @@ class StepOperator(BaseOperator):
     :param pipeline: the pipeline's name, under which runs and explanations are kept; None means the DAG's id.
     :param experiment: the experiment's name; None means the DAG's id.
     :param is_script_retried: whether a failed script is run again; None means, if ``retries`` are given.
+    :param stops_run: let the run's other steps stop when this one has failed for good.
     """
 
     ui_color = "#e8f0fe"
-    operator_extra_links = (ReusedFrom(),)
+    operator_extra_links: tuple[BaseOperatorLink, ...] = (ReusedFrom(),)
 
     def __init__(  # noqa: PLR0913  # Airflow's operators take their settings as keywords
         self,
@@ -103,6 +108,7 @@ class StepOperator(BaseOperator):
         retry_delay: timedelta | None = None,
         outlets: Any = None,
         is_script_retried: bool | None = None,
+        stops_run: bool = False,
         **kwargs: Any,
     ) -> None:
         registered = [_asset(port.registration.name) for port in step.outputs if port.registration]
@@ -120,7 +126,9 @@ class StepOperator(BaseOperator):
         self.experiment = experiment
         self.origin_address = ""
         self._is_script_failure_final = retries is None if is_script_retried is None else not is_script_retried
+        self.stops_run = stops_run
         self._engine: Engine | None = None
+        self._stop: RunStop = NoStop()
         for producer in self.producers.values():
             producer.set_downstream(self)
 
@@ -145,15 +153,11 @@ class StepOperator(BaseOperator):
         :raises AirflowFailException: when trying again cannot help.
         :raises AirflowException: when it may.
         """
+        self.operator_extra_links = ()  # else Airflow would store an empty link of every task that is not reused
         try:
             return self._execute(context)
-        except _FINAL_ERRORS as error:
-            raise AirflowFailException(str(error)) from error
-        except StepFailedError as error:
-            kind = AirflowFailException if self._is_script_failure_final else AirflowException
-            raise kind(str(error)) from error
         except RefrainError as error:
-            raise AirflowException(str(error)) from error
+            raise self._failure(error, context["ti"]) from error
 
     def on_kill(self) -> None:
         """Stop the step's process and everything that it started."""
@@ -168,17 +172,31 @@ class StepOperator(BaseOperator):
         workspace = Workspace(self.workspace)
         sweep(workspace.state)
         run = self._run_context(context, workspace)
-        engine = self._engine = Engine(workspace.state, LocalCompute(), self.listener())
+        engine = self._engine = Engine(workspace.state, LocalCompute(_CANCEL_GRACE_SECONDS), self.listener())
         _ensure_root(run, context, engine.runs)
-        request = self._request(context, run, engine.runs)
+        if self.stops_run:
+            self._stop = RunStop(workspace.state, run.root_id, context["dag_run"].clear_number or 0, self.task_id)
         # In a thread of its own, so that on_kill, which Airflow calls from a signal handler, never meets a lock that
         # the interrupted code holds.
-        with ThreadPoolExecutor(1, "step") as pool:
+        with self._stop.obeyed_by(engine), ThreadPoolExecutor(1, "step") as pool:
+            request = self._request(context, run, engine.runs)
             result = pool.submit(engine.run, request).result()
         workspace.state.trees.flush()
         self._note_origin(result, engine.runs)
+        for name, handle in result.outputs.items():
+            self.log.info("Output %s: %s (%d files, %d bytes)", name, handle.uri, handle.files, handle.bytes)
         self._tell_assets(context, result)
         return published(result)
+
+    def _failure(self, error: RefrainError, instance: Any) -> AirflowException:
+        """Return what to raise, and let the run's other steps stop when there will be no other try."""
+        is_final = isinstance(error, _FINAL_ERRORS)
+        if isinstance(error, StepFailedError):
+            is_final = self._is_script_failure_final
+        is_last = is_final or instance.try_number > instance.max_tries
+        if is_last and not isinstance(error, StepCanceledError):
+            self._stop.raise_sign()
+        return AirflowFailException(str(error)) if is_final else AirflowException(str(error))
 
     def _run_context(self, context: Any, workspace: Workspace) -> RunContext:
         instance = context["ti"]
@@ -201,12 +219,10 @@ class StepOperator(BaseOperator):
 
     def _request(self, context: Any, run: RunContext, runs: RunStore) -> StepRequest:
         instance = context["ti"]
-        index = instance.map_index if instance.map_index is not None else -1
-        key = instance.task_id if index < 0 else f"{instance.task_id}-{index}"
         given = context["params"]
         values = {name: given[name] for name in self.declared if name in given}
         return StepRequest(
-            step=replace(self.step, key=key),
+            step=replace(self.step, key=step_key(instance.task_id, instance.map_index)),
             run=run,
             parameters=assign(self.declared, values),
             declared=self.declared,
@@ -227,18 +243,18 @@ class StepOperator(BaseOperator):
             else:
                 several = [found] if isinstance(found, Mapping) else list(found or ())
                 output = port.source.label.rpartition(".")[2]
-                handles[port.name] = tuple(verified(one, producer.task_id, runs)[output] for one in several)
+                count = _instances(context["ti"], producer.task_id)
+                instances = verified_all(several, producer.task_id, run.root_id, runs, count)
+                handles[port.name] = tuple(outputs[output] for outputs in instances)
         return handles
 
     def _note_origin(self, result: StepResult, runs: RunStore) -> None:
-        if result.reused_from is None:
-            return
-        try:
-            origin = runs.get(result.reused_from).origin
-        except RefrainError:
-            return
-        if origin.get("kind") == "airflow":
-            self.origin_address = f"/dags/{origin['dag_id']}/runs/{origin['run_id']}/tasks/{origin['task_id']}"
+        origin = Origin.of(result.reused_from, runs)
+        if origin is not None:
+            base_url = conf.get("api", "base_url", fallback="")
+            self.log.info("Made by %s: %s", origin, base_url.rstrip("/") + origin.path)
+            self.origin_address = origin.address(base_url)
+            self.operator_extra_links = (ReusedFrom(),)
 
     def _tell_assets(self, context: Any, result: StepResult) -> None:
         """Put the references on the asset events, so that DAGs scheduled by them know what is new."""
@@ -255,9 +271,9 @@ class StepOperator(BaseOperator):
 
 
 def _outputs(reference: Any, task_id: str, run: RunContext, runs: RunStore) -> Mapping[str, DataHandle]:
-    """Return a task's outputs; one that was marked as success by hand has published nothing, but may have run before."""
+    """Return a task's outputs; one that was marked as success by hand published nothing, but may have run before."""
     if reference is not None:
-        return verified(reference, task_id, runs)
+        return verified(reference, task_id, run.root_id, runs)
     done = [r for r in runs.steps(run.root_id) if r.key == task_id and r.status is RunStatus.COMPLETED]
     if not done:
         raise UserError(
@@ -265,6 +281,11 @@ def _outputs(reference: Any, task_id: str, run: RunContext, runs: RunStore) -> M
             "marked as success by hand, clear it, so that it runs."
         )
     return outputs_of(done[-1])
+
+
+def _instances(instance: Any, task_id: str) -> int:
+    """Return how many instances of a task the run has."""
+    return int(instance.get_ti_count(dag_id=instance.dag_id, task_ids=[task_id], run_ids=[instance.run_id]))
 
 
 def _ensure_root(run: RunContext, context: Any, runs: RunStore) -> None:

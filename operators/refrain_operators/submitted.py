@@ -70,7 +70,7 @@ def submitted_dags(workspace: Workspace | None = None) -> dict[str, Any]:
                 experiment=record["experiment"],
                 schedule=None,
                 catchup=False,
-                fail_fast=not record["continue_on_step_failure"],
+                continue_on_step_failure=record["continue_on_step_failure"],
                 tags={"refrain", TAG},
                 is_paused_upon_creation=False,
             )

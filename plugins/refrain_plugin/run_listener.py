@@ -1,8 +1,8 @@
 """Run listener: when a DAG run ends, in whatever way, the pipeline run's record says so.
 
-Airflow calls it in the scheduler, so that it must be quick and can never be allowed to fail. It knows the workspace that
-``REFRAIN_WORKSPACE`` or the configuration file of Airflow's processes names; the runs of other workspaces are left to
-their tasks.
+Airflow calls it in the scheduler, so that it must be quick and can never be allowed to fail. It knows the workspace
+that ``REFRAIN_WORKSPACE`` or the configuration file of Airflow's processes names; the runs of other workspaces are left
+to their tasks.
 """
 
 from __future__ import annotations
@@ -18,25 +18,28 @@ from refrain.pipelines.workspace import Workspace
 from refrain.tracking.record import RunStatus, RunStore
 from refrain.tracking.run_id import root_id_for
 
+# What Airflow's API server says of a run whose state somebody set.
+_BY_HAND = "manually set"
+
 log = logging.getLogger(__name__)
 
 
 @hookimpl
-def on_dag_run_running(dag_run: Any, msg: str) -> None:
+def on_dag_run_running(dag_run: Any, msg: str) -> None:  # noqa: ARG001  # Airflow asks for these names
     """Note that a run has begun, or goes on after its tasks were cleared."""
     _note(dag_run, RunStatus.RUNNING)
 
 
 @hookimpl
-def on_dag_run_success(dag_run: Any, msg: str) -> None:
+def on_dag_run_success(dag_run: Any, msg: str) -> None:  # noqa: ARG001  # as above
     """Note that a run has completed."""
     _note(dag_run, RunStatus.COMPLETED)
 
 
 @hookimpl
 def on_dag_run_failed(dag_run: Any, msg: str) -> None:
-    """Note that a run has failed, or was marked so."""
-    _note(dag_run, RunStatus.FAILED)
+    """Note that a run has failed; one that was marked so by hand, in the UI or over REST, was canceled."""
+    _note(dag_run, RunStatus.CANCELED if _BY_HAND in msg else RunStatus.FAILED)
 
 
 def _note(dag_run: Any, status: RunStatus) -> None:
@@ -51,8 +54,10 @@ def _note(dag_run: Any, status: RunStatus) -> None:
 
 
 def _why(root_id: str, runs: RunStore, status: RunStatus) -> str:
-    """Return the error of the first failed step; a run without one was marked as failed by hand."""
+    """Return the error of the first failed step; without one, a task that is no step has failed."""
+    if status is RunStatus.CANCELED:
+        return "The DAG run was marked as failed by hand."
     if status is not RunStatus.FAILED:
         return ""
     errors = [step.error for step in runs.latest_steps(root_id) if step.status is RunStatus.FAILED]
-    return errors[0] if errors else "The DAG run was marked as failed."
+    return errors[0] if errors else "A task of the DAG run failed outside of its step. Read the task's log in Airflow."

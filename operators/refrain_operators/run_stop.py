@@ -1,0 +1,97 @@
+"""RunStop: a sign in the workspace that a step of a run has failed for good, at which the run's other steps stop.
+
+Airflow's own ``fail_fast`` would not do: it marks what has not run as skipped, and a run whose last task is skipped
+counts as a success.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from refrain.errors import RefrainError, StepCanceledError
+from refrain.execution.engine import Engine
+from refrain.storage.state import WorkspaceState
+from refrain.tracking.run_id import run_folder
+
+_LOOK_EVERY_SECONDS = 1.0
+
+
+class RunStop:
+    """The sign of one DAG run; it counts until tasks of the run are cleared.
+
+    :param root_id: the pipeline run's id.
+    :param round_: how often tasks of the DAG run were cleared.
+    :param task_id: who is asking.
+    """
+
+    def __init__(self, state: WorkspaceState, root_id: str, round_: int, task_id: str) -> None:
+        self._objects = state.objects
+        self._key = f"{run_folder(root_id)}/stopped.json"
+        self._round = round_
+        self._task_id = task_id
+
+    def raise_sign(self) -> None:
+        """Tell the other steps that this one has failed for good."""
+        sign = {"schema": 1, "task": self._task_id, "round": self._round}
+        self._objects.put(self._key, json.dumps(sign).encode(), durable=False)
+
+    def failed_task(self) -> str | None:
+        """Return the task that has failed, or None as long as the run goes on."""
+        content = self._objects.get(self._key)
+        sign: dict[str, Any] = json.loads(content) if content else {}
+        return str(sign["task"]) if sign.get("round") == self._round else None
+
+    @contextmanager
+    def obeyed_by(self, engine: Engine) -> Iterator[None]:
+        """Cancel what the engine runs inside the block as soon as another step has failed.
+
+        :raises AirflowFailException: when it has, so that Airflow does not try again.
+        """
+        self._require_none("was not started")
+        is_over = threading.Event()
+        watcher = threading.Thread(target=self._watch, args=(engine, is_over), daemon=True)
+        watcher.start()
+        try:
+            yield
+        except StepCanceledError:
+            self._require_none("was stopped")
+            raise
+        finally:
+            is_over.set()
+            watcher.join()
+
+    def _watch(self, engine: Engine, is_over: threading.Event) -> None:
+        while not is_over.wait(_LOOK_EVERY_SECONDS):
+            with suppress(RefrainError):  # the step itself will meet what is wrong with the workspace
+                if self.failed_task() is not None:
+                    engine.cancel()
+                    return
+
+    def _require_none(self, what: str) -> None:
+        failed = self.failed_task()
+        if failed is not None:
+            raise AirflowFailException(
+                f"Task {self._task_id!r} {what}, because {failed!r} has failed. Clear both to run them again; with "
+                "continue_on_step_failure=True, steps that do not depend on a failed one go on."
+            )
+
+
+class NoStop(RunStop):
+    """For runs that go on: never a sign."""
+
+    def __init__(self) -> None:
+        pass
+
+    def raise_sign(self) -> None:
+        """Tell nobody."""
+
+    @contextmanager
+    def obeyed_by(self, engine: Engine) -> Iterator[None]:  # noqa: ARG002  # nobody stops it
+        """Let the engine be."""
+        yield
