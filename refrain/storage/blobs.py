@@ -21,7 +21,7 @@ class BlobStore:
     def put_manifest(self, manifest: Manifest, *, durable: bool = True) -> None:
         """Store a manifest under its digest, unless a sound one is there."""
         key = manifest_key(manifest.digest)
-        if self._objects.get(key) != manifest.content:
+        if self._objects.get(key) != manifest.content:  # compared, so that a damaged one is replaced
             self._objects.put(key, manifest.content, durable=durable)
 
     def get_manifest(self, digest: str) -> Manifest | None:
@@ -35,12 +35,15 @@ class BlobStore:
     def put_file(self, path: str, digest: str) -> None:
         """Store a file's bytes under *digest*, unless they are there.
 
-        :raises SnapshotError: when the file no longer has that digest.
+        :raises SnapshotError: when the file cannot be read, or no longer has that digest.
         """
         key = blob_key(digest)
         if self._objects.exists(key):
             return
-        data = Path(path).read_bytes()
+        try:
+            data = Path(path).read_bytes()
+        except OSError as error:
+            raise SnapshotError(f"{path!r} cannot be read any more: {error.strerror}; run again.") from error
         if digest_bytes(data) != digest:
             raise SnapshotError(f"{path!r} changed while it was captured; run again when its writer has finished.")
         self._objects.put(key, data, durable=False)
@@ -50,6 +53,7 @@ class BlobStore:
 
         :raises CorruptObjectError: when the blob is missing or damaged; a damaged one is deleted, so that the next
             capture stores it anew.
+        :raises OSError: when the file cannot be written.
         """
         key = blob_key(digest)
         data = self._objects.get(key)
@@ -59,8 +63,8 @@ class BlobStore:
             self._objects.delete(key)
             raise CorruptObjectError(f"Blob {digest} was corrupt and has been deleted; run again to store it anew.")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with open(os.open(target, flags, 0o777 if executable else 0o666), "wb", buffering=0) as file:
-            file.write(data)
+        with open(os.open(target, flags, 0o777 if executable else 0o666), "wb") as file:
+            file.write(data)  # buffered: a raw write may stop half-way on a full disk without an error
 
 
 def blob_key(digest: str) -> str:

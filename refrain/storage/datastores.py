@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -13,6 +14,7 @@ BLOB_STORE = "workspaceblobstore"
 FILE_STORE = "workspacefilestore"
 BUILT_IN = (BLOB_STORE, FILE_STORE)
 
+_NAME = re.compile(r"\w+", re.ASCII)  # Azure ML's rule; the name also names an input
 _KIND = "datastores"
 _DEFAULT = "default-datastore"
 
@@ -60,7 +62,9 @@ class DatastoreTable:
 
         :raises UserError: for an invalid name or a missing folder.
         """
-        path = Path(folder).expanduser().absolute()
+        if not _NAME.fullmatch(name):
+            raise UserError(f"{name!r} is no valid name for a datastore: use letters, digits and '_' only.")
+        path = Path(os.path.abspath(os.path.expanduser(folder)))
         if not path.is_dir():
             raise UserError(f"Datastore {name!r}: the folder {str(path)!r} does not exist; create it first.")
         self._registry.add(_KIND, name, {"schema": 1, "folder": str(path)})
@@ -86,9 +90,11 @@ class DatastoreTable:
 def normalized(path: str) -> str:
     """Return a datastore path without leading ``/`` or ``./``.
 
-    :raises UserError: when it leaves the datastore by ``..``.
+    :raises UserError: when it leaves the datastore by ``..``, or cannot be a path.
     """
     parts = PurePosixPath(path.replace("\\", "/").lstrip("/")).parts
     if ".." in parts:
         raise UserError(f"The path {path!r} leaves its datastore: '..' is not allowed.")
+    if "\0" in path:
+        raise UserError(f"{path!r} is no path: it holds a NUL character.")
     return "/".join(parts)

@@ -7,7 +7,7 @@ import os
 from blake3 import blake3
 
 _READ_WHOLE = 256 * 1024
-_USE_THREADS = 8 * 1024 * 1024
+_CHUNK = 4 * 1024 * 1024
 
 
 def digest_bytes(data: bytes) -> str:
@@ -16,7 +16,9 @@ def digest_bytes(data: bytes) -> str:
 
 
 def digest_file(path: str | os.PathLike[str]) -> str:
-    """Return the digest of a file's bytes; large files are memory-mapped and hashed by several threads.
+    """Return the digest of a file's bytes; large files are hashed by several threads.
+
+    They are read, not memory-mapped: a mapped file that somebody truncates ends the process with SIGBUS.
 
     :raises OSError: when the file cannot be read.
     """
@@ -25,8 +27,12 @@ def digest_file(path: str | os.PathLike[str]) -> str:
         if size <= _READ_WHOLE:
             # Read to the end rather than *size* bytes: the file may have grown since it was measured.
             return blake3(file.read()).hexdigest()
-    threads = blake3.AUTO if size >= _USE_THREADS else 1
-    return blake3(max_threads=threads).update_mmap(os.fspath(path)).hexdigest()
+        hasher = blake3(max_threads=blake3.AUTO)
+        buffer = bytearray(min(size, _CHUNK))
+        view = memoryview(buffer)
+        while count := file.readinto(buffer):
+            hasher.update(view[:count])
+        return hasher.hexdigest()
 
 
 def is_digest(text: object) -> bool:

@@ -12,6 +12,8 @@ from refrain.storage.digest import digest_bytes
 
 MANIFEST_SCHEMA = 1
 
+_Content = bytes  # within the class, "bytes" is the size
+
 
 class TreeKind(str, Enum):
     """What stands at the root of a tree."""
@@ -65,7 +67,7 @@ class Manifest:
         return sum(entry.size for entry in self.entries)
 
     @classmethod
-    def from_content(cls, content: bytes, digest: str) -> Manifest:
+    def from_content(cls, content: _Content, digest: str) -> Manifest:
         """Read a stored manifest back.
 
         :raises CorruptObjectError: when the bytes are not those that *digest* names, or of a newer schema.

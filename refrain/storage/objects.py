@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
+import secrets
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 from typing import Protocol
 
 from refrain.errors import WorkspaceError
 
-_serial = count()
+_TEMPORARY = ".tmp-"
 
 
 class ObjectStore(Protocol):
@@ -24,8 +23,11 @@ class ObjectStore(Protocol):
     def put(self, key: str, data: bytes, *, durable: bool = True) -> None:
         """Write an object whole, replacing an earlier one; with *durable* it survives a loss of power."""
 
-    def create(self, key: str, data: bytes) -> bool:
-        """Write an object unless one is there; of several writers at once exactly one is told True."""
+    def create(self, key: str, data: bytes, *, private: bool = False) -> bool:
+        """Write an object unless one is there; of several writers at once exactly one is told True.
+
+        :param private: from the first moment on, nobody but the owner may read it.
+        """
 
     def exists(self, key: str) -> bool:
         """Say whether an object is there."""
@@ -58,19 +60,19 @@ class LocalObjectStore:
         """See :meth:`ObjectStore.put`."""
         with self._written(key, data, durable) as (temporary, path):
             os.replace(temporary, path)
-        if durable:
-            _sync_folder(path.parent)
+            if durable:
+                _sync_folder(path.parent)
 
-    def create(self, key: str, data: bytes) -> bool:
+    def create(self, key: str, data: bytes, *, private: bool = False) -> bool:
         """See :meth:`ObjectStore.create`."""
-        with self._written(key, data, durable=True) as (temporary, path):
+        with self._written(key, data, True, 0o600 if private else 0o666) as (temporary, path):
             try:
                 os.link(temporary, path)
             except FileExistsError:
                 return False
             finally:
                 os.unlink(temporary)
-        _sync_folder(path.parent)
+            _sync_folder(path.parent)
         return True
 
     def exists(self, key: str) -> bool:
@@ -80,40 +82,48 @@ class LocalObjectStore:
     def names(self, prefix: str) -> list[str]:
         """See :meth:`ObjectStore.names`."""
         try:
-            return sorted(name for name in os.listdir(self.path(prefix)) if not name.startswith(".tmp-"))
+            return sorted(name for name in os.listdir(self.path(prefix)) if not name.startswith(_TEMPORARY))
         except (FileNotFoundError, NotADirectoryError):
             return []
+        except OSError as error:
+            raise WorkspaceError(f"Cannot list {str(self.path(prefix))!r}: {error.strerror}.") from error
 
     def delete(self, key: str) -> None:
         """See :meth:`ObjectStore.delete`."""
-        with contextlib.suppress(FileNotFoundError):
+        try:
             os.unlink(self.path(key))
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise WorkspaceError(f"Cannot delete {str(self.path(key))!r}: {error.strerror}.") from error
 
     def path(self, key: str) -> Path:
         """Return the file behind a key."""
         return self.root / key
 
     @contextlib.contextmanager
-    def _written(self, key: str, data: bytes, durable: bool) -> Iterator[tuple[str, Path]]:
+    def _written(self, key: str, data: bytes, durable: bool, mode: int = 0o666) -> Iterator[tuple[str, Path]]:
         path = self.path(key)
-        # Unique among threads and processes of this host; other hosts on a shared folder differ by O_EXCL.
-        temporary = str(path.parent / f".tmp-{os.getpid()}-{threading.get_ident()}-{next(_serial)}")
+        # Random, because writers on other hosts and in other containers may share the folder and the process ids.
+        temporary = str(path.parent / f"{_TEMPORARY}{secrets.token_hex(8)}")
         try:
-            _write(temporary, data, durable)
+            _write(temporary, data, durable, mode)
             yield temporary, path
-        except OSError as error:
+        except BaseException as error:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
-            raise WorkspaceError(f"Cannot write {str(path)!r}: {error.strerror}.") from error
+            if isinstance(error, OSError):
+                raise WorkspaceError(f"Cannot write {str(path)!r}: {error.strerror}.") from error
+            raise
 
 
-def _write(path: str, data: bytes, durable: bool) -> None:
+def _write(path: str, data: bytes, durable: bool, mode: int) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
-        descriptor = os.open(path, flags, 0o666)
+        descriptor = os.open(path, flags, mode)
     except FileNotFoundError:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        descriptor = os.open(path, flags, 0o666)
+        descriptor = os.open(path, flags, mode)
     try:
         view = memoryview(data)
         while view:

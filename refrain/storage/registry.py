@@ -7,10 +7,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from refrain.errors import UserError
+from refrain.errors import CorruptObjectError, UserError
 from refrain.storage.objects import ObjectStore
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,254}")
+_VERSION = re.compile(r"[1-9][0-9]*")
 
 
 class Registry:
@@ -25,10 +26,10 @@ class Registry:
 
         :raises UserError: when the name cannot be part of a path.
         """
-        if not _NAME.fullmatch(name):
+        if not _is_name(name):
             raise UserError(
-                f"{name!r} is no valid {kind} name: use letters, digits, '_', '-' and '.', starting with a letter or "
-                "a digit, 255 at most."
+                f"{name!r} is no valid name among the {kind}: use letters, digits, '_', '-' and '.', starting with a "
+                "letter or a digit, 255 at most."
             )
         data = json.dumps(record, sort_keys=True).encode()
         version = (self.versions(kind, name) or [0])[-1] + 1
@@ -37,17 +38,30 @@ class Registry:
         return version
 
     def get(self, kind: str, name: str, version: int | None = None) -> dict[str, Any] | None:
-        """Return a version's record, the newest for None, or None when there is none."""
+        """Return a version's record, the newest for None, or None when there is none.
+
+        :raises CorruptObjectError: when the record is damaged.
+        """
         versions = self.versions(kind, name)
-        if not versions:
+        wanted = version if version is not None else max(versions, default=0)
+        if wanted not in versions:
             return None
-        data = self._objects.get(f"registry/{kind}/{name}/{version or versions[-1]}")
-        return None if data is None else dict(json.loads(data))
+        key = f"registry/{kind}/{name}/{wanted}"
+        try:
+            return dict(json.loads(self._objects.get(key) or b""))
+        except (ValueError, TypeError) as error:
+            raise CorruptObjectError(f"The record {key!r} of the workspace is damaged; register it anew.") from error
 
     def versions(self, kind: str, name: str) -> list[int]:
-        """Return the versions of a name, oldest first."""
-        return sorted(int(v) for v in self._objects.names(f"registry/{kind}/{name}") if v.isdigit())
+        """Return the versions of a name, oldest first; none for what cannot be a name."""
+        if not _is_name(name):
+            return []
+        return sorted(int(v) for v in self._objects.names(f"registry/{kind}/{name}") if _VERSION.fullmatch(v))
 
     def names(self, kind: str) -> list[str]:
         """Return the names of a kind, sorted."""
         return self._objects.names(f"registry/{kind}")
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None

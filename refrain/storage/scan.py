@@ -54,6 +54,16 @@ def found(path: str, absolute: str, status: os.stat_result) -> Found:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A directory yet to be listed. ``above`` identifies it and every folder that leads to it."""
+
+    absolute: str
+    prefix: str
+    status: os.stat_result
+    above: tuple[tuple[int, int], ...]
+
+
 def scan(root: str, keep: Keep | None = None, links: Links = Links.FOLLOW) -> Iterator[Found]:
     """Yield the files of the directory *root*, in no particular order.
 
@@ -61,51 +71,73 @@ def scan(root: str, keep: Keep | None = None, links: Links = Links.FOLLOW) -> It
     it is an error, not an endless walk.
 
     :raises DataError: a special file (FIFO, socket, device), a dangling or looping link, an unreadable directory,
-        or, with :attr:`Links.INSIDE`, a link that leaves the tree.
+        or, with :attr:`Links.INSIDE`, a link that is absolute or leaves the tree.
     """
-    yield from _scan(root, "", keep, links, os.path.realpath(root), ())
+    top = os.path.realpath(root)
+    try:
+        status = os.stat(root)
+    except OSError as error:
+        raise DataError(f"Cannot list the directory {root!r}: {error.strerror}.") from error
+    waiting = [_Folder(root, "", status, ((status.st_dev, status.st_ino),))]
+    while waiting:
+        folder = waiting.pop()
+        entries = [entry for entry in _listing(folder.absolute) if keep is None or _is_kept(entry, folder.prefix, keep)]
+        for entry in entries:
+            path = folder.prefix + entry.name
+            status = _status(entry, links, top)
+            if stat.S_ISDIR(status.st_mode):
+                waiting.append(_below(folder, entry, status))
+            elif stat.S_ISREG(status.st_mode):
+                yield found(path, entry.path, status)
+            else:
+                raise DataError(
+                    f"{entry.path!r} is a {_special(status.st_mode)}, not a file; only files and folders can be stored."
+                )
+        if folder.prefix and not entries:
+            yield found(folder.prefix, folder.absolute, folder.status)
 
 
-def _scan(
-    folder: str, prefix: str, keep: Keep | None, links: Links, top: str, above: tuple[tuple[int, int], ...]
-) -> Iterator[Found]:
+def _listing(folder: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as listing:
-            entries = list(listing)
+            return list(listing)
     except OSError as error:
         raise DataError(f"Cannot list the directory {folder!r}: {error.strerror}.") from error
-    is_empty = True
-    for entry in entries:
-        path = prefix + entry.name
+
+
+def _is_kept(entry: os.DirEntry[str], prefix: str, keep: Keep) -> bool:
+    try:
         is_directory = entry.is_dir()
-        if keep is not None and not keep(path, is_directory):
-            continue
-        is_empty = False
-        status = _status(entry, links, top)
-        if is_directory:
-            here = (status.st_dev, status.st_ino)
-            if here in above:
-                raise DataError(f"The link {entry.path!r} leads back to a folder above it; remove it.")
-            yield from _scan(entry.path, f"{path}/", keep, links, top, (*above, here))
-        elif stat.S_ISREG(status.st_mode):
-            yield found(path, entry.path, status)
-        else:
-            raise DataError(
-                f"{entry.path!r} is a {_special(status.st_mode)}, not a file; only files and folders can be stored."
-            )
-    if is_empty and prefix:
-        yield found(prefix, folder, os.stat(folder))
+    except OSError:  # a link that leads in a circle, or where nobody may look: an error only if it is kept
+        is_directory = False
+    return keep(prefix + entry.name, is_directory)
+
+
+def _below(folder: _Folder, entry: os.DirEntry[str], status: os.stat_result) -> _Folder:
+    here = (status.st_dev, status.st_ino)
+    if here in folder.above:
+        raise DataError(f"The link {entry.path!r} leads back to a folder above it; remove it.")
+    return _Folder(entry.path, f"{folder.prefix}{entry.name}/", status, (*folder.above, here))
 
 
 def _status(entry: os.DirEntry[str], links: Links, top: str) -> os.stat_result:
-    if entry.is_symlink() and links is Links.INSIDE:
-        target = os.path.realpath(entry.path)
-        if os.path.commonpath((target, top)) != top:
-            raise DataError(f"The link {entry.path!r} leads to {target!r}, outside of {top!r}; copy the data instead.")
     try:
+        if links is Links.INSIDE and entry.is_symlink():
+            _require_inside(entry.path, top)
         return entry.stat()
     except OSError as error:
+        if isinstance(error, DataError):
+            raise
         raise DataError(f"Cannot read {entry.path!r}: {error.strerror}.") from error
+
+
+def _require_inside(link: str, top: str) -> None:
+    target = os.path.realpath(link)
+    if os.path.commonpath((target, top)) != top:
+        raise DataError(f"The link {link!r} leads to {target!r}, outside of {top!r}; copy the data instead.")
+    written = os.readlink(link)
+    if os.path.isabs(written):  # it will lead nowhere once the output is moved to its place
+        raise DataError(f"The link {link!r} is absolute ({written!r}); make it relative, or copy the data instead.")
 
 
 def _special(mode: int) -> str:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from refrain.errors import DataError, SnapshotError
+from refrain.errors import CorruptObjectError, DataError, RefrainError, SnapshotError
 from refrain.storage.blobs import BlobStore
 from refrain.storage.manifest import Manifest
-from refrain.storage.scan import Keep
+from refrain.storage.scan import Found, Keep
 from refrain.storage.trees import TreeIdentity, TreeRules, Trees
 
 T = TypeVar("T")
@@ -23,8 +23,8 @@ NO_FILE_LIMIT = "AML_SNAPSHOT_NO_FILE_LIMIT"
 IGNORE_FILES = (".amlignore", ".gitignore")
 """The first of these at the root of a source directory is read; nested ones never are (Azure ML's rule)."""
 
-NEVER_CAPTURED = frozenset({"__pycache__", ".git"})
-"""Folders that change without any file of the source changing: bytecode, and the repository's own books."""
+NEVER_CAPTURED = frozenset({"__pycache__", ".git", ".refrain"})
+"""What changes without any file of the source changing: bytecode, the repository's own books, and ours."""
 
 
 @dataclass(frozen=True)
@@ -46,23 +46,26 @@ def take_snapshot(source_directory: str, trees: Trees, environ: Mapping[str, str
     :raises SnapshotError: the directory is missing, holds a special file, or is over the limits of
         300 MB and 2000 files (the latter lifted by the environment variable ``AML_SNAPSHOT_NO_FILE_LIMIT``).
     """
-    identity = _read(source_directory, trees.identify)
-    if identity.bytes > MAX_BYTES:
-        raise SnapshotError(
-            f"The source directory {source_directory!r} holds {identity.bytes / 2**20:.0f} MB, more than the "
-            f"{MAX_BYTES // 2**20} MB of a snapshot. Keep data out of it, or name it in {IGNORE_FILES[0]}."
-        )
-    if identity.files > MAX_FILES and NO_FILE_LIMIT not in environ:
-        raise SnapshotError(
-            f"The source directory {source_directory!r} holds {identity.files} files, more than the {MAX_FILES} of a "
-            f"snapshot. Name what is not needed in {IGNORE_FILES[0]}, or set {NO_FILE_LIMIT}=1."
-        )
-    return Snapshot(source_directory, identity)
+
+    def require_small(entries: Sequence[Found]) -> None:
+        size, files = sum(e.size for e in entries), sum(not e.is_directory for e in entries)
+        if size > MAX_BYTES:
+            raise SnapshotError(
+                f"The source directory {source_directory!r} holds {size / 2**20:.0f} MB, more than the "
+                f"{MAX_BYTES // 2**20} MB of a snapshot. Keep data out of it, or name it in {IGNORE_FILES[0]}."
+            )
+        if files > MAX_FILES and NO_FILE_LIMIT not in environ:
+            raise SnapshotError(
+                f"The source directory {source_directory!r} holds {files} files, more than the {MAX_FILES} of a "
+                f"snapshot. Name what is not needed in {IGNORE_FILES[0]}, or set {NO_FILE_LIMIT}=1."
+            )
+
+    return Snapshot(source_directory, _read(source_directory, trees, trees.identify, require_small))
 
 
 def read_manifest(source_directory: str, trees: Trees) -> Manifest:
     """Return the file list of *source_directory* as it is now; raises as :func:`take_snapshot`, limits aside."""
-    return _read(source_directory, trees.manifest)
+    return _read(source_directory, trees, trees.manifest)
 
 
 def capture(snapshot: Snapshot, trees: Trees, blobs: BlobStore) -> Manifest:
@@ -70,7 +73,10 @@ def capture(snapshot: Snapshot, trees: Trees, blobs: BlobStore) -> Manifest:
 
     :raises SnapshotError: when the directory changed since the snapshot was taken.
     """
-    stored = blobs.get_manifest(snapshot.digest)
+    try:
+        stored = blobs.get_manifest(snapshot.digest)
+    except CorruptObjectError:
+        stored = None
     if stored is None:
         stored = read_manifest(snapshot.source_directory, trees)
     if stored.digest != snapshot.digest:
@@ -88,20 +94,32 @@ def restore(manifest: Manifest, blobs: BlobStore, target: Path) -> None:
     """Write a snapshot's files into the new folder *target*.
 
     :raises CorruptObjectError: when a stored file is missing or damaged.
+    :raises SnapshotError: when the folder cannot be written.
     """
-    os.makedirs(target, exist_ok=True)
-    folders = {os.path.dirname(entry.path) for entry in manifest.entries}
-    for folder in sorted(folders - {""}):
-        os.makedirs(target / folder, exist_ok=True)
-    for entry in manifest.entries:
-        if not entry.path.endswith("/"):
-            blobs.copy_out(entry.digest, str(target / entry.path), entry.executable)
+    try:
+        os.makedirs(target, exist_ok=True)
+        folders = {os.path.dirname(entry.path) for entry in manifest.entries}
+        for folder in sorted(folders - {""}):
+            os.makedirs(target / folder, exist_ok=True)
+        for entry in manifest.entries:
+            if not entry.path.endswith("/"):
+                blobs.copy_out(entry.digest, str(target / entry.path), entry.executable)
+    except RefrainError:
+        raise
+    except OSError as error:
+        raise SnapshotError(f"The source cannot be written to {str(target)!r}: {error.strerror}.") from error
 
 
-def _read(source_directory: str, read: Callable[[str, TreeRules], T]) -> T:
+def _read(
+    source_directory: str,
+    trees: Trees,
+    read: Callable[[str, TreeRules], T],
+    admit: Callable[[Sequence[Found]], None] | None = None,
+) -> T:
     if not os.path.isdir(source_directory):
         raise SnapshotError(f"The source directory {source_directory!r} does not exist or is not a directory.")
-    rules = TreeRules(keep=_keep(source_directory), executable=True, index_key="\0snapshot")
+    keep = _keep(source_directory, trees.workspace_root)
+    rules = TreeRules(keep=keep, executable=True, admit=admit, index_key="\0snapshot")
     try:
         return read(source_directory, rules)
     except DataError as error:
@@ -109,24 +127,37 @@ def _read(source_directory: str, read: Callable[[str, TreeRules], T]) -> T:
         raise SnapshotError(f"The source directory {source_directory!r} cannot be captured: {error} {hint}") from error
 
 
-def _keep(source_directory: str) -> Keep:
-    for name in IGNORE_FILES:
-        path = os.path.join(source_directory, name)
-        if os.path.isfile(path):
-            return _keep_unless(Path(path).read_text(encoding="utf-8").splitlines())
-    return _keep_source
-
-
-def _keep_unless(patterns: list[str]) -> Keep:
-    from pathspec import GitIgnoreSpec
-
-    spec = GitIgnoreSpec.from_lines(patterns)
+def _keep(source_directory: str, workspace_root: str | None) -> Keep:
+    is_ignored = _ignored(source_directory)
+    own = _inside(workspace_root, source_directory)
 
     def keep(path: str, is_directory: bool) -> bool:
-        return _keep_source(path, is_directory) and not spec.match_file(f"{path}/" if is_directory else path)
+        if os.path.basename(path) in NEVER_CAPTURED or path == own:
+            return False
+        return not is_ignored(f"{path}/" if is_directory else path)
 
     return keep
 
 
-def _keep_source(path: str, is_directory: bool) -> bool:
-    return not (is_directory and os.path.basename(path) in NEVER_CAPTURED)
+def _ignored(source_directory: str) -> Callable[[str], bool]:
+    for name in IGNORE_FILES:
+        path = os.path.join(source_directory, name)
+        if os.path.isfile(path):
+            from pathspec import GitIgnoreSpec
+
+            try:
+                lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+                # In git, "a/**" is what is in a/, not a/ itself; here it would match "a/", which is then not entered.
+                lines = [line[:-1] if line.endswith("/**") else line for line in map(str.rstrip, lines)]
+                return GitIgnoreSpec.from_lines(lines).match_file
+            except (OSError, ValueError) as error:
+                raise SnapshotError(f"The ignore file {path!r} cannot be read: {error}.") from error
+    return lambda _: False
+
+
+def _inside(workspace_root: str | None, source_directory: str) -> str | None:
+    """Return the workspace's path relative to the source directory, or None when it is not in it."""
+    if workspace_root is None:
+        return None
+    path = os.path.relpath(os.path.realpath(workspace_root), os.path.realpath(source_directory))
+    return None if path == "." or path.split(os.sep)[0] == ".." else path

@@ -20,10 +20,13 @@ from refrain.storage.trees import Trees
 SCHEMA = 1
 _RECORD = "workspace.json"
 _KEY = "secret.key"
+_KEY_BYTES = 32
 
 
 class WorkspaceState:
-    """The parts of a workspace, made on first use::
+    """The parts of a workspace, made on first use.
+
+    ::
 
         <root>/workspace.json   schema, name
         <root>/secret.key       for keyed hashes of secret values, readable by the owner only
@@ -41,23 +44,31 @@ class WorkspaceState:
     @cached_property
     def trees(self) -> Trees:
         """Digests of local trees, through this machine's stat index."""
-        return Trees(StatIndex(cache_folder()))
+        return Trees(StatIndex(cache_folder()), str(self.root))
 
     def open(self, name: str | None = None) -> str:
         """Make the workspace if it is not there, and return its name.
 
+        :param name: of a workspace that is made now; one that is there keeps its own.
         :raises WorkspaceSchemaError: when a newer Refrain wrote it.
         :raises WorkspaceError: when it cannot be read or written, or its record is damaged.
         """
-        data = self.objects.get(_RECORD)
-        if data is None:
-            record = {"schema": SCHEMA, "name": name or self.root.parent.name or "workspace", "created": time.time()}
+        found = self.peek()
+        if found is None:
+            record = {"schema": SCHEMA, "name": name or self._default_name(), "created": time.time()}
             self._require_writable()
             self.objects.create(_RECORD, json.dumps(record, indent=1).encode())
-            data = self.objects.get(_RECORD) or b""
+            found = self.peek()
+        return found or ""
+
+    def peek(self) -> str | None:
+        """Return the workspace's name, or None when it has not been made; raises as :meth:`open`, and makes nothing."""
+        data = self.objects.get(_RECORD)
+        if data is None:
+            return None
         try:
             record = json.loads(data)
-            schema = int(record["schema"])
+            schema, name = int(record["schema"]), str(record["name"])
         except (ValueError, KeyError, TypeError) as error:
             path = self.root / _RECORD
             raise WorkspaceError(f"{str(path)!r} is damaged; restore it, or remove it to have it made anew.") from error
@@ -66,21 +77,28 @@ class WorkspaceState:
                 f"The workspace {str(self.root)!r} has schema {schema}, this Refrain reads up to {SCHEMA}. "
                 "Upgrade Refrain, or use another workspace."
             )
-        return name or str(record["name"])
+        return name
 
     @cached_property
     def secret_key(self) -> bytes:
-        """The workspace's own key for keyed hashes, 32 bytes; made once, by whichever process comes first."""
-        path = self.root / _KEY
-        try:
-            return path.read_bytes()
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            raise WorkspaceError(f"Cannot read {str(path)!r}: {error.strerror}.") from error
-        self.objects.create(_KEY, secrets.token_bytes(32))
-        os.chmod(path, 0o600)
-        return path.read_bytes()
+        """The workspace's own key for keyed hashes, 32 bytes; made once, by whichever process comes first.
+
+        :raises WorkspaceError: when it cannot be read or made, or is damaged.
+        """
+        if not self.objects.exists(_KEY):
+            self.objects.create(_KEY, secrets.token_bytes(_KEY_BYTES), private=True)
+        key = self.objects.get(_KEY) or b""
+        if len(key) != _KEY_BYTES:
+            raise WorkspaceError(
+                f"{str(self.root / _KEY)!r} is damaged; restore it, or remove it: steps with secret variables then run "
+                "once more."
+            )
+        return key
+
+    def _default_name(self) -> str:
+        """Name a workspace after its folder, or after the project where it is ``<project>/.refrain/workspace``."""
+        folder = self.root.parent.parent if self.root.parent.name == ".refrain" else self.root
+        return folder.name or "workspace"
 
     def _require_writable(self) -> None:
         try:

@@ -12,9 +12,10 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from refrain.storage.scan import Found
 
@@ -24,14 +25,18 @@ if TYPE_CHECKING:
 AT_REST_NS = 2_000_000_000
 """How long a file must have been unchanged before its row is kept: the coarsest clock of a usual file system."""
 
-_SCHEMA = 1
+_SCHEMA = 2
 _FIELDS = 7
+_PENDING = 50
 _TABLE = """
 CREATE TABLE IF NOT EXISTS trees (
-    root TEXT PRIMARY KEY, stats BLOB NOT NULL, digests TEXT NOT NULL,
+    root BLOB PRIMARY KEY, stats BLOB NOT NULL, digests TEXT NOT NULL,
     digest TEXT NOT NULL, files INTEGER NOT NULL, bytes INTEGER NOT NULL
 ) WITHOUT ROWID
 """
+
+
+_Bytes = bytes  # within the class, "bytes" is the size
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +52,13 @@ class IndexedTree:
     files: int
     bytes: int
 
-    def by_path(self) -> dict[str, tuple[bytes, str]]:
-        """Map each path to its stat row and its digest."""
-        fields = self.stats.split(b"\0")
-        rows = (fields[i : i + _FIELDS] for i in range(0, len(fields) - 1, _FIELDS))
-        return {
-            os.fsdecode(row[0]): (b"\0".join(row), digest) for row, digest in zip(rows, self.digests, strict=True)
-        }
+    def by_path(self) -> dict[str, tuple[_Bytes, str]]:
+        """Map each path to its stat row and its digest; nothing when the two do not fit together."""
+        fields = self.stats.split(b"\0")[:-1]
+        if len(fields) != len(self.digests) * _FIELDS:
+            return {}
+        rows = (fields[i : i + _FIELDS] for i in range(0, len(fields), _FIELDS))
+        return {os.fsdecode(row[0]): (b"\0".join(row), digest) for row, digest in zip(rows, self.digests, strict=True)}
 
 
 UNKNOWN = IndexedTree(b"", (), "", 0, 0)
@@ -71,7 +76,10 @@ def is_at_rest(found: Found, now_ns: int) -> bool:
 
 
 class StatIndex:
-    """The index, in one SQLite file; any number of threads and processes may share it."""
+    """The index, in one SQLite file; any number of threads and processes may share it.
+
+    Known limitation: rows of trees that are gone stay until the file is deleted, which is safe at any time.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Name the folder of the index; nothing is opened or created before the first use."""
@@ -87,17 +95,17 @@ class StatIndex:
             if root in self._pending:
                 return self._pending[root]
             query = "SELECT stats, digests, digest, files, bytes FROM trees WHERE root = ?"
-            row = next(iter(self._execute(query, (_text(root),))), None)
-        if row is None:
+            found = self._execute(query, [(os.fsencode(root),)])
+        if not found:
             return UNKNOWN
-        stats, digests, digest, files, size = row
+        stats, digests, digest, files, size = found[0]
         return IndexedTree(stats, tuple(digests.split(",")) if stats else (), digest, files, size)
 
     def save(self, root: str, tree: IndexedTree) -> None:
         """Remember a tree; written to disk by :meth:`flush` or with the next fifty."""
         with self._lock:
             self._pending[root] = tree
-            is_full = len(self._pending) >= 50
+            is_full = len(self._pending) >= _PENDING
         if is_full:
             self.flush()
 
@@ -106,11 +114,11 @@ class StatIndex:
         with self._lock:
             pending, self._pending = self._pending, {}
             rows = [
-                (_text(root), tree.stats, ",".join(tree.digests), tree.digest, tree.files, tree.bytes)
+                (os.fsencode(root), tree.stats, ",".join(tree.digests), tree.digest, tree.files, tree.bytes)
                 for root, tree in pending.items()
             ]
             if rows:
-                self._execute_many("INSERT OR REPLACE INTO trees VALUES (?, ?, ?, ?, ?, ?)", rows)
+                self._execute("INSERT OR REPLACE INTO trees VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def close(self) -> None:
         """Flush and close the file."""
@@ -120,25 +128,19 @@ class StatIndex:
                 self._connection.close()
                 self._connection = None
 
-    def _execute(self, statement: str, values: tuple[object, ...]) -> list[tuple]:  # type: ignore[type-arg]
-        connection = self._open()
-        if connection is None:
-            return []
-        try:
-            return connection.execute(statement, values).fetchall()
-        except Exception as error:  # whatever a broken cache file does, the answer is "unknown"
-            self._give_up(error)
-            return []
+    def _execute(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> list[Any]:
+        """Run a statement once for each row in one transaction; whatever a broken cache does, the answer is empty."""
+        import sqlite3
 
-    def _execute_many(self, statement: str, rows: list[tuple]) -> None:  # type: ignore[type-arg]
         connection = self._open()
         if connection is None:
-            return
+            return []
         try:
             with connection:
-                connection.executemany(statement, rows)
-        except Exception as error:  # a full disk or a read-only cache folder costs time, never the run
+                return [found for row in rows for found in connection.execute(statement, row)]
+        except sqlite3.Error as error:  # a full disk or a read-only cache folder costs time, never the run
             self._give_up(error)
+            return []
 
     def _open(self) -> sqlite3.Connection | None:
         if self._connection is None and self._is_usable:
@@ -155,6 +157,7 @@ class StatIndex:
         return self._connection
 
     def _give_up(self, error: Exception) -> None:
+        """Do without the index from now on; a corrupt file is deleted, so that the next process makes a new one."""
         import sqlite3
 
         self._is_usable = False
@@ -166,8 +169,3 @@ class StatIndex:
             for suffix in ("", "-wal", "-shm"):
                 with contextlib.suppress(OSError):
                     os.unlink(f"{self._path}{suffix}")
-
-
-def _text(path: str) -> str:
-    """Make a path storable as SQLite text: undecodable bytes are escaped, not refused."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -30,11 +31,15 @@ class TreeIdentity:
 
 @dataclass(frozen=True, slots=True)
 class TreeRules:
-    """How a tree is read: which entries belong to it, what links mean, whether the executable bit counts."""
+    """How a tree is read: which entries belong to it, what links mean, whether the executable bit counts.
+
+    :param admit: is shown the whole listing before a byte is read, and raises to refuse it.
+    """
 
     keep: Keep | None = None
     links: Links = Links.FOLLOW
     executable: bool = False
+    admit: Callable[[Sequence[Found]], None] | None = None
     index_key: str = ""  # two readings of one folder under other rules must not share a row
 
 
@@ -45,9 +50,13 @@ OUTPUT = TreeRules(links=Links.INSIDE)
 class Trees:
     """Digests of trees on this machine's file system, backed by a stat index."""
 
-    def __init__(self, index: StatIndex) -> None:
-        """Answer from *index* whatever it can answer."""
+    def __init__(self, index: StatIndex, workspace_root: str | None = None) -> None:
+        """Answer from *index* whatever it can answer.
+
+        :param workspace_root: the folder that no snapshot includes, because every run changes it.
+        """
         self._index = index
+        self.workspace_root = workspace_root
 
     def identify(self, path: str | os.PathLike[str], rules: TreeRules = DATA) -> TreeIdentity:
         """Return kind, digest and size of the tree at *path*, without reading files that have not changed.
@@ -91,8 +100,9 @@ class Trees:
         digests.update({path: digest for path, (_, digest) in read.items()})
         rows = (Entry(e.path, e.size, digests[e.path], rules.executable and e.executable) for e in current)
         manifest = Manifest(kind, tuple(rows))
-        if read or known.stats != _stats(current):
-            self._index.save(root + rules.index_key, _indexed(current, digests, manifest, now_ns))
+        indexed = _indexed(current, digests, manifest, now_ns)
+        if indexed != known and any(indexed.digests):  # else there is nothing new, or nothing to be trusted
+            self._index.save(root + rules.index_key, indexed)
         return manifest
 
 
@@ -103,9 +113,12 @@ def _entries(root: str, rules: TreeRules) -> tuple[TreeKind, list[Found]]:
         raise DataNotFoundError(f"There is nothing at {root!r}.") from error
     except OSError as error:
         raise DataError(f"Cannot read {root!r}: {error.strerror}.") from error
-    if os.path.isdir(root):
-        return TreeKind.DIRECTORY, sorted(scan(root, rules.keep, rules.links), key=lambda e: e.path)
-    if not os.path.isfile(root):
+    if stat.S_ISDIR(status.st_mode):
+        entries = sorted(scan(root, rules.keep, rules.links), key=lambda e: e.path)
+        if rules.admit is not None:
+            rules.admit(entries)
+        return TreeKind.DIRECTORY, entries
+    if not stat.S_ISREG(status.st_mode):
         raise DataError(f"{root!r} is neither a file nor a folder; only files and folders can be stored.")
     return TreeKind.FILE, [found("", root, status)]
 
