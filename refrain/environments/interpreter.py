@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import platform
+import site
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,10 +15,13 @@ from functools import lru_cache
 from refrain.errors import UserError
 from refrain.storage.digest import digest_bytes
 
+# The folders are those that the site module puts on the path: a virtual environment's own, the system's where that
+# environment shows them, Debian's dist-packages, and the user's own where it is in use.
 _ASK = (
-    "import json,platform,sys,sysconfig;"
+    "import json,platform,site,sys;"
     "print(json.dumps([platform.python_implementation()+' '+platform.python_version(),"
-    "sys.platform+'-'+platform.machine(),sorted({sysconfig.get_path('purelib'),sysconfig.get_path('platlib')})]))"
+    "sys.platform+'-'+platform.machine(),"
+    "sorted({*site.getsitepackages(),*([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])})]))"
 )
 _OURS = "refrain"
 _METADATA = (".dist-info", ".egg-info")
@@ -60,7 +63,7 @@ def identify(interpreter: str | None) -> InterpreterIdentity:
 
 
 def _own() -> tuple[str, str, tuple[str, ...]]:
-    folders = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    folders = {*site.getsitepackages(), *([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])}
     version = f"{platform.python_implementation()} {platform.python_version()}"
     return version, f"{sys.platform}-{platform.machine()}", tuple(sorted(folders))
 
@@ -68,7 +71,11 @@ def _own() -> tuple[str, str, tuple[str, ...]]:
 @lru_cache
 def _ask(path: str, _status: tuple[int, ...]) -> tuple[str, str, tuple[str, ...]]:
     try:
-        answer = subprocess.run([path, "-I", "-c", _ASK], capture_output=True, check=True, timeout=60, text=True)
+        # Without PYTHON* variables (-E), away from modules that might lie in the current directory, but with the
+        # user's packages, which a step would import too.
+        answer = subprocess.run(
+            [path, "-E", "-c", _ASK], capture_output=True, check=True, timeout=60, text=True, cwd="/"
+        )
         version, platform_name, folders = json.loads(answer.stdout)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise UserError(f"The interpreter {path!r} cannot be run: {error}.") from error
@@ -84,19 +91,13 @@ def _stat(path: str) -> tuple[int, ...]:
 
 
 def _packages(folders: Iterable[str]) -> tuple[str, ...]:
-    stamps = tuple((folder, _mtime(folder)) for folder in folders)
-    return _listed(stamps)
+    stems = (name.rsplit(".", 1)[0].split("-") for folder in folders for name in _metadata(folder))
+    named = {(stem[0].lower(), *stem[1:2]) for stem in stems}
+    return tuple(sorted("==".join(parts) for parts in named if parts[0] != _OURS))
 
 
-@lru_cache
-def _listed(stamps: tuple[tuple[str, int], ...]) -> tuple[str, ...]:
-    names = {name for folder, mtime in stamps if mtime for name in os.listdir(folder) if name.endswith(_METADATA)}
-    stems = (name.rsplit(".", 1)[0].split("-") for name in names)
-    return tuple(sorted({f"{s[0].lower()}=={s[1]}" for s in stems if len(s) > 1 and s[0].lower() != _OURS}))
-
-
-def _mtime(folder: str) -> int:
+def _metadata(folder: str) -> list[str]:
     try:
-        return os.stat(folder).st_mtime_ns
+        return [name for name in os.listdir(folder) if name.endswith(_METADATA)]
     except OSError:
-        return 0
+        return []  # not every folder that a path may name is there
