@@ -14,18 +14,20 @@ from refrain.errors import UserError
 class DatasetConsumptionConfig:
     """A dataset, or an output that becomes one, under the name by which a script knows it.
 
+    :param name: None means a name by position that each step gives.
     :param dataset: a file dataset or an ``OutputFileDatasetConfig``.
     :param mode: ``direct`` (the default, as in Azure ML), ``mount`` or ``download``.
     :raises UserError: for an invalid name or mode.
     """
 
-    name: str
+    name: str | None
     dataset: Any
     mode: str = "direct"
     path_on_compute: str | None = None
 
     def __post_init__(self) -> None:
-        dataset_name(self.name, "a dataset input")
+        if self.name is not None:
+            dataset_name(self.name, "a dataset input")
         modes = [mode.value for mode in InputMode]
         if self.mode not in modes:
             raise UserError(f"Input {self.name!r}: mode {self.mode!r} is not one of {', '.join(modes)}.")

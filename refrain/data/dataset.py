@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import os
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,12 +29,12 @@ class FileDataset:
         return DatasetConsumptionConfig(name, self)
 
     def as_mount(self, path_on_compute: str | None = None) -> DatasetConsumptionConfig:
-        """Return the dataset as an input that is read in place, with a name of its own."""
-        return DatasetConsumptionConfig(_auto_name(), self, "mount", path_on_compute)
+        """Return the dataset as an input that is read in place; each step gives it a name by position."""
+        return DatasetConsumptionConfig(None, self, "mount", path_on_compute)
 
     def as_download(self, path_on_compute: str | None = None) -> DatasetConsumptionConfig:
         """Return the dataset as an input of which the step gets its own copy."""
-        return DatasetConsumptionConfig(_auto_name(), self, "download", path_on_compute)
+        return DatasetConsumptionConfig(None, self, "download", path_on_compute)
 
 
 class FileDatasetFactory:
@@ -56,7 +55,7 @@ class FileDatasetFactory:
             raise UserError("Dataset.File.from_files got an empty list of paths.")
         locations = tuple(_location(item) for item in paths)
         for store, local in locations if validate else ():
-            if store is None and not glob.glob(local, recursive=True):
+            if store is None and not os.path.exists(local) and not any(True for _ in glob.iglob(local, recursive=True)):
                 raise DataNotFoundError(
                     f"Dataset.File.from_files: {local!r} matches nothing. Correct the path, or pass validate=False if "
                     "the files come later."
@@ -75,6 +74,8 @@ def _location(item: Any) -> Location:
         return item.datastore.name, str(item.path_on_datastore)
     if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], Datastore):
         return item[0].name, normalized(_text(item[1]))
+    if isinstance(item, str) and "://" in item:
+        raise UserError(f"Dataset.File.from_files cannot read the URL {item!r}: copy the data to a datastore first.")
     if isinstance(item, (str, os.PathLike)):
         return None, os.path.abspath(os.path.expanduser(item))
     raise UserError(
@@ -82,11 +83,7 @@ def _location(item: Any) -> Location:
     )
 
 
-def _text(paths: str | Sequence[str]) -> str:
-    if not isinstance(paths, str):
-        raise UserError(f"Dataset.File.from_files: {paths!r} is no path; give one (datastore, 'path') for each.")
-    return paths
-
-
-def _auto_name() -> str:
-    return f"input__{secrets.token_hex(4)}"
+def _text(path: str | Sequence[str]) -> str:
+    if not isinstance(path, str):
+        raise UserError(f"Dataset.File.from_files: {path!r} is no path; give one (datastore, 'path') for each.")
+    return path

@@ -28,8 +28,8 @@ class Datastore:
     """
 
     def __init__(self, workspace: HasState, name: str | None = None) -> None:
-        table = workspace.state.datastores
-        self._location: DatastoreLocation = table.get(name or table.default())
+        self._table = workspace.state.datastores
+        self._location: DatastoreLocation = self._table.get(name or self._table.default())
 
     @staticmethod
     def get(workspace: HasState, datastore_name: str) -> Datastore:
@@ -63,6 +63,10 @@ class Datastore:
     def path(self, path: str | None = None, data_reference_name: str | None = None) -> DataReference:
         """Return a reference to *path* on this datastore; None means its root."""
         return DataReference(self, data_reference_name=data_reference_name, path_on_datastore=path)
+
+    def set_as_default(self) -> None:
+        """Make this the workspace's default datastore."""
+        self._table.set_default(self.name)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Datastore) and other._location == self._location

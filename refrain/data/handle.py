@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from refrain.errors import UntrustedReferenceError
 from refrain.storage.digest import is_digest
@@ -25,8 +26,14 @@ class DataHandle:
 
     @property
     def path(self) -> Path:
-        """The local path behind a ``file://`` URI."""
-        return Path(unquote(urlsplit(self.uri).path))
+        """The local path behind a ``file://`` URI.
+
+        :raises UntrustedReferenceError: when it is a URI of another kind, or of another host.
+        """
+        parts = urlsplit(self.uri)
+        if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
+            raise UntrustedReferenceError(f"{self.uri[:200]!r} is no local path; only file:/// URIs can be read.")
+        return Path(os.fsdecode(unquote_to_bytes(parts.path)))
 
     def to_json(self) -> dict[str, Any]:
         """Return the handle as JSON values."""
@@ -52,10 +59,10 @@ class DataHandle:
                 int(document["files"]),
                 int(document["bytes"]),
             )
-        except (KeyError, ValueError, TypeError) as error:
+        except (KeyError, ValueError, TypeError, OverflowError) as error:
             raise UntrustedReferenceError(f"{str(document)[:200]!r} is no reference to data ({error!r}).") from error
-        if not is_digest(handle.digest) or "://" not in handle.uri:
-            raise UntrustedReferenceError(f"The reference {handle.uri[:200]!r} has no valid URI and digest.")
+        if not is_digest(handle.digest) or "://" not in handle.uri or min(handle.files, handle.bytes) < 0:
+            raise UntrustedReferenceError(f"The reference {handle.uri[:200]!r} has no valid URI, digest and size.")
         return handle
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import warnings
 
 from refrain.errors import UserError
 
 _PORT = re.compile(r"\w+", re.ASCII)
-_DATASET = re.compile(r"[a-zA-Z_]+[a-zA-Z0-9_]*")
+_DATASET = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_USED = frozenset({"path", "ld_library_path", "user", "logname", "home", "pwd", "shell"})
 
 
 def port_name(name: object, what: str) -> str:
@@ -23,8 +25,15 @@ def port_name(name: object, what: str) -> str:
 def dataset_name(name: object, what: str) -> str:
     """Return *name* if it can also name an environment variable: a letter or ``_`` comes first.
 
+    A name that usual environment variables have brings a warning: the script cannot read the data's variable.
+
     :raises UserError: otherwise.
     """
     if not isinstance(name, str) or not _DATASET.fullmatch(name):
         raise UserError(f"{name!r} is no valid name for {what}: start with a letter or '_', then letters, digits, '_'.")
+    if name.lower() in _USED:
+        warnings.warn(
+            f"{name!r} as a name for {what} is also an environment variable of every process; take another name.",
+            stacklevel=4,
+        )
     return name

@@ -2,92 +2,107 @@
 
 from __future__ import annotations
 
-import secrets
+import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from refrain.data.consumption import DatasetConsumptionConfig
 from refrain.data.names import dataset_name
-from refrain.data.ports import OUTPUT_NAME, RUN_ID, Registration
 from refrain.data.pipeline_data import Origin
-from refrain.data.reference import NamedDatastore
+from refrain.data.ports import OUTPUT_NAME, RUN_ID, OutputMode, Registration
+from refrain.data.reference import store_name
 from refrain.errors import UserError
 from refrain.storage.datastores import BLOB_STORE, normalized
 
 DATASET_PATH = f"dataset/{RUN_ID}/{OUTPUT_NAME}"
 
 
-@dataclass(frozen=True, eq=False)
 class OutputFileDatasetConfig:
     """An output directory, which exists before the script starts.
 
-    The methods return copies; all copies of one object stand for the same output, so that the original can be
-    consumed after a copy was passed to ``outputs``.
+    The methods return copies and never change the object; all copies of one object stand for the same output, so that
+    the original can be consumed after a copy was passed to ``outputs``.
 
-    :param name: None makes a name like ``output_1f2e3d4c``.
+    :param name: None means a name by position that the producing step gives, so that a definition is the same in every
+        process that makes it.
     :param destination: ``(datastore, path)`` or a datastore; in the path ``{run-id}`` and ``{output-name}`` are
         filled in. None means ``dataset/{run-id}/{output-name}`` on the workspace's blob store.
     :param source: in upload mode, where the script writes, relative to its working directory.
+    :param partition_format: must be None: files are not cut into columns by their paths.
     :raises UserError: for an invalid name or destination.
     """
 
-    name: str | None = None
-    destination: Any = None
-    source: str | None = None
-    partition_format: str | None = None
-    mode: str = field(default="mount", init=False)
-    overwrite: bool = field(default=False, init=False)
-    source_globs: tuple[str, ...] = field(default=(), init=False)
-    registration: Registration | None = field(default=None, init=False)
-    origin: Origin = field(default_factory=Origin, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        if self.name is None:
-            object.__setattr__(self, "name", f"output_{secrets.token_hex(4)}")
-        dataset_name(self.name, "an OutputFileDatasetConfig")
+    def __init__(
+        self,
+        name: str | None = None,
+        destination: Any = None,
+        source: str | None = None,
+        partition_format: str | None = None,
+    ) -> None:
+        if name is not None:
+            dataset_name(name, "an OutputFileDatasetConfig")
+        if partition_format is not None:
+            raise UserError(f"OutputFileDatasetConfig {name!r}: partition_format is not supported; remove it.")
+        self._name = name
+        self.destination = destination
+        self.source = source
+        self.mode = OutputMode.MOUNT
+        self.overwrite = False
+        self.source_globs: tuple[str, ...] = ()
+        self.registration: Registration | None = None
+        self.origin = Origin()
         self.location()  # a wrong destination fails here, not in a worker
+
+    @property
+    def name(self) -> str | None:
+        """The output's name; None until a step has given one to an output that has none of its own."""
+        return self._name or self.origin.name
 
     def location(self) -> tuple[str, str]:
         """Return the datastore's name and the path template."""
         if self.destination is None:
             return BLOB_STORE, DATASET_PATH
         parts = self.destination if isinstance(self.destination, tuple) else (self.destination,)
-        store, path = parts[0], parts[1] if len(parts) > 1 else None
-        if not hasattr(store, "name") or not (path is None or isinstance(path, str)) or len(parts) > 2:
+        what = f"OutputFileDatasetConfig {self.name!r}"
+        path = parts[1] if len(parts) > 1 else None
+        if not 1 <= len(parts) <= 2 or not (path is None or isinstance(path, str)):
             raise UserError(
-                f"OutputFileDatasetConfig {self.name!r}: destination {self.destination!r} is not understood; "
-                "give (datastore, 'path') or a datastore."
+                f"{what}: destination {self.destination!r} is not understood; give (datastore, 'path') or a datastore."
             )
-        return _store_name(store), normalized(path) if path else DATASET_PATH
+        return store_name(parts[0], f"{what}: destination"), normalized(path) if path else DATASET_PATH
 
-    def as_mount(self, disable_metadata_cache: bool = False) -> OutputFileDatasetConfig:
+    def as_mount(self, disable_metadata_cache: bool = False) -> OutputFileDatasetConfig:  # noqa: ARG002  # Azure ML's
         """Return a copy whose directory the engine provides (the default). The flag has no effect here."""
-        return self._copy(mode="mount")
+        return self._copy(mode=OutputMode.MOUNT)
 
     def as_upload(self, overwrite: bool = False, source_globs: Sequence[str] | None = None) -> OutputFileDatasetConfig:
         """Return a copy that is uploaded when the step has succeeded.
 
         :param source_globs: only files matching one of these patterns are kept.
         """
-        return self._copy(mode="upload", overwrite=overwrite, source_globs=tuple(source_globs or ()))
+        globs = (source_globs,) if isinstance(source_globs, str) else tuple(source_globs or ())
+        return self._copy(mode=OutputMode.UPLOAD, overwrite=overwrite, source_globs=globs)
 
     def register_on_complete(
         self, name: str, description: str | None = None, tags: Mapping[str, str] | None = None
     ) -> OutputFileDatasetConfig:
-        """Return a copy that is registered as a new version of dataset *name* when the step completes."""
-        return self._copy(registration=Registration(name, description or "", tuple(sorted((tags or {}).items()))))
+        """Return a copy that is registered as a new version of dataset *name* when the step completes.
+
+        :raises UserError: when the name is no text.
+        """
+        if not isinstance(name, str) or not name.strip():
+            raise UserError(f"OutputFileDatasetConfig {self.name!r}: register_on_complete needs a name, not {name!r}.")
+        marks = tuple(sorted((str(key), str(value)) for key, value in (tags or {}).items()))
+        return self._copy(registration=Registration(name, description or "", marks))
 
     def as_input(self, name: str | None = None) -> DatasetConsumptionConfig:
         """Return the output as another step's input, mounted."""
-        return DatasetConsumptionConfig(name or f"input_{secrets.token_hex(4)}", self, "mount")
+        return DatasetConsumptionConfig(name, self, "mount")
 
     def _copy(self, **changes: Any) -> OutputFileDatasetConfig:
-        copy = replace(self)
-        for kept in ("mode", "overwrite", "source_globs", "registration", "origin"):
-            object.__setattr__(copy, kept, changes.get(kept, getattr(self, kept)))
-        return copy
+        clone = copy.copy(self)
+        vars(clone).update(changes)
+        return clone
 
-
-def _store_name(store: NamedDatastore) -> str:
-    return store.name
+    def __repr__(self) -> str:
+        return f"OutputFileDatasetConfig({self.name!r})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,7 @@ class PipelineParameter:
                 f"PipelineParameter {self.name!r}: the default {self.default_value!r} is a "
                 f"{type(self.default_value).__name__}; a str, int, float or bool is needed."
             )
+        _finite(self.name, self.default_value)
 
     @property
     def json_type(self) -> str:
@@ -53,7 +55,7 @@ def assign(parameters: Mapping[str, PipelineParameter], values: Mapping[str, Any
         if name not in parameters:
             raise ParameterError(
                 f"Pipeline parameter with name {name!r} does not exist. Known: {known(parameters)}."
-                f"{did_you_mean(name, parameters)}"
+                f"{did_you_mean(str(name), parameters)}"
             )
     return {name: _checked(p, values[name]) if name in values else p.default_value for name, p in parameters.items()}
 
@@ -62,12 +64,20 @@ def _checked(parameter: PipelineParameter, value: Any) -> Scalar:
     wanted = type(parameter.default_value)
     if wanted is float and type(value) is int:
         return float(value)
-    if type(value) is not wanted:
+    if type(value) not in TYPES or type(value) is not wanted:
         raise ParameterError(
             f"Pipeline parameter {parameter.name!r} is a {parameter.json_type} (its default is "
             f"{parameter.default_value!r}), but the run gives it the {type(value).__name__} {value!r}."
         )
-    return value  # type: ignore[no-any-return]  # checked against the default's exact type
+    return _finite(parameter.name, value)
+
+
+def _finite(name: str, value: Scalar) -> Scalar:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ParameterError(
+            f"Pipeline parameter {name!r} cannot be {value}, which JSON does not have; give it as text."
+        )
+    return value
 
 
 def parse(parameter: PipelineParameter, text: str) -> Scalar:
@@ -79,6 +89,10 @@ def parse(parameter: PipelineParameter, text: str) -> Scalar:
     try:
         if wanted is bool:
             return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
-        return wanted(text)
+        return _finite(parameter.name, wanted(text))
+    except ParameterError:
+        raise
     except (KeyError, ValueError) as error:
-        raise ParameterError(f"Pipeline parameter {parameter.name!r} is a {parameter.json_type}, not {text!r}.") from error
+        raise ParameterError(
+            f"Pipeline parameter {parameter.name!r} is a {parameter.json_type}, not {text!r}."
+        ) from error

@@ -7,7 +7,7 @@ from typing import Any
 
 from refrain.data.names import port_name
 from refrain.data.ports import OUTPUT_NAME, RUN_ID, InputMode
-from refrain.data.reference import NamedDatastore
+from refrain.data.reference import NamedDatastore, store_name
 from refrain.errors import UserError
 
 INTERMEDIATE_PATH = f"azureml/{RUN_ID}/{OUTPUT_NAME}"
@@ -15,10 +15,15 @@ _MODES = ("mount", "upload")
 
 
 class Origin:
-    """What all copies of one output have in common: the steps that declared it, of which there should be one."""
+    """What all copies of one output have in common.
+
+    ``producer`` is the step that declared it last: a notebook's cell may be run again. ``name`` is what that step
+    calls an output that has no name of its own.
+    """
 
     def __init__(self) -> None:
-        self.producers: list[Any] = []
+        self.producer: Any = None
+        self.name: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +37,8 @@ class PipelineData:
     :param output_name: the name on the producing step, ``name`` by default.
     :param output_path_on_compute: in upload mode, where the script writes, relative to its working directory.
     :param pipeline_output_name: a name for ``PipelineRun.get_pipeline_output``, unique in the pipeline.
-    :raises UserError: for an invalid name or mode, or upload without a path.
+    :param training_output: only for steps that tune models, which are not here.
+    :raises UserError: for an invalid name or mode, a datastore that is none, or upload without a path.
     """
 
     name: str
@@ -44,6 +50,7 @@ class PipelineData:
     data_type: str | None = None
     is_directory: bool | None = None
     pipeline_output_name: str | None = None
+    training_output: None = None
     origin: Origin = field(default_factory=Origin, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -51,6 +58,12 @@ class PipelineData:
         if self.output_name is None:
             object.__setattr__(self, "output_name", self.name)
         port_name(self.output_name, f"the output of PipelineData {self.name!r}")
+        if self.datastore is not None:
+            store_name(self.datastore, f"PipelineData {self.name!r}")
+        if self.training_output is not None:
+            raise UserError(
+                f"PipelineData {self.name!r}: training_output belongs to steps that tune models; remove it."
+            )
         if self.output_mode not in _MODES:
             raise UserError(
                 f"PipelineData {self.name!r}: output_mode {self.output_mode!r} is not one of {', '.join(_MODES)}."

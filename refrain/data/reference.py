@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from refrain.data.names import port_name
 from refrain.errors import UserError
@@ -21,12 +21,26 @@ class NamedDatastore(Protocol):
         """The name in the workspace."""
 
 
+def store_name(store: Any, what: str) -> str:
+    """Return the name of a datastore.
+
+    :param what: what was given the datastore, for the message.
+    :raises UserError: when *store* is no datastore; a name alone is none.
+    """
+    name = getattr(store, "name", None)
+    if not isinstance(name, str) or isinstance(store, os.PathLike):
+        raise UserError(f"{what} needs a datastore, not {store!r}; get it with Datastore.get(workspace, 'name').")
+    return name
+
+
 @dataclass(frozen=True, eq=False)
 class DataReference:
     """A path on a datastore, by reference. In mount mode it may name a place where nothing is yet.
 
+    :param data_reference_name: None means the datastore's name for its root; for any other path, a name by position
+        that each step gives, so that a definition is the same in every process that makes it.
     :param path_on_datastore: None, ``"/"``, ``"."`` and ``"./"`` mean the root.
-    :raises UserError: for an invalid name or mode, or a path with ``..``.
+    :raises UserError: for an invalid name or mode, a path with ``..``, or a datastore that is none.
     """
 
     datastore: NamedDatastore
@@ -37,19 +51,21 @@ class DataReference:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
+        store = store_name(self.datastore, "A DataReference")
         path = normalized(self.path_on_datastore or "")
-        if self.data_reference_name is None:
-            name = secrets.token_hex(4) if path else self.datastore.name
-            object.__setattr__(self, "data_reference_name", f"data_{name}" if path else name)
-        port_name(self.data_reference_name, "a DataReference")
-        if self.mode not in _MODES:
-            raise UserError(f"DataReference {self.name!r}: mode {self.mode!r} is not one of {', '.join(_MODES)}.")
         object.__setattr__(self, "path_on_datastore", path)
+        if self.data_reference_name is None and not path:
+            object.__setattr__(self, "data_reference_name", store)
+        if self.data_reference_name is not None:
+            port_name(self.data_reference_name, "a DataReference")
+        if self.mode not in _MODES:
+            what = self.name or path
+            raise UserError(f"DataReference {what!r}: mode {self.mode!r} is not one of {', '.join(_MODES)}.")
 
     @property
-    def name(self) -> str:
-        """The name of the input or output."""
-        return str(self.data_reference_name)
+    def name(self) -> str | None:
+        """The name of the input or output; None when the step is to give one."""
+        return self.data_reference_name
 
     def path(self, path: str | None = None, data_reference_name: str | None = None) -> DataReference:
         """Return a reference to *path* below this one."""

@@ -8,15 +8,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from refrain.data.parameters import PipelineParameter
-from refrain.data.pipeline_data import PipelineData
+from refrain.data.pipeline_data import Origin, PipelineData
 from refrain.data.ports import FromStep
 from refrain.errors import PipelineError
-from refrain.steps.definition import PipelineDefinition, StepDefinition, in_running_order
+from refrain.steps.definition import PipelineDefinition, in_running_order
 from refrain.steps.sequence import StepSequence
 from refrain.steps.step import PipelineStep
-from refrain.steps.wiring import origin
+from refrain.steps.wiring import origin, output_name
 
 _NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9_-]+")
+_LONGEST_STEM = 150  # a key is part of a file's name and of an Airflow task id
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Graph:
     default_datastore: str
     default_source_directory: str | None
     steps: list[PipelineStep] = field(default_factory=list)
+    known: set[int] = field(default_factory=set)
     order: list[tuple[PipelineStep, PipelineStep]] = field(default_factory=list)
     producers: dict[int, PipelineStep] = field(default_factory=dict)
     keys: dict[int, str] = field(default_factory=dict)
@@ -53,8 +55,9 @@ class Graph:
         position = 0
         while position < len(self.steps):
             step = self.steps[position]
-            for producer in (p for item in step.consumed_items() for p in getattr(item, "producers", ())):
-                self.add(producer)
+            for item in step.consumed_items():
+                if isinstance(item, Origin) and item.producer is not None and id(item) not in self.producers:
+                    self.add(item.producer)
             for predecessor in step.predecessors:
                 self.add(predecessor)
             position += 1
@@ -78,13 +81,12 @@ class Graph:
         after = self._order_by_key()
         defined = (step.define(self) for step in self.steps)
         steps = tuple(replace(d, after=tuple(dict.fromkeys((*d.after, *after[d.key])))) for d in defined)
-        return PipelineDefinition(
-            name, in_running_order(steps), self._parameters(), self._outputs(), description
-        )
+        return PipelineDefinition(name, in_running_order(steps), self._parameters(), self._outputs(), description)
 
     def _add_step(self, step: PipelineStep) -> None:
-        if any(step is known for known in self.steps):
+        if id(step) in self.known:
             return
+        self.known.add(id(step))
         for item in step.produced_items():
             other = self.producers.get(id(item))
             if other is not None:
@@ -96,12 +98,13 @@ class Graph:
         self.steps.append(step)
 
     def _add_producer(self, item: PipelineData) -> list[PipelineStep]:
-        if not item.origin.producers:
+        producer = self.producers.get(id(item.origin), item.origin.producer)
+        if producer is None:
             raise PipelineError(
                 f"PipelineData {item.name!r} stands among the steps, but no step has it as an output. Add it to the "
                 "producing step's outputs=[…]."
             )
-        return [step for producer in item.origin.producers for step in self.add(producer)]
+        return self.add(producer)
 
     def _add_sequence(self, sequence: StepSequence) -> list[PipelineStep]:
         everything: list[PipelineStep] = []
@@ -134,26 +137,25 @@ class Graph:
             known = found.setdefault(parameter.name, parameter)
             if known != parameter or type(known.default_value) is not type(parameter.default_value):
                 raise PipelineError(
-                    f"Two pipeline parameters are called {parameter.name!r}, with the defaults {known.default_value!r} and "
-                    f"{parameter.default_value!r}. Use one PipelineParameter object in all steps."
+                    f"Two pipeline parameters are called {parameter.name!r}, {_settings(known)} and "
+                    f"{_settings(parameter)}. Use one PipelineParameter object in all steps."
                 )
         return tuple(found.values())
 
     def _outputs(self) -> tuple[tuple[str, FromStep], ...]:
         named: dict[str, FromStep] = {}
-        for step, item in ((step, item) for step in self.steps for item in step.outputs):
-            name = getattr(item, "pipeline_output_name", None)
-            if name is None:
-                continue
-            if name in named:
-                raise PipelineError(f"Two outputs have the pipeline_output_name {name!r}; it must be unique.")
-            named[name] = FromStep(self.key_of(step), item.output_name)
+        for step in self.steps:
+            for item in (item for item in step.outputs if getattr(item, "pipeline_output_name", None) is not None):
+                name = item.pipeline_output_name
+                if name in named:
+                    raise PipelineError(f"Two outputs have the pipeline_output_name {name!r}; it must be unique.")
+                named[name] = FromStep(self.key_of(step), item.output_name)
         return tuple(named.items())
 
 
 def key_stem(name: str) -> str:
     """Return a step name as a key: ``prepare data.py`` becomes ``prepare_data``."""
-    return _NOT_IN_KEYS.sub("_", name.removesuffix(".py")).strip("_") or "step"
+    return _NOT_IN_KEYS.sub("_", name.removesuffix(".py"))[:_LONGEST_STEM].strip("_") or "step"
 
 
 def _numbered(stem: str) -> Iterable[str]:
@@ -165,7 +167,8 @@ def _numbered(stem: str) -> Iterable[str]:
 
 
 def _output_name(item: object, step: PipelineStep) -> str:
-    for output in (*step.outputs, *step.arguments):
-        if origin(output) is item:
-            return str(getattr(output, "output_name", None) or getattr(output, "name", ""))
-    raise PipelineError(f"Step {step.name!r} does not have the output {item!r}.")
+    return next(str(output_name(output)) for output in step.outputs if origin(output) is item)
+
+
+def _settings(parameter: PipelineParameter) -> str:
+    return f"with the default {parameter.default_value!r} (affects_reuse={parameter.affects_reuse})"

@@ -29,9 +29,10 @@ class Pipeline:
     :param resolve_closure: pull in steps that the listed ones depend on.
     :param name: what the pipeline is called; None means ``pipeline``.
     :raises PipelineError: when the steps do not make a pipeline.
+    :raises UnknownNameError: when data is on a datastore that the workspace does not have.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # Azure ML's signature
         self,
         workspace: Workspace,
         steps: Any,
@@ -40,25 +41,28 @@ class Pipeline:
         default_source_directory: str | None = None,
         resolve_closure: bool = True,
         name: str | None = None,
-        enable_email_notification: bool | None = None,
+        enable_email_notification: bool | None = None,  # noqa: ARG002  # accepted for old code
     ) -> None:
         if not isinstance(workspace, Workspace):
             raise PipelineError(f"A Pipeline needs a Workspace first, not {workspace!r}.")
         self.workspace = workspace
-        store = getattr(default_datastore, "name", default_datastore) or workspace.state.datastores.default()
+        stores = workspace.state.datastores
+        store = getattr(default_datastore, "name", default_datastore) or stores.default()
         graph = Graph(str(store), default_source_directory)
         graph.add(steps)
         if not graph.steps:
             raise PipelineError("A Pipeline needs at least one step.")
         if resolve_closure:
             graph.close()
-        self._missing = [p for s in graph.steps for p in s.predecessors if not any(p is known for known in graph.steps)]
-        if self._missing:
+        missing = next((p for step in graph.steps for p in step.predecessors if id(p) not in graph.known), None)
+        if missing is not None:
             raise PipelineError(
-                f"Step {self._missing[0].name!r} is waited for by run_after, but is not in the pipeline. Add it, or leave "
+                f"Step {missing.name!r} is waited for by run_after, but is not in the pipeline. Add it, or leave "
                 "resolve_closure on."
             )
         self.definition: PipelineDefinition = graph.define(name or "pipeline", description or "")
+        for named in sorted({str(store), *self.definition.datastores}):
+            stores.get(named)  # an unknown one fails here, not after an hour in a worker
 
     @property
     def name(self) -> str:
@@ -93,12 +97,23 @@ class Pipeline:
 
         return run_pipeline(self, pipeline_parameters or {}, **{"listener": show_progress(), **options})
 
-    def submit(self, experiment_name: str, pipeline_parameters: dict[str, Any] | None = None, **options: Any) -> PipelineRun:
+    def submit(
+        self,
+        experiment_name: str,
+        pipeline_parameters: dict[str, Any] | None = None,
+        continue_on_step_failure: bool = False,
+        regenerate_outputs: bool = False,
+        **options: Any,
+    ) -> PipelineRun:
         """Submit the pipeline to an experiment; see :meth:`refrain.pipelines.experiment.Experiment.submit`."""
         from refrain.pipelines.experiment import Experiment
 
         return Experiment(self.workspace, experiment_name).submit(
-            self, pipeline_parameters=pipeline_parameters, **options
+            self,
+            pipeline_parameters=pipeline_parameters,
+            continue_on_step_failure=continue_on_step_failure,
+            regenerate_outputs=regenerate_outputs,
+            **options,
         )
 
     def __repr__(self) -> str:

@@ -7,14 +7,17 @@ import os
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from refrain.data.datastore import Datastore
-from refrain.errors import WorkspaceError
+from refrain.errors import WorkspaceError, WorkspaceSchemaError
 from refrain.storage.state import WorkspaceState
 
 ROOT_VARIABLE = "REFRAIN_WORKSPACE"
 CONFIG_FILE = ".refrain/config.json"
 _CONFIG_FILES = (CONFIG_FILE, ".azureml/config.json", "aml_config/config.json", "config.json")
+_CONFIG_FOLDERS = (".refrain", ".azureml", "aml_config")
+_DEFAULT_ROOT = ".refrain/workspace"
 
 
 class Workspace:
@@ -22,15 +25,17 @@ class Workspace:
 
     :param root: the folder. None means ``REFRAIN_WORKSPACE``, else the nearest configuration file, else
         ``.refrain/workspace`` in the current directory.
-    :param name: what the workspace is called if it is made now.
+    :param name: what the workspace is called if it is made now; one that is there keeps its name.
     :raises WorkspaceError: when the folder cannot be read or written.
     :raises WorkspaceSchemaError: when a newer Refrain wrote it.
     """
 
     def __init__(self, root: str | os.PathLike[str] | None = None, name: str | None = None) -> None:
         if root is None:
-            root, name = _find(Path.cwd(), name) or (Path(".refrain/workspace"), name or Path.cwd().name)
+            root, found_name = _find(Path.cwd()) or (Path(_DEFAULT_ROOT), Path.cwd().name)
+            name = name or found_name
         self.state = WorkspaceState(_local(root))
+        self.state.peek()  # a damaged or newer one fails here
         self._wanted_name = name
 
     @cached_property
@@ -55,7 +60,7 @@ class Workspace:
         :raises WorkspaceError: when there is no configuration file, or it is damaged.
         """
         start = Path(path or os.curdir).absolute()
-        found = _find(start, None)
+        found = _find(start)
         if found is None:
             raise WorkspaceError(
                 f"No configuration file was found in {str(start)!r} or above. Make a workspace with 'refrain init', or "
@@ -68,7 +73,8 @@ class Workspace:
         """Write ``.refrain/config.json`` below *path* (the current directory), so that :meth:`from_config` finds it."""
         file = Path(path or os.curdir).absolute() / CONFIG_FILE
         try:
-            root = os.path.relpath(self.root, file.parent.parent) if _is_below(self.root, file.parent.parent) else self.root
+            folder = str(file.parent.parent)
+            root = os.path.relpath(self.root, folder) if _is_below(self.root, folder) else self.root
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps({"schema": 1, "name": self.name, "root": root}, indent=1) + "\n")
         except OSError as error:
@@ -94,40 +100,61 @@ class Workspace:
         return f"Workspace({self.root!r})"
 
 
-def _find(start: Path, name: str | None) -> tuple[Path, str | None] | None:
+def _find(start: Path) -> tuple[Path, str | None] | None:
     named = os.environ.get(ROOT_VARIABLE)
     if named:
-        return _local(named), name
-    files = [start] if start.is_file() else [f / c for f in (start, *start.parents) for c in _CONFIG_FILES]
-    for file in files:
-        if file.is_file():
-            found = _read(file)
-            if found is not None:
-                return found
+        return _local(named), None
+    if start.is_file():
+        return _read(start, _load(start))
+    for folder in (start, *start.parents):
+        for file in (folder / name for name in _CONFIG_FILES):
+            if file.is_file() and _is_ours(file):
+                return _read(file, _load(file))
     return None
 
 
-def _read(file: Path) -> tuple[Path, str | None] | None:
-    folder = file.parent if file.parent.name not in (".refrain", ".azureml", "aml_config") else file.parent.parent
+def _is_ours(file: Path) -> bool:
+    """Say whether a file is a workspace's: a ``config.json`` at the top of a project may belong to anybody."""
+    if file.parent.name in _CONFIG_FOLDERS:
+        return True
+    try:
+        return "workspace_name" in _load(file)
+    except WorkspaceError:
+        return False
+
+
+def _load(file: Path) -> dict[str, Any]:
     try:
         config: Any = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise WorkspaceError(f"The configuration file {str(file)!r} cannot be read: {error}.") from error
-    if isinstance(config, dict) and "root" in config:
-        return folder / _local(config["root"]), config.get("name")
-    if isinstance(config, dict) and "workspace_name" in config:
-        return folder / ".refrain" / "workspace", str(config["workspace_name"])
-    if file.name == "config.json" and file.parent == folder:
-        return None  # a config.json at the top of a project may belong to anybody
+    return config if isinstance(config, dict) else {}
+
+
+def _read(file: Path, config: dict[str, Any]) -> tuple[Path, str | None]:
+    folder = file.parent.parent if file.parent.name in _CONFIG_FOLDERS else file.parent
+    schema, root, name = config.get("schema", 1), config.get("root"), config.get("name")
+    if isinstance(schema, int) and schema > 1:
+        raise WorkspaceSchemaError(
+            f"The configuration file {str(file)!r} has schema {schema}, this Refrain reads up to 1; upgrade Refrain."
+        )
+    if isinstance(root, str) and root:
+        return folder / _local(root), name if isinstance(name, str) else None
+    if isinstance(config.get("workspace_name"), str):
+        return folder / _DEFAULT_ROOT, config["workspace_name"]
     raise WorkspaceError(f"The configuration file {str(file)!r} names neither a 'root' nor a 'workspace_name'.")
 
 
 def _local(root: str | os.PathLike[str]) -> Path:
     text = os.fspath(root)
-    if "://" in text and not text.startswith("file://"):
+    if not text.strip():
+        raise WorkspaceError("The workspace's folder has an empty name; give a folder.")
+    if text.startswith("file://"):
+        return Path(unquote(text.removeprefix("file://")))
+    if "://" in text:
         raise WorkspaceError(f"The workspace {text!r} is not a local folder; only local folders are supported.")
-    return Path(text.removeprefix("file://")).expanduser()
+    return Path(text).expanduser()
 
 
-def _is_below(path: str, folder: Path) -> bool:
-    return os.path.commonpath((path, folder)) == str(folder)
+def _is_below(path: str, folder: str) -> bool:
+    return os.path.commonpath((path, folder)) == folder

@@ -65,6 +65,8 @@ def _decode_tuple(hints: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
 
 
 def _decode_dataclass(hint: Any, value: Any) -> Any:
+    if not isinstance(value, dict):
+        raise TypeError(f"{value!r} is no {hint.__name__}")
     hints = _hints(hint)
     return hint(**{name: _decode(hints[name], item) for name, item in value.items() if name != _TAG})
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from heapq import heappop, heappush
 from typing import Any
 
 from refrain.data.parameters import PipelineParameter
-from refrain.data.ports import FromStep, InputPort, OutputPort
+from refrain.data.ports import FromDatastore, FromFiles, FromStep, InputPort, OutputPort
 from refrain.environments.specification import EnvironmentSpec
 from refrain.errors import PipelineError, UnknownNameError, UserError, did_you_mean, known
 from refrain.steps.codec import decode, encode
@@ -46,7 +46,7 @@ class StepDefinition:
     inputs: tuple[InputPort, ...] = ()
     outputs: tuple[OutputPort, ...] = ()
     parameters: tuple[tuple[str, Token], ...] = ()
-    environment: EnvironmentSpec = EnvironmentSpec()
+    environment: EnvironmentSpec = field(default_factory=EnvironmentSpec)
     allow_reuse: bool = True
     after: tuple[str, ...] = ()
     compute: str | None = None
@@ -83,6 +83,15 @@ class PipelineDefinition:
     outputs: tuple[tuple[str, FromStep], ...] = ()
     description: str = ""
 
+    @property
+    def datastores(self) -> frozenset[str]:
+        """The names of all datastores that steps read from or write to."""
+        written = {port.datastore for step in self.steps for port in step.outputs}
+        sources = [port.source for step in self.steps for port in step.inputs]
+        read = {source.datastore for source in sources if isinstance(source, FromDatastore)}
+        files = {name for source in sources if isinstance(source, FromFiles) for name, _ in source.locations if name}
+        return frozenset(written | read | files)
+
     def step(self, key_or_name: str) -> StepDefinition:
         """Return a step by its key or, where that is unambiguous, by its name.
 
@@ -95,7 +104,9 @@ class PipelineDefinition:
         if found:
             several = known(s.key for s in found)
             raise UnknownNameError(f"{len(found)} steps are called {key_or_name!r}; use one of the keys {several}.")
-        raise UnknownNameError(f"There is no step {key_or_name!r}. Known: {known(keys)}.{did_you_mean(key_or_name, keys)}")
+        raise UnknownNameError(
+            f"There is no step {key_or_name!r}. Known: {known(keys)}.{did_you_mean(key_or_name, keys)}"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the definition as JSON values."""
@@ -107,10 +118,13 @@ class PipelineDefinition:
 
         :raises UserError: when it is of a newer schema or not a definition.
         """
-        if document.get("schema", 0) > SCHEMA:
+        schema = document.get("schema") if isinstance(document, Mapping) else None
+        if isinstance(schema, int) and schema > SCHEMA:
             raise UserError(
-                f"The pipeline definition has schema {document['schema']}, this Refrain reads up to {SCHEMA}; upgrade it."
+                f"The pipeline definition has schema {schema}, this Refrain reads up to {SCHEMA}; upgrade Refrain."
             )
+        if schema != SCHEMA:
+            raise UserError("This is no pipeline definition: it has no schema number.")
         try:
             return decode(cls, {k: v for k, v in document.items() if k != "schema"})
         except (KeyError, TypeError, ValueError) as error:
@@ -137,9 +151,19 @@ def in_running_order(steps: tuple[StepDefinition, ...]) -> tuple[StepDefinition,
             if not waits_for[follower]:
                 heappush(ready, follower)
     if len(done) < len(steps):
-        circle = known(step.name for step, awaited in zip(steps, waits_for, strict=True) if awaited)
-        raise PipelineError(f"Cycle detected: each of these steps waits for another of them: {circle}.")
+        circle = (steps[place].name for place in _circle(waits_for))
+        raise PipelineError(f"Cycle detected, each of these steps waits for the next: {' → '.join(circle)}.")
     return tuple(steps[place] for place in done)
+
+
+def _circle(waits_for: list[set[int]]) -> list[int]:
+    """Follow places that still wait for another one, until one comes round again."""
+    path: list[int] = []
+    place = next(place for place, awaited in enumerate(waits_for) if awaited)
+    while place not in path:
+        path.append(place)
+        place = min(waits_for[place])
+    return [*path[path.index(place) :], place]
 
 
 def freeze(definition: PipelineDefinition, snapshots: Mapping[str, str]) -> PipelineDefinition:

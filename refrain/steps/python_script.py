@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,10 +11,10 @@ from refrain.data.parameters import PipelineParameter
 from refrain.environments.run_configuration import RunConfiguration
 from refrain.environments.specification import EnvironmentSpec
 from refrain.errors import UserError
-from refrain.steps.command import Interpreter, Literal, ParameterValue, Token
+from refrain.steps.command import Interpreter, Literal
 from refrain.steps.definition import StepDefinition
-from refrain.steps.step import PipelineStep, compute_name, source_code
-from refrain.steps.wiring import Build, wire
+from refrain.steps.step import PipelineStep, compute_name, locate_script
+from refrain.steps.wiring import Build, Wiring
 
 KIND = "python_script"
 
@@ -32,7 +33,7 @@ class PythonScriptStep(PipelineStep):
     :raises UserError: for arguments of the wrong type.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # Azure ML's signature
         self,
         script_name: str,
         name: str | None = None,
@@ -43,7 +44,7 @@ class PythonScriptStep(PipelineStep):
         inputs: Sequence[Any] | None = None,
         outputs: Sequence[Any] | None = None,
         params: Mapping[str, Any] | None = None,
-        source_directory: str | None = None,
+        source_directory: str | os.PathLike[str] | None = None,
         allow_reuse: bool = True,
         version: str | None = None,
         hash_paths: Sequence[str] | None = None,
@@ -55,9 +56,13 @@ class PythonScriptStep(PipelineStep):
             raise UserError(f"Step {self.name!r}: runconfig must be a RunConfiguration, not {runconfig!r}.")
         if runconfig_pipeline_params:
             raise UserError(
-                f"Step {self.name!r}: runconfig_pipeline_params sets node and process counts, which a plain script does "
-                "not have; remove it."
+                f"Step {self.name!r}: runconfig_pipeline_params sets node and process counts, which a plain script "
+                "does not have; remove it."
             )
+        if not isinstance(allow_reuse, bool):
+            raise UserError(f"Step {self.name!r}: allow_reuse must be True or False, not {allow_reuse!r}.")
+        if not isinstance(params or {}, Mapping):
+            raise UserError(f"Step {self.name!r}: params must map names to values, not {params!r}.")
         if hash_paths is not None:
             warnings.warn(
                 f"Step {self.name!r}: parameter 'hash_paths' is deprecated and ignored; the whole source_directory is "
@@ -67,17 +72,20 @@ class PythonScriptStep(PipelineStep):
             )
         self.script_name = script_name
         self.source_directory = source_directory
-        self.params = dict(params or {})
-        self.version = version
+        self.params = {str(key): value for key, value in (params or {}).items()}
+        self.version = None if version is None else str(version)
         self.allow_reuse = allow_reuse
         self.environment = runconfig.specification() if runconfig else EnvironmentSpec()
-        self.compute = compute_name(self.name, compute_target) or (runconfig.target if runconfig else None)
+        fallback = runconfig.target if runconfig else None
+        self.compute = compute_name(self.name, compute_target) or compute_name(self.name, fallback)
 
     def define(self, build: Build) -> StepDefinition:
         """See :meth:`PipelineStep.define`."""
-        source = source_code(self.name, self.script_name, self.source_directory, build)
-        wiring = wire(self.name, build, self.inputs, self.outputs, self.arguments)
-        wiring.parameters.update((name, _token(value)) for name, value in self.params.items())
+        source, script = locate_script(self.name, self.script_name, self.source_directory, build)
+        wiring = Wiring(self.name, build)
+        wiring.add_outputs(self.outputs)
+        wiring.add_inputs(self.inputs)
+        wiring.add_parameters(self.params, self.arguments)
         arguments = tuple(wiring.token(item) for item in self.arguments)
         inputs, outputs = wiring.ports()
         return StepDefinition(
@@ -85,10 +93,10 @@ class PythonScriptStep(PipelineStep):
             name=self.name,
             kind=KIND,
             source=source,
-            command=(Interpreter(), Literal(self.script_name), *arguments),
+            command=(Interpreter(), Literal(script), *arguments),
             inputs=inputs,
             outputs=outputs,
-            parameters=tuple(sorted(wiring.parameters.items())),
+            parameters=wiring.variables(),
             environment=self.environment,
             allow_reuse=self.allow_reuse,
             after=tuple(dict.fromkeys(build.key_of(step) for step in self.predecessors)),
@@ -99,7 +107,3 @@ class PythonScriptStep(PipelineStep):
     def parameters(self) -> list[PipelineParameter]:
         """See :meth:`PipelineStep.parameters`."""
         return [*super().parameters(), *(v for v in self.params.values() if isinstance(v, PipelineParameter))]
-
-
-def _token(value: Any) -> Token:
-    return ParameterValue(value.name) if isinstance(value, PipelineParameter) else Literal(str(value))

@@ -7,7 +7,10 @@ from typing import Any
 
 
 class StepSequence:
-    """Items of which each starts when everything in the item before has ended. An item is a step, a list or a sequence."""
+    """Items of which each starts when everything in the item before has ended.
+
+    An item is a step, a list or a sequence.
+    """
 
     def __init__(self, steps: Sequence[Any] | None = None) -> None:
         self._steps = tuple(steps or ())

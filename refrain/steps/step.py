@@ -9,15 +9,19 @@ from typing import Any
 
 from refrain.data.consumption import DatasetConsumptionConfig
 from refrain.data.output_config import OutputFileDatasetConfig
-from refrain.data.pipeline_data import Origin
 from refrain.data.parameters import PipelineParameter
+from refrain.data.pipeline_data import Origin
 from refrain.errors import PipelineError, UserError
 from refrain.steps.definition import SourceCode, StepDefinition
-from refrain.steps.wiring import Build, consumed, origin
+from refrain.steps.wiring import Build, consumed, numbered, origin, output_name
 
 
 class PipelineStep(ABC):
-    """A step: a name, what it reads and what it writes. Everything but :meth:`run_after` is fixed at construction."""
+    """A step: a name, what it reads and what it writes. Everything but :meth:`run_after` is fixed at construction.
+
+    A dataset input or an ``OutputFileDatasetConfig`` that stands in the arguments alone is added to ``inputs`` or
+    ``outputs`` (Azure ML's rule).
+    """
 
     def __init__(
         self, name: str, inputs: Sequence[Any] | None, outputs: Sequence[Any] | None, arguments: Sequence[Any] | None
@@ -25,13 +29,15 @@ class PipelineStep(ABC):
         if not isinstance(name, str) or not name.strip():
             raise UserError(f"A step needs a name, not {name!r}.")
         self.name = name
-        self.inputs = _listed(name, "inputs", inputs)
-        self.outputs = _listed(name, "outputs", outputs)
         self.arguments = _listed(name, "arguments", arguments)
+        read = (
+            *_listed(name, "inputs", inputs),
+            *(a for a in self.arguments if isinstance(a, DatasetConsumptionConfig)),
+        )
+        self.inputs = tuple({id(item): item for item in read}.values())
+        self.outputs = self._with_implied(_listed(name, "outputs", outputs))
         self.predecessors: list[PipelineStep] = []
-        for item in self.produced_items():
-            if isinstance(item, Origin):
-                item.producers.append(self)
+        self._declare_outputs()
 
     def run_after(self, step: PipelineStep) -> None:
         """Make this step wait for *step* without reading anything from it; call it before the pipeline is built.
@@ -51,38 +57,49 @@ class PipelineStep(ABC):
 
     def produced_items(self) -> list[object]:
         """Return the objects by which this step's outputs are known."""
-        read = {id(origin(item)) for item in self.inputs}
-        implied = [a for a in self.arguments if isinstance(a, OutputFileDatasetConfig) and id(a.origin) not in read]
-        return list({id(origin(item)): origin(item) for item in (*self.outputs, *implied)}.values())
+        return [origin(item) for item in self.outputs]
 
     def consumed_items(self) -> list[object]:
         """Return the outputs of other steps that this step reads."""
-        implied = [item for item in self.arguments if isinstance(item, DatasetConsumptionConfig)]
-        return [item for item in map(consumed, (*self.inputs, *implied)) if item is not None]
+        return [item for item in map(consumed, self.inputs) if item is not None]
 
     def parameters(self) -> list[PipelineParameter]:
         """Return the pipeline parameters that this step uses."""
         return [item for item in self.arguments if isinstance(item, PipelineParameter)]
 
+    def _with_implied(self, outputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        known = {id(item) for item in (*map(origin, outputs), *map(consumed, self.inputs))}
+        implied = {id(a.origin): a for a in self.arguments if isinstance(a, OutputFileDatasetConfig)}
+        return (*outputs, *(item for key, item in implied.items() if key not in known))
+
+    def _declare_outputs(self) -> None:
+        names = numbered([output_name(item) for item in self.outputs], "output")
+        for item, name in zip(map(origin, self.outputs), names, strict=True):
+            if isinstance(item, Origin):
+                item.producer, item.name = self, name
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
 
 
-def source_code(step_name: str, script_name: str, source_directory: str | None, build: Build) -> SourceCode:
-    """Find a script's directory: the step's, else the pipeline's, else the current one.
+def locate_script(
+    step_name: str, script_name: str, source_directory: str | os.PathLike[str] | None, build: Build
+) -> tuple[SourceCode, str]:
+    """Find a script's directory (the step's, else the pipeline's, else the current one) and its path in it.
 
     :raises PipelineError: when the directory is missing or the script is not in it.
     """
     directory = os.path.abspath(os.path.expanduser(source_directory or build.default_source_directory or os.curdir))
     if not os.path.isdir(directory):
         raise PipelineError(f"Step {step_name!r}: the source_directory {directory!r} does not exist.")
-    path = os.path.normpath(os.path.join(directory, script_name))
-    if not path.startswith(directory + os.sep) or not os.path.isfile(path):
+    path = os.path.relpath(os.path.join(directory, script_name), directory)
+    if path.split(os.sep)[0] == os.pardir or not os.path.isfile(os.path.join(directory, path)):
         raise PipelineError(
             f"Step {step_name!r}: the script {script_name!r} is not in the source_directory {directory!r}. "
             "script_name is relative to it."
         )
-    return SourceCode(directory=directory)
+    # Python would take a leading "-" for an option.
+    return SourceCode(directory=directory), f"./{path}" if path.startswith("-") else path
 
 
 def compute_name(step_name: str, compute_target: Any) -> str | None:
@@ -101,6 +118,6 @@ def compute_name(step_name: str, compute_target: Any) -> str | None:
 def _listed(name: str, what: str, items: Any) -> tuple[Any, ...]:
     if items is None:
         return ()
-    if isinstance(items, (str, bytes)) or not hasattr(items, "__iter__"):
+    if not isinstance(items, (list, tuple)):
         raise UserError(f"Step {name!r}: {what} must be a list, not {items!r}.")
     return tuple(items)

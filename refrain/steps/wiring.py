@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
+from operator import itemgetter
 from typing import Any, Protocol
 
 from refrain.data.consumption import DatasetConsumptionConfig
@@ -17,6 +20,16 @@ from refrain.errors import PipelineError
 from refrain.steps.command import InputPath, Literal, OutputPath, ParameterValue, Token
 
 _COLLISION_PREFIX = "INPUT_"
+_DATA = (
+    DataReference,
+    DatasetConsumptionConfig,
+    FileDataset,
+    InputPortBinding,
+    OutputFileDatasetConfig,
+    PipelineData,
+)
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+>")
+_NOT_IN_VARIABLES = re.compile(r"\W", re.ASCII)
 
 
 class Build(Protocol):
@@ -51,6 +64,22 @@ def consumed(item: object) -> object | None:
     return origin(item) if isinstance(item, (PipelineData, OutputFileDatasetConfig)) else None
 
 
+def output_name(item: object) -> str | None:
+    """Return an output's own name, or None when it has none yet."""
+    return getattr(item, "output_name", None) or getattr(item, "name", None)
+
+
+def numbered(names: Sequence[str | None], word: str) -> list[str]:
+    """Fill in missing names by position, so that they are the same in every process: ``input_1``, ``input_2``."""
+    taken = set(names)
+    filled = []
+    for position, name in enumerate(names, 1):
+        free = (f"{word}_{number}" for number in count(position) if f"{word}_{number}" not in taken)
+        filled.append(next(free) if name is None else name)
+        taken.add(filled[-1])
+    return filled
+
+
 @dataclass
 class Wiring:
     """One step's ports while it is being built. Items are known by identity, never by equality."""
@@ -61,37 +90,68 @@ class Wiring:
     outputs: dict[int, OutputPort] = field(default_factory=dict)
     parameters: dict[str, Token] = field(default_factory=dict)
 
-    def add_output(self, item: Any) -> None:
-        """Declare an output.
+    def add_outputs(self, items: Sequence[Any]) -> None:
+        """Declare the outputs.
 
         :raises PipelineError: for an object that cannot be one, or a name used twice.
         """
-        port = self._output_port(item)
-        self._require_new(port.name, "output", self.outputs.values())
-        self.outputs[id(origin(item))] = port
+        for item, name in zip(items, numbered([output_name(item) for item in items], "output"), strict=True):
+            port = self._output_port(item, name)
+            self._require_new(port.name, "output", self.outputs.values())
+            self.outputs[id(origin(item))] = port
 
-    def add_input(self, item: Any) -> None:
-        """Declare an input.
+    def add_inputs(self, items: Sequence[Any]) -> None:
+        """Declare the inputs; one that is called like an output becomes ``INPUT_<name>`` (Azure ML's rule).
 
         :raises PipelineError: for an object that cannot be one, has no producer, or has a name used twice.
         """
-        port = self._input_port(item)
-        self._require_new(port.name, "input", self.inputs.values())
-        self.inputs[id(item)] = port
-        source = consumed(item)
-        if source is not None:
-            self.inputs.setdefault(id(source), port)
+        written = {port.name for port in self.outputs.values()}
+        ports: list[InputPort] = []
+        for item, name in zip(items, numbered([getattr(item, "name", None) for item in items], "input"), strict=True):
+            self._require_new(name, "input", ports)
+            ports.append(self._input_port(item, name))
+        renamed = [replace(p, name=_COLLISION_PREFIX + p.name) if p.name in written else p for p in ports]
+        for index, (item, port) in enumerate(zip(items, renamed, strict=True)):
+            self._require_new(port.name, "input", renamed[:index])
+            self.inputs[id(item)] = port
+            source = consumed(item)
+            if source is not None:
+                self.inputs.setdefault(id(source), port)
 
-    def rename_colliding_inputs(self) -> None:
-        """Give an input that is called like an output the name ``INPUT_<name>`` (Azure ML's rule)."""
-        taken = {port.name for port in self.outputs.values()}
-        for item, port in self.inputs.items():
-            if port.name in taken:
-                self.inputs[item] = replace(port, name=_COLLISION_PREFIX + port.name)
+    def add_parameters(self, params: Mapping[str, Any], arguments: Sequence[Any]) -> None:
+        """Declare what variables ``AML_PARAMETER_<name>`` hold: *params*, and the pipeline parameters in *arguments*.
+
+        :raises PipelineError: when a pipeline parameter is called like something else in *params*.
+        """
+        self.parameters = {
+            name: ParameterValue(value.name) if isinstance(value, PipelineParameter) else self._literal(value)
+            for name, value in params.items()
+        }
+        for name in (item.name for item in arguments if isinstance(item, PipelineParameter)):
+            if self.parameters.setdefault(name, ParameterValue(name)) != ParameterValue(name):
+                raise PipelineError(
+                    f"Step {self.step_name!r}: params already has a {name!r}, and so is a pipeline parameter in its "
+                    "arguments called. Rename one of them."
+                )
 
     def ports(self) -> tuple[tuple[InputPort, ...], tuple[OutputPort, ...]]:
         """Return the inputs and outputs, each once."""
         return tuple(dict.fromkeys(self.inputs.values())), tuple(self.outputs.values())
+
+    def variables(self) -> tuple[tuple[str, Token], ...]:
+        """Return the parameters by name; what cannot be in a variable's name becomes ``_`` (Azure ML's rule).
+
+        :raises PipelineError: when two of them are called alike then.
+        """
+        named: dict[str, Token] = {}
+        for name, token in self.parameters.items():
+            variable = _NOT_IN_VARIABLES.sub("_", name)
+            if named.setdefault(variable, token) is not token:
+                raise PipelineError(
+                    f"Step {self.step_name!r}: two of its parameters become the variable 'AML_PARAMETER_{variable}'. "
+                    "Rename one of them."
+                )
+        return tuple(sorted(named.items(), key=itemgetter(0)))
 
     def token(self, item: Any) -> Token:
         """Return what an argument becomes on the command line.
@@ -99,33 +159,40 @@ class Wiring:
         :raises PipelineError: for data that is neither an input nor an output of the step.
         """
         if isinstance(item, PipelineParameter):
-            self.parameters.setdefault(item.name, ParameterValue(item.name))
             return ParameterValue(item.name)
         for known, path in ((self.inputs, InputPath), (self.outputs, OutputPath)):
             port = known.get(id(item)) or known.get(id(origin(item)))
             if port is not None:
                 return path(port.name)
-        if isinstance(item, (PipelineData, InputPortBinding, DataReference)):
-            raise PipelineError(
-                f"Step {self.step_name!r}: the argument {getattr(item, 'name', item)!r} is data, but neither among the "
-                "step's inputs nor its outputs. Add it to inputs=[…] or outputs=[…]."
-            )
-        return self._text(item)
+        if isinstance(item, str) and item.startswith("parameter:"):
+            return self.parameters.get(item.removeprefix("parameter:")) or Literal(item)
+        return self._literal(item)
 
-    def _text(self, item: Any) -> Token:
-        if isinstance(item, FileDataset):
-            raise PipelineError(
-                f"Step {self.step_name!r}: a dataset cannot be an argument by itself; pass "
-                "dataset.as_named_input('name').as_mount()."
-            )
+    def _literal(self, item: Any) -> Literal:
+        inside = item.values() if isinstance(item, dict) else item if isinstance(item, (list, tuple, set)) else ()
+        for data in (item, *inside):
+            if isinstance(data, FileDataset):
+                raise PipelineError(
+                    f"Step {self.step_name!r}: a dataset cannot be an argument by itself; pass "
+                    "dataset.as_named_input('name').as_mount()."
+                )
+            if isinstance(data, _DATA):
+                raise PipelineError(
+                    f"Step {self.step_name!r}: the argument {output_name(data) or data!r} is data, but neither among "
+                    "the step's inputs nor its outputs. Add it to inputs=[…] or outputs=[…], and pass it by itself."
+                )
         text = str(item)
-        prefix, _, name = text.partition("parameter:")
-        return self.parameters[name] if not prefix and name in self.parameters else Literal(text)
+        if not isinstance(item, str) and _ADDRESS.search(text):
+            raise PipelineError(
+                f"Step {self.step_name!r}: the argument {text} has no text form, only an address that is another one "
+                "in each process; pass a text."
+            )
+        return Literal(text)
 
-    def _output_port(self, item: Any) -> OutputPort:
+    def _output_port(self, item: Any, name: str) -> OutputPort:
         if isinstance(item, PipelineData):
             return OutputPort(
-                name=str(item.output_name),
+                name=name,
                 datastore=item.datastore.name if item.datastore else self.build.default_datastore,
                 path=INTERMEDIATE_PATH,
                 kind=OutputKind.DIRECTORY if item.is_directory else OutputKind.ANY,
@@ -135,34 +202,34 @@ class Wiring:
             )
         if isinstance(item, OutputFileDatasetConfig):
             datastore, path = item.location()
-            is_upload = item.mode == "upload"
+            is_upload = item.mode is OutputMode.UPLOAD
             return OutputPort(
-                name=str(item.name),
+                name=name,
                 datastore=datastore,
                 path=path,
                 kind=OutputKind.DIRECTORY,
-                mode=OutputMode(item.mode),
-                path_on_compute=(item.source or str(item.name)) if is_upload else None,
+                mode=item.mode,
+                path_on_compute=(item.source or name) if is_upload else None,
                 overwrite=item.overwrite or not is_upload,
                 globs=item.source_globs,
                 registration=item.registration,
                 is_dataset=True,
             )
         if isinstance(item, DataReference) and item.mode == "upload":
-            return self._uploaded(item)
+            return self._uploaded(item, name)
         raise PipelineError(
             f"Step {self.step_name!r}: {item!r} cannot be an output. Use PipelineData, OutputFileDatasetConfig or "
             "DataReference.as_upload()."
         )
 
-    def _uploaded(self, item: DataReference) -> OutputPort:
+    def _uploaded(self, item: DataReference, name: str) -> OutputPort:
         if not item.path_on_compute:
             raise PipelineError(
-                f"Step {self.step_name!r}: the output {item.name!r} is uploaded and needs path_on_compute: "
+                f"Step {self.step_name!r}: the output {name!r} is uploaded and needs path_on_compute: "
                 "reference.as_upload(path_on_compute='…')."
             )
         return OutputPort(
-            name=item.name,
+            name=name,
             datastore=item.datastore.name,
             path=str(item.path_on_datastore),
             mode=OutputMode.UPLOAD,
@@ -170,28 +237,29 @@ class Wiring:
             overwrite=item.overwrite,
         )
 
-    def _input_port(self, item: Any) -> InputPort:
+    def _input_port(self, item: Any, name: str) -> InputPort:
+        source: Source
         if isinstance(item, PipelineData):
-            return InputPort(item.name, self._produced(item, item.name))
+            return InputPort(name, self._produced(item, name))
         if isinstance(item, InputPortBinding):
-            source = self._produced(item.bind_object, item.name)
-            return InputPort(item.name, source, InputMode(item.bind_mode), item.path_on_compute)
+            source = self._produced(item.bind_object, name)
+            return InputPort(name, source, InputMode(item.bind_mode), item.path_on_compute)
         if isinstance(item, OutputFileDatasetConfig):
-            return InputPort(str(item.name), self._produced(item, str(item.name)), is_dataset=True)
+            return InputPort(name, self._produced(item, name), is_dataset=True)
         if isinstance(item, DataReference) and item.mode != "upload":
             source = FromDatastore(item.datastore.name, str(item.path_on_datastore))
-            return InputPort(item.name, source, InputMode(item.mode), item.path_on_compute)
+            return InputPort(name, source, InputMode(item.mode), item.path_on_compute)
         if isinstance(item, DatasetConsumptionConfig):
-            source = self._dataset(item)
-            return InputPort(item.name, source, InputMode(item.mode), item.path_on_compute, is_dataset=True)
+            source = self._dataset(item, name)
+            return InputPort(name, source, InputMode(item.mode), item.path_on_compute, is_dataset=True)
         raise PipelineError(f"Step {self.step_name!r}: {_why_no_input(item)}")
 
-    def _dataset(self, item: DatasetConsumptionConfig) -> Source:
+    def _dataset(self, item: DatasetConsumptionConfig, name: str) -> Source:
         if isinstance(item.dataset, FileDataset):
             return item.dataset.source
         if isinstance(item.dataset, OutputFileDatasetConfig):
-            return self._produced(item.dataset, item.name)
-        raise PipelineError(f"Step {self.step_name!r}: input {item.name!r} has {item.dataset!r}, which is no dataset.")
+            return self._produced(item.dataset, name)
+        raise PipelineError(f"Step {self.step_name!r}: input {name!r} has {item.dataset!r}, which is no dataset.")
 
     def _produced(self, item: object, name: str) -> FromStep:
         producer = self.build.producer_of(origin(item))
@@ -210,35 +278,14 @@ class Wiring:
             )
 
 
-def wire(
-    step_name: str, build: Build, inputs: Sequence[Any], outputs: Sequence[Any], arguments: Sequence[Any]
-) -> Wiring:
-    """Declare a step's inputs and outputs, those that stand in its arguments alone included (Azure ML's rule).
-
-    :raises PipelineError: as :class:`Wiring`'s methods.
-    """
-    wiring = Wiring(step_name, build)
-    declared = [*inputs, *outputs]
-    read = {id(origin(item)) for item in inputs}
-    for item in outputs:
-        wiring.add_output(item)
-    for item in arguments:
-        is_new = isinstance(item, OutputFileDatasetConfig) and id(origin(item)) not in {id(origin(d)) for d in declared}
-        if is_new and id(origin(item)) not in read:
-            wiring.add_output(item)
-            declared.append(item)
-    for item in [*inputs, *(a for a in arguments if isinstance(a, DatasetConsumptionConfig))]:
-        if id(item) not in wiring.inputs:
-            wiring.add_input(item)
-    wiring.rename_colliding_inputs()
-    return wiring
-
-
 def _why_no_input(item: Any) -> str:
     if isinstance(item, FileDataset):
         return "a dataset cannot be an input by itself; pass dataset.as_named_input('name').as_mount()."
     if isinstance(item, DataReference):
-        return f"DataReference {item.name!r} is in upload mode, so it belongs in outputs=[…], not in inputs=[…]."
+        return (
+            f"DataReference {item.name or item.path_on_datastore!r} is in upload mode, so it belongs in outputs=[…], "
+            "not in inputs=[…]."
+        )
     return (
         f"{item!r} cannot be an input. Use PipelineData, a named dataset input, OutputFileDatasetConfig.as_input() or "
         "a DataReference."
