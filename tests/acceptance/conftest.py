@@ -1,0 +1,38 @@
+"""One real Airflow for all acceptance tests: started once, given DAG files by the tests, stopped at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from acceptance.postgres import PostgresServer
+from acceptance.running_airflow import RunningAirflow, running
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test of this folder is an acceptance test; several share what takes longest, so they stay together."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.acceptance)
+            item.add_marker(pytest.mark.xdist_group("acceptance"))
+
+
+@pytest.fixture(scope="session")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAirflow]:
+    """An Airflow on SQLite, for the whole session."""
+    yield from running(tmp_path_factory.mktemp("airflow"))
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A PostgreSQL server, for the whole session; skips, with the reason, where it has no programs."""
+    with PostgresServer.start() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def airflow_on_postgres(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAirflow]:
+    """An Airflow with its metadata in PostgreSQL, for the whole session."""
+    yield from running(tmp_path_factory.mktemp("airflow-on-postgres"), sql_alchemy_conn=postgres.create("airflow"))
