@@ -1,0 +1,76 @@
+"""Doc pages: what Airflow shows behind the Docs buttons of a pipeline's DAG and of its tasks, in Markdown."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+
+from refrain.data.ports import FromStep
+from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, ParameterValue, Token
+from refrain.steps.definition import PipelineDefinition, StepDefinition
+
+_REUSE = """\
+A step is reused when nothing that its result depends on has changed: its files, its command line, its parameters, the
+bytes of its inputs and its environment. The log of its task begins with what was decided, and why; the details of a
+reused task have a button that leads to the task that made the result.
+
+To run every step whatever could be reused, trigger the DAG with **{force}**. A task that is cleared decides
+again, and so may be reused.
+"""
+
+
+def dag_page(definition: PipelineDefinition, force: str) -> str:
+    """Return the page of a pipeline: its steps, and how they are reused.
+
+    :param force: the name of the DAG's param that makes every step run.
+    """
+    rows = [
+        (
+            step.name,
+            _listed(port.name for port in step.inputs),
+            _listed(port.name for port in step.outputs),
+            _listed(sorted(parameters_of(step))),
+        )
+        for step in definition.steps
+    ]
+    table = ["| step | reads | writes | parameters |", "| --- | --- | --- | --- |"]
+    table += ["| " + " | ".join((_code(name), *others)) + " |" for name, *others in rows]
+    return "\n\n".join(filter(None, [definition.description, "\n".join(table), _REUSE.format(force=force)]))
+
+
+def task_page(step: StepDefinition) -> str:
+    """Return the page of a step: its command line, its inputs and its outputs."""
+    lines = ["    " + " ".join(" ".join(_shown(token) for token in step.command).split("\n")), ""]
+    for port in step.inputs:
+        made_by = f", written by {_code(port.source.step)}" if isinstance(port.source, FromStep) else ""
+        lines.append(f"- reads {_code(port.name)}{made_by}")
+    for output in step.outputs:
+        kept = f", registered as {_code(output.registration.name)}" if output.registration else ""
+        lines.append(f"- writes {_code(output.name)}{kept}")
+    lines += [] if step.allow_reuse else ["- never reused (`allow_reuse=False`)"]
+    return "\n".join(lines) + "\n"
+
+
+def parameters_of(step: StepDefinition) -> set[str]:
+    """Return the names of the pipeline parameters that a step uses."""
+    tokens = [*step.command, *(token for _, token in step.parameters)]
+    return {token.name for token in tokens if isinstance(token, ParameterValue)}
+
+
+def _shown(token: Token) -> str:
+    if isinstance(token, Literal):
+        return shlex.quote(token.text)
+    if isinstance(token, Interpreter):
+        return "python"
+    kind = {InputPath: "input", OutputPath: "output", ParameterValue: "parameter"}[type(token)]
+    return f"{{{kind}:{token.name}}}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(_code, names))
+
+
+def _code(name: str) -> str:
+    """Return a name as Markdown shows it unchanged, in a table too."""
+    plain = " ".join(name.split()).replace("`", "'").replace("|", "\\|")
+    return f"`{plain}`"
