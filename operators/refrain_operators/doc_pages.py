@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable
 
@@ -10,12 +11,12 @@ from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, P
 from refrain.steps.definition import PipelineDefinition, StepDefinition
 
 _REUSE = """\
+To run every step, whatever could be reused, trigger the DAG with **{force}**. A task that is cleared decides
+again, and so may be reused.
+
 A step is reused when nothing that its result depends on has changed: its files, its command line, its parameters, the
 bytes of its inputs and its environment. The log of its task begins with what was decided, and why; the details of a
 reused task have a button that leads to the task that made the result.
-
-To run every step whatever could be reused, trigger the DAG with **{force}**. A task that is cleared decides
-again, and so may be reused.
 """
 
 
@@ -24,30 +25,22 @@ def dag_page(definition: PipelineDefinition, force: str) -> str:
 
     :param force: the name of the DAG's param that makes every step run.
     """
-    rows = [
-        (
-            step.name,
-            _listed(port.name for port in step.inputs),
-            _listed(port.name for port in step.outputs),
-            _listed(sorted(parameters_of(step))),
-        )
-        for step in definition.steps
-    ]
-    table = ["| step | reads | writes | parameters |", "| --- | --- | --- | --- |"]
-    table += ["| " + " | ".join((_code(name), *others)) + " |" for name, *others in rows]
-    return "\n\n".join(filter(None, [definition.description, "\n".join(table), _REUSE.format(force=force)]))
+    steps = [f"{number}. {_summary(step)}" for number, step in enumerate(definition.steps, start=1)]
+    parts = [definition.description, _REUSE.format(force=_plain(force)), "\n".join(steps)]
+    return "\n\n".join(filter(None, parts)) + "\n"  # a text that ends with ".md" would be taken for a file's name
 
 
 def task_page(step: StepDefinition) -> str:
     """Return the page of a step: its command line, its inputs and its outputs."""
-    lines = ["    " + " ".join(" ".join(_shown(token) for token in step.command).split("\n")), ""]
+    command = " ".join(" ".join(_shown(token) for token in step.command).splitlines())
+    lines = [f"    {command}", ""]
     for port in step.inputs:
-        made_by = f", written by {_code(port.source.step)}" if isinstance(port.source, FromStep) else ""
-        lines.append(f"- reads {_code(port.name)}{made_by}")
+        made_by = f", written by {_plain(port.source.step)}" if isinstance(port.source, FromStep) else ""
+        lines.append(f"- reads {_plain(port.name)}{made_by}")
     for output in step.outputs:
-        kept = f", registered as {_code(output.registration.name)}" if output.registration else ""
-        lines.append(f"- writes {_code(output.name)}{kept}")
-    lines += [] if step.allow_reuse else ["- never reused (`allow_reuse=False`)"]
+        kept = f", registered as {_plain(output.registration.name)}" if output.registration else ""
+        lines.append(f"- writes {_plain(output.name)}{kept}")
+    lines += [] if step.allow_reuse else ["- never reused"]
     return "\n".join(lines) + "\n"
 
 
@@ -66,11 +59,19 @@ def _shown(token: Token) -> str:
     return f"{{{kind}:{token.name}}}"
 
 
+def _summary(step: StepDefinition) -> str:
+    parts = {
+        "reads": [port.name for port in step.inputs],
+        "writes": [port.name for port in step.outputs],
+        "uses": sorted(parameters_of(step)),
+    }
+    return f"**{_plain(step.name)}**" + ",".join(f" {does} {_listed(names)}" for does, names in parts.items() if names)
+
+
 def _listed(names: Iterable[str]) -> str:
-    return ", ".join(map(_code, names))
+    return ", ".join(map(_plain, names))
 
 
-def _code(name: str) -> str:
-    """Return a name as Markdown shows it unchanged, in a table too."""
-    plain = " ".join(name.split()).replace("`", "'").replace("|", "\\|")
-    return f"`{plain}`"
+def _plain(name: str) -> str:
+    """Return a name as Markdown shows it unchanged; Airflow's Docs dialogs let marked-up code overlap."""
+    return re.sub(r"([\\`*_{}\[\]()#+.!|<>~-])", r"\\\1", " ".join(name.split()))

@@ -141,4 +141,6 @@ def _param(parameter: PipelineParameter, definition: PipelineDefinition) -> Any:
     users = [step.name for step in definition.steps if parameter.name in parameters_of(step)]
     notes = [f"Used by {', '.join(users)}."] if users else []
     notes += [] if parameter.affects_reuse else ["Does not affect reuse."]
-    return Param(parameter.default_value, type=parameter.json_type, description=" ".join(notes) or None)
+    # The trigger form sends an empty text as null, and would ask for another one if null were not allowed.
+    types = ["string", "null"] if parameter.json_type == "string" else parameter.json_type
+    return Param(parameter.default_value, type=types, description=" ".join(notes) or None)

@@ -157,7 +157,8 @@ class StepOperator(BaseOperator):
         try:
             return self._execute(context)
         except RefrainError as error:
-            raise self._failure(error, context["ti"]) from error
+            # What a script failed of is in its output; frames of ours below it would only bury it in the log.
+            raise self._failure(error, context["ti"]) from (None if isinstance(error, StepFailedError) else error)
 
     def on_kill(self) -> None:
         """Stop the step's process and everything that it started."""
@@ -173,7 +174,7 @@ class StepOperator(BaseOperator):
         sweep(workspace.state)
         run = self._run_context(context, workspace)
         engine = self._engine = Engine(workspace.state, LocalCompute(_CANCEL_GRACE_SECONDS), self.listener())
-        _ensure_root(run, context, engine.runs)
+        _ensure_root(run, context, self._params(context), engine.runs)
         if self.stops_run:
             self._stop = RunStop(workspace.state, run.root_id, context["dag_run"].clear_number or 0, self.task_id)
         # In a thread of its own, so that on_kill, which Airflow calls from a signal handler, never meets a lock that
@@ -219,7 +220,7 @@ class StepOperator(BaseOperator):
 
     def _request(self, context: Any, run: RunContext, runs: RunStore) -> StepRequest:
         instance = context["ti"]
-        given = context["params"]
+        given = self._params(context)
         values = {name: given[name] for name in self.declared if name in given}
         return StepRequest(
             step=replace(self.step, key=step_key(instance.task_id, instance.map_index)),
@@ -230,6 +231,12 @@ class StepOperator(BaseOperator):
             is_forced=FORCE_PARAM in given and given[FORCE_PARAM] is True,
             attempt=instance.try_number or 1,
         )
+
+    def _params(self, context: Any) -> dict[str, Any]:
+        """Return the run's params; a text that was left empty in the trigger form arrives as None."""
+        texts = {name for name, parameter in self.declared.items() if isinstance(parameter.default_value, str)}
+        given = context["params"]
+        return {name: "" if given[name] is None and name in texts else given[name] for name in given}
 
     def _handles(self, context: Any, run: RunContext, runs: RunStore) -> dict[str, Any]:
         handles: dict[str, DataHandle | tuple[DataHandle, ...]] = {}
@@ -288,7 +295,7 @@ def _instances(instance: Any, task_id: str) -> int:
     return int(instance.get_ti_count(dag_id=instance.dag_id, task_ids=[task_id], run_ids=[instance.run_id]))
 
 
-def _ensure_root(run: RunContext, context: Any, runs: RunStore) -> None:
+def _ensure_root(run: RunContext, context: Any, params: Mapping[str, Any], runs: RunStore) -> None:
     """Write the pipeline run's record, unless another task of the run has."""
     instance = context["ti"]
     started = instance.start_date.timestamp() if getattr(instance, "start_date", None) else 0.0
@@ -301,7 +308,7 @@ def _ensure_root(run: RunContext, context: Any, runs: RunStore) -> None:
         status=RunStatus.RUNNING,
         created=started,
         started=started,
-        parameters=_plain(context["params"]),
+        parameters=_plain(params),
         origin={"kind": "airflow", "dag_id": instance.dag_id, "run_id": instance.run_id},
         steps=tuple(task.task_id for task in dag.tasks if hasattr(task, "step")),
     )
@@ -309,7 +316,7 @@ def _ensure_root(run: RunContext, context: Any, runs: RunStore) -> None:
         runs.create(record)
 
 
-def _plain(params: Any) -> dict[str, Scalar]:
+def _plain(params: Mapping[str, Any]) -> dict[str, Scalar]:
     return {name: params[name] for name in params if isinstance(params[name], (str, int, float, bool))}
 
 
