@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,3 +20,9 @@ class Answer:
     document: Mapping[str, Any]
     lines: tuple[str, ...] = ()
     exit_code: int = OK
+
+
+def say(text: str) -> None:
+    """Say something on standard error, which may be a terminal that is gone by now."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr)

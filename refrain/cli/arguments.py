@@ -122,5 +122,5 @@ def _add_airflow(commands: Any, name: str, home: str, description: str) -> None:
     parser = _add(commands, name, f"airflow:{name}", description)
     parser.add_argument("--port", type=int, metavar="N", help="the port of Airflow's pages (default: 8080)")
     parser.add_argument("--home", metavar="FOLDER", help=f"Airflow's home (default: {home})")
-    parser.add_argument("--dags", metavar="FOLDER", help="the folder of DAG files (default: dags here, else the examples)")
+    parser.add_argument("--dags", metavar="FOLDER", help="DAG files (default: ./dags, else the examples)")
     parser.add_argument("--keep", action="store_true", help="stay until Ctrl-C")

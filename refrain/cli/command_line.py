@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
-from refrain.cli.answer import FAILED, OK, WRONG_USE, Answer
+from refrain.cli.answer import FAILED, OK, WRONG_USE, Answer, say
 from refrain.cli.arguments import UsageError, build_parser
 from refrain.errors import RefrainError, RunNotFoundError, UnknownNameError, UserError, WorkspaceError
 
@@ -32,7 +32,7 @@ def answer(argv: Sequence[str] | None = None) -> int:
     except RefrainError as error:
         return _print_error(error, is_json)
     except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
+        say("Interrupted.")
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read the output has had enough; without this, closing it at exit would complain.
@@ -50,7 +50,7 @@ def _print(found: Answer, is_json: bool) -> int:
 def _print_error(error: RefrainError, is_json: bool) -> int:
     if os.environ.get(DEBUG_VARIABLE) == "1":
         traceback.print_exception(error)
-    print(f"{error}" if isinstance(error, UsageError) else f"refrain: {error}", file=sys.stderr)
+    say(f"{error}" if isinstance(error, UsageError) else f"refrain: {error}")
     code = WRONG_USE if isinstance(error, _WRONG_USE) else FAILED
     if is_json:
         _print(Answer({"error": {"type": type(error).__name__, "message": str(error)}}), is_json)

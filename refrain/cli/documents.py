@@ -14,6 +14,7 @@ from refrain.tracking.record import RunRecord, RunStatus, RunStore
 REUSED = "reused"
 NOT_RUN = "not run"
 _LOG = "logs/std_log.txt"
+_KILLED = "The process that ran it ended before the run did."
 
 
 def status_of(record: RunRecord) -> RunStatus:
@@ -51,7 +52,7 @@ def run_document(record: RunRecord, steps: Iterable[RunRecord], store: RunStore)
         "seconds_saved": sum(step.get("seconds_saved", 0.0) for step in found.values()),
         "states": dict(states),
         "parameters": dict(record.parameters),
-        "error": record.error,
+        "error": record.error or (_KILLED if status is RunStatus.FAILED else ""),
         "steps": list(found.values()),
     }
 

@@ -114,7 +114,7 @@ def _flat(preimage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _token(token: list[Any]) -> str:
     kind, *values = token
     shown = [repr(value) for value in values]
-    return " ".join(shown if kind == "literal" else [kind, *shown])
+    return " ".join(shown if kind in ("literal", "parameter") else [kind, *shown])
 
 
 def _settings(value: Mapping[str, Any]) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import traceback
 
-from refrain.cli.answer import FAILED, OK, Answer
+from refrain.cli.answer import FAILED, OK, Answer, say
 from refrain.cli.documents import document_of
 from refrain.cli.interrupt import Interrupt, interruptible
 from refrain.cli.load import forced, given_parameters, load_pipeline
@@ -53,10 +52,9 @@ def run(options: argparse.Namespace) -> Answer:
 
 def _detach(pipeline: Pipeline, parameters: dict[str, object], experiment: str, how: RunOptions) -> Answer:
     run_id = backend("local").submit(pipeline.workspace, pipeline.definition, parameters, experiment, how)
-    print(
+    say(
         f"{pipeline.name} runs in the background. See: refrain runs show {short_id(run_id)}; "
-        f"stop: refrain runs cancel {short_id(run_id)}",
-        file=sys.stderr,
+        f"stop: refrain runs cancel {short_id(run_id)}"
     )
     return Answer({"run_id": run_id, "pipeline": pipeline.name, "experiment": experiment}, (run_id,))
 
@@ -70,15 +68,15 @@ def _exit_code(outcome: Outcome, interrupt: Interrupt) -> int:
 def _tell(outcome: Outcome, run_id: str) -> None:
     """Say on standard error what went wrong, and where to look further."""
     if outcome.is_canceled:
-        print("\nStopped: every step that was running has been ended.", file=sys.stderr)
+        say("\nStopped: every step that was running has been ended.")
         return
     errors = list(outcome.errors.values())
     for error in errors[:_MOST_ERRORS]:
         if os.environ.get("REFRAIN_DEBUG") == "1":
             traceback.print_exception(error)
         text = str(error) if isinstance(error, RefrainError) else f"{type(error).__name__}: {error}"
-        print(f"\n{text}", file=sys.stderr)
+        say(f"\n{text}")
     if len(errors) > _MOST_ERRORS:
-        print(f"\n… and {len(errors) - _MOST_ERRORS} more steps did not end well.", file=sys.stderr)
+        say(f"\n… and {len(errors) - _MOST_ERRORS} more steps did not end well.")
     if errors:
-        print(f"\nLook further: refrain runs show {short_id(run_id)}", file=sys.stderr)
+        say(f"\nLook further: refrain runs show {short_id(run_id)}")

@@ -16,9 +16,12 @@ from refrain.execution.tally import RunTally, StepState, StepTally
 from refrain.reuse.decision import Decision
 from refrain.steps.definition import PipelineDefinition
 
+# A stream that is closed, a terminal that is gone, a pipe that nobody reads any more: the run goes on unseen.
+_UNDISTURBED = contextlib.suppress(OSError, ValueError)
+
 
 class View(Protocol):
-    """What shows a run; never called by two threads at once."""
+    """What shows a run; never called by two threads at once. An OSError or a ValueError does not disturb the run."""
 
     def began(self, run: RunTally) -> None:
         """Show that a run begins."""
@@ -53,45 +56,45 @@ class Progress(Listener):
 
     def began(self, run_id: str, definition: PipelineDefinition) -> None:
         """See :meth:`Listener.began`."""
-        with self._lock:
+        with self._lock, _UNDISTURBED:
             self._run = RunTally.of(run_id, definition)
             self._view.began(self._run)
 
     def entered(self, key: str, phase: Phase) -> None:
         """See :meth:`Listener.entered`."""
-        with self._lock:
+        with self._lock, _UNDISTURBED:
             self._run.entered(key, phase)
             self._view.changed(self._run)
 
     def decided(self, key: str, decision: Decision, run_id: str) -> None:
         """See :meth:`Listener.decided`."""
-        with self._lock:
+        with self._lock, _UNDISTURBED:
             self._view.decided(self._run.decided(key, decision, run_id))
 
     def line(self, key: str, line: str) -> None:
         """See :meth:`Listener.line`."""
-        with self._lock:
+        with self._lock, _UNDISTURBED:
             self._view.line(self._run.line(key, line), line)
 
     def noted(self, key: str, note: str) -> None:
         """See :meth:`Listener.noted`."""
-        with self._lock:
+        with self._lock, _UNDISTURBED:
             self._view.noted(self._run.step(key), note)
 
     def ended(self, key: str, status: str, detail: str = "") -> None:
         """See :meth:`Listener.ended`."""
-        with self._lock:
+        with self._lock, _UNDISTURBED:
             self._view.ended(self._run.step_ended(key, status, detail))
 
     def finished(self, status: str) -> None:
         """See :meth:`Listener.finished`."""
-        with self._lock:
+        with self._lock, _UNDISTURBED:
             self._run.finished(status)
             self._view.finished(self._run)
 
 
 class PlainView:
-    """Lines with the time of day, for logs; a stream that cannot be written to does not disturb the run."""
+    """Lines with the time of day, for logs."""
 
     def __init__(self, stream: TextIO) -> None:
         """Write to *stream*."""
@@ -124,16 +127,11 @@ class PlainView:
 
     def finished(self, run: RunTally) -> None:
         """See :meth:`View.finished`."""
-        self._write("\n".join(["", *summary(run), ""]))
-        with contextlib.suppress(OSError, ValueError):
-            self._stream.flush()
+        self._stream.write("\n".join(["", *summary(run), ""]))
+        self._stream.flush()
 
     def _say(self, text: str) -> None:
-        self._write(f"{time.strftime('%H:%M:%S')} {text}\n")
-
-    def _write(self, text: str) -> None:
-        with contextlib.suppress(OSError, ValueError):  # closed, or a pipe that nobody reads any more
-            self._stream.write(text)
+        self._stream.write(f"{time.strftime('%H:%M:%S')} {text}\n")
 
 
 def end_of(step: StepTally) -> str:
