@@ -116,6 +116,7 @@ def test_a_cancelled_run_ends_its_tasks(airflow: RunningAirflow) -> None:
         return {task["state"] for task in airflow.client.task_instances("lasting", run_id)}
 
     assert _eventually(lambda: states() == {"running"}), states()
+    assert _eventually(lambda: bool(_sleepers(98761)))
     assert _eventually(lambda: "python waits" in airflow.client.task_log("lasting", run_id, "python"))
     assert airflow.client.cancel("lasting", run_id)["state"] == "failed"
     assert _eventually(lambda: not _sleepers(98761)), _sleepers(98761)
@@ -123,7 +124,7 @@ def test_a_cancelled_run_ends_its_tasks(airflow: RunningAirflow) -> None:
 
 def _sleepers(seconds: int) -> list[str]:
     shown = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in shown.splitlines() if "sleep {seconds}" in line]
+    return [line for line in shown.splitlines() if line == f"sleep {seconds}"]
 
 
 def test_a_dag_file_that_cannot_be_imported_is_told_with_its_traceback(airflow: RunningAirflow) -> None:
