@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import subprocess
@@ -25,6 +26,8 @@ class Watchman:
         with self._lock:
             self._groups[group] = run_id
             if self._guard is None or self._guard.poll() is not None:
+                if self._guard is None:
+                    atexit.register(self.close)
                 self._guard = _start_guard()
                 self._say("".join(f"+{known} {mark}\n" for known, mark in self._groups.items()))
             else:
@@ -35,6 +38,13 @@ class Watchman:
         with self._lock:
             if self._groups.pop(group, None) is not None:
                 self._say(f"-{group}\n")
+
+    def close(self) -> None:
+        """Let the guard end what is left and go; called when the process exits in an orderly way."""
+        with self._lock:
+            if self._guard is not None:
+                self._guard.communicate()
+                self._guard = None
 
     def _say(self, text: str) -> None:
         if self._guard is not None and self._guard.stdin is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,7 +15,7 @@ from refrain.data.handle import DataHandle
 from refrain.environments.interpreter import InterpreterIdentity, identify
 from refrain.errors import RefrainError, StepCanceledError, StepFailedError
 from refrain.execution.commit import Commit
-from refrain.execution.failure import message
+from refrain.execution.failure import TAIL_LINES, message
 from refrain.execution.inputs import ResolvedInput, provide, require_unchanged, resolve
 from refrain.execution.listener import Listener, Phase, shielded
 from refrain.execution.process_environment import process_environment, text_of
@@ -199,22 +200,27 @@ class Engine:
 
     def _launch(self, request: StepRequest, record: RunRecord, job: Job, stage: Stage) -> None:
         step = request.step
-        result = self._run_job(job, step.key)
+        last: deque[str] = deque(maxlen=TAIL_LINES)
+        result = self._run_job(job, step.key, last)
         for note in collect(self.runs.folder(record.run_id), stage, step, self.sources.capture(step.source)):
             self._listener.noted(step.key, note)
         if self._is_canceled.is_set():
             raise StepCanceledError(f"Step {step.name!r} was canceled.")
         if result.status is not JobStatus.SUCCEEDED:
-            raise StepFailedError(message(step, result, stage, job.log_path))
+            raise StepFailedError(message(step, result, stage, job.log_path, last))
 
-    def _run_job(self, job: Job, key: str) -> JobResult:
+    def _run_job(self, job: Job, key: str, last: deque[str]) -> JobResult:
+        def on_line(line: str) -> None:
+            last.append(line)
+            self._listener.line(key, line)
+
         with self._lock:
             if self._is_canceled.is_set():
                 raise StepCanceledError(f"Step {key!r} was canceled before it started.")
             job_id = self._compute.submit(job)
             self._jobs[job.run_id] = job_id
         try:
-            return self._compute.wait(job_id, lambda line: self._listener.line(key, line))
+            return self._compute.wait(job_id, on_line)
         except BaseException:
             self._compute.cancel(job_id)
             raise

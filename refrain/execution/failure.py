@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 
 from refrain.compute.job import JobResult
@@ -24,9 +25,11 @@ def tail(log_path: str, lines: int = TAIL_LINES) -> list[str]:
         return []
 
 
-def message(step: StepDefinition, result: JobResult, stage: Stage, log_path: str) -> str:
-    """Return the error of a failed step: how it ended, what may be wrong, where the log is and how it ends."""
-    last = tail(log_path)
+def message(step: StepDefinition, result: JobResult, stage: Stage, log_path: str, last: Sequence[str]) -> str:
+    """Return the error of a failed step: how it ended, what may be wrong, where the log is and how it ends.
+
+    :param last: the last lines of the output; they are not read from the log, which a full disk may have cut.
+    """
     parts = [f"Step {step.name!r} {_ending(result.exit_code)}", *_hints(step, stage, "\n".join(last))]
     parts.append(f"Its log is {log_path}")
     if last:

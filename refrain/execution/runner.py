@@ -97,7 +97,7 @@ class Runner:
         """Prepare a run; ``parameters`` holds every declared parameter's value."""
         self._engine = engine
         self._definition = definition
-        self._run = replace(run, origin=_origin())
+        self._run = replace(run, origin=process_origin(os.getpid()))
         self._parameters = parameters
         self._options = options
         self._listener = shielded(listener)
@@ -254,6 +254,6 @@ def _announce(
         ended.put((step, future))
 
 
-def _origin() -> dict[str, object]:
-    process = os.getpid()
+def process_origin(process: int) -> dict[str, object]:
+    """Return the origin of a run that a process of this machine runs."""
     return {"kind": "local", "host": socket.gethostname(), "process": process, "started": start_mark(process)}

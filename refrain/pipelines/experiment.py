@@ -27,13 +27,13 @@ class Experiment:
     def __init__(self, workspace: Workspace, name: str) -> None:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise UserError(
-                f"{name!r} is no valid experiment name: start with a letter or a digit, then letters, digits, '_' and '-', "
-                "255 at most."
+                f"{name!r} is no valid experiment name: start with a letter or a digit, then letters, digits, '_' and "
+                "'-', 255 at most."
             )
         self.workspace = workspace
         self.name = name
 
-    def submit(
+    def submit(  # noqa: PLR0913  # Azure ML's options, as keywords
         self,
         config: Pipeline,
         tags: Mapping[str, str] | None = None,

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from refrain.compute.local import LocalCompute
 from refrain.data.parameters import assign
-from refrain.errors import RefrainError, RunFailedError, UserError
+from refrain.errors import RefrainError, RunFailedError, UserError, WorkspaceError
 from refrain.execution.engine import Engine
 from refrain.execution.listener import Listener
 from refrain.execution.request import RunContext
-from refrain.execution.runner import Force, OnFailure, Outcome, Runner, RunOptions
+from refrain.execution.runner import Force, OnFailure, Outcome, Runner, RunOptions, process_origin
 from refrain.execution.sources import Sources
 from refrain.pipelines.workspace import Workspace
 from refrain.reuse.decision import Decision
 from refrain.steps.definition import PipelineDefinition, freeze
+from refrain.tracking.record import RunRecord, RunStatus, RunStore
 from refrain.tracking.run_id import new_root_id
 
 if TYPE_CHECKING:
@@ -29,9 +32,11 @@ if TYPE_CHECKING:
     from refrain.pipelines.run import PipelineRun
 
 DEFAULT_EXPERIMENT = "default"
+RUNNER_LOG = "runner.log"
+"""What the process of a submitted run said, in the run's folder."""
 
 
-def run_pipeline(
+def run_pipeline(  # noqa: PLR0913  # a user's options, as keywords
     pipeline: Pipeline,
     pipeline_parameters: Mapping[str, Any],
     *,
@@ -81,7 +86,7 @@ def explain_pipeline(
     return runner.explain()
 
 
-def make_runner(
+def make_runner(  # noqa: PLR0913  # all that a run is made of
     workspace: Workspace,
     definition: PipelineDefinition,
     parameters: Mapping[str, Any],
@@ -124,6 +129,7 @@ def submit_detached(
     The sources are captured now, so that later edits do not reach the run.
 
     :raises ParameterError: for an unknown parameter or a wrong type.
+    :raises WorkspaceError: when the workspace cannot be written.
     """
     name = workspace.name
     values = assign({p.name: p for p in definition.parameters}, parameters)
@@ -140,23 +146,45 @@ def submit_detached(
         "continue": options.on_failure is OnFailure.CONTINUE,
         "force": {"everything": options.force.everything, "steps": sorted(options.force.steps)},
     }
-    log = workspace.state.root / "runs" / run_id / "runner.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
+    process = _start_runner(workspace, run_id, json.dumps(submission).encode())
+    # Whoever comes first writes it: the run can be looked up at once, and what its own process wrote stays.
+    RunStore(workspace.state).create(
+        RunRecord(
+            run_id=run_id,
+            name=definition.name,
+            pipeline=definition.name,
+            experiment=experiment,
+            status=RunStatus.PREPARING,
+            created=time.time(),
+            parameters=values,
+            origin=process_origin(process.pid),
+            steps=tuple(step.key for step in definition.steps),
+        )
+    )
+    threading.Thread(target=process.wait, daemon=True).start()  # so that no zombie stays
+    return run_id
+
+
+def _start_runner(workspace: Workspace, run_id: str, submission: bytes) -> subprocess.Popen[bytes]:
+    folder = RunStore(workspace.state).folder(run_id)
+    try:
+        os.makedirs(folder)
+        log = open(os.path.join(folder, RUNNER_LOG), "ab")  # noqa: SIM115  # closed below
+    except OSError as error:
+        raise WorkspaceError(f"Cannot make the run folder {folder!r}: {error.strerror}.") from error
     # The submission may hold the values of secret variables: it goes through a pipe and is never stored.
-    with open(log, "ab") as output:
+    with log:
         process = subprocess.Popen(
             [sys.executable, "-m", "refrain.pipelines.local", workspace.root, run_id],
             stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=output,
+            stdout=log,
+            stderr=log,
             start_new_session=True,
             cwd="/",
         )
-    assert process.stdin is not None
-    with process.stdin as pipe:
-        pipe.write(json.dumps(submission).encode())
-    threading.Thread(target=process.wait, daemon=True).start()  # so that no zombie stays
-    return run_id
+    with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # type: ignore[union-attr]  # it is a pipe
+        pipe.write(submission)  # a process that died at once has said why in its log
+    return process
 
 
 def run_submission(root: str, run_id: str, submission: Mapping[str, Any]) -> Outcome:
@@ -175,7 +203,7 @@ def run_submission(root: str, run_id: str, submission: Mapping[str, Any]) -> Out
         return runner.run()
 
 
-@contextmanager
+@contextlib.contextmanager
 def interrupted_by(number: signal.Signals) -> Iterator[None]:
     """Let a signal interrupt the main thread as Ctrl-C does."""
 
@@ -212,7 +240,7 @@ def _main() -> None:
     submission = json.loads(sys.stdin.buffer.read())
     outcome = run_submission(root, run_id, submission)
     for key, error in outcome.errors.items():
-        print(f"{key}: {error}", file=sys.stderr)
+        sys.stderr.write(f"{key}: {error}\n")
     sys.exit(0 if not outcome.errors and not outcome.is_canceled else 1)
 
 

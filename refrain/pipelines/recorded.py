@@ -6,13 +6,14 @@ import os
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from refrain.errors import DataNotFoundError, RunNotFoundError, known
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.metrics import RunLog
 from refrain.tracking.record import RunRecord, RunStore
+
+_LOGS = "user_logs/"
 
 
 class RecordedRun(ABC):
@@ -60,9 +61,12 @@ class RecordedRun(ABC):
         return self.properties
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Add tags, replacing those of the same names; a run that has not begun yet is waited for."""
-        record = self.record
-        self.store.put(replace(record, tags={**record.tags, **{k: str(v) for k, v in tags.items()}}))
+        """Add tags, replacing those of the same names.
+
+        :raises RunNotFoundError: when there is no such run.
+        """
+        _ = self.record
+        self.store.set_tags(self.id, {name: str(value) for name, value in tags.items()})
 
     def get_metrics(self, name: str | None = None, recursive: bool = False) -> dict[str, Any]:
         """Return the metrics by name: a value where there is one, a list where there are several.
@@ -81,7 +85,7 @@ class RecordedRun(ABC):
         """Return the names of the run's artifacts and logs, sorted."""
         folder = self._source_folder()
         artifacts = _files(os.path.join(folder, "artifacts"))
-        return sorted([*artifacts, *(f"user_logs/{name}" for name in _files(os.path.join(folder, "logs")))])
+        return sorted([*artifacts, *(_LOGS + name for name in _files(os.path.join(folder, "logs")))])
 
     def download_file(self, name: str, output_file_path: str | None = None) -> str:
         """Copy an artifact or a log, to its base name in the current directory by default; return where it is.
@@ -90,11 +94,10 @@ class RecordedRun(ABC):
         """
         if name not in self.get_file_names():
             raise DataNotFoundError(f"Run {self.id} has no file {name!r}. Known: {known(self.get_file_names())}.")
-        base, _, rest = (
-            ("logs", "", name.removeprefix("user_logs/")) if name.startswith("user_logs/") else ("artifacts", "", name)
-        )
+        is_log = name.startswith(_LOGS)
+        path = os.path.join("logs", name.removeprefix(_LOGS)) if is_log else os.path.join("artifacts", name)
         target = output_file_path or os.path.basename(name)
-        shutil.copyfile(os.path.join(self._source_folder(), base, rest), target)
+        shutil.copyfile(os.path.join(self._source_folder(), path), target)
         return target
 
     def get_details(self) -> dict[str, Any]:

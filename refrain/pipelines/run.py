@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from refrain.data.handle import DataHandle
 from refrain.errors import DataError, RunFailedError, UnknownNameError, known
-from refrain.pipelines.backends import backend
+from refrain.execution.failure import tail
+from refrain.pipelines.backends import Backend, backend
+from refrain.pipelines.local import RUNNER_LOG
 from refrain.pipelines.recorded import RecordedRun
 from refrain.pipelines.step_output import PortDataReference, StepRunOutput
 from refrain.pipelines.watch import Watch
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.metrics import Labels, RunLog, read_pipeline_log, read_step_log
-from refrain.tracking.record import RunStatus, RunStore
+from refrain.tracking.record import RunRecord, RunStatus, RunStore
 
 if TYPE_CHECKING:
     from refrain.pipelines.experiment import Experiment
@@ -46,11 +49,18 @@ class PipelineRun(RecordedRun):
 
     @property
     def status(self) -> str:
-        """The status in the words of the run history: ``Running``, ``Completed``, ``Failed``, ``Canceled``, …"""
+        """The status in the words of the run history, such as ``Running``, ``Completed`` or ``Failed``."""
         record = self._record_or_none()
         if record is None:
             return RunStatus.NOT_STARTED.value
-        return backend(str(record.origin.get("kind", "local"))).status(record).value
+        status = self._backend(record).status(record)
+        if status.is_final and not record.status.is_final:
+            # It may have ended between the two looks, and what it wrote at its end is the truth.
+            written = self.record.status
+            status = written if written.is_final else status
+            if status is RunStatus.FAILED and not written.is_final and self.store.is_cancel_requested(self.id):
+                status = RunStatus.CANCELED
+        return status.value
 
     def get_status(self) -> str:
         """Return the status in the words of the pipeline service, which says ``Finished`` for ``Completed``."""
@@ -72,7 +82,7 @@ class PipelineRun(RecordedRun):
 
         :raises UnknownNameError: when no output of the pipeline has it, or its step has not completed.
         """
-        outputs: Mapping[str, Any] = self.record.origin.get("pipeline_outputs", {})
+        outputs = self.record.pipeline_outputs
         if pipeline_output_name not in outputs:
             raise UnknownNameError(f"The run has no pipeline output {pipeline_output_name!r}. Known: {known(outputs)}.")
         key, output = outputs[pipeline_output_name]
@@ -105,7 +115,9 @@ class PipelineRun(RecordedRun):
     def cancel(self) -> None:
         """Stop the run and everything that it started; nothing happens when it has ended."""
         record = self.record
-        backend(str(record.origin.get("kind", "local"))).cancel(record)
+        if not record.status.is_final:
+            self.store.request_cancel(self.id)
+            self._backend(record).cancel(record)
 
     def logged(self) -> RunLog:
         """See :meth:`RecordedRun.logged`: what the steps' scripts logged for their parent."""
@@ -117,7 +129,14 @@ class PipelineRun(RecordedRun):
         yield from self.get_steps()
 
     def _why_failed(self) -> str:
-        return self.record.error or f"Run {self.id} failed: the process that ran it was killed."
+        error = self.record.error
+        if error:
+            return error
+        last = "\n".join(tail(os.path.join(self.store.folder(self.id), RUNNER_LOG)))
+        return f"Run {self.id} failed: its process ended before it did." + (f" It said last:\n{last}" if last else "")
+
+    def _backend(self, record: RunRecord) -> Backend:
+        return backend(str(record.origin.get("kind", "local")))
 
 
 class StepRun(RecordedRun):
@@ -128,6 +147,19 @@ class StepRun(RecordedRun):
         super().__init__(parent.state, run_id)
         self.parent = parent
         self.experiment = parent.experiment
+
+    @property
+    def status(self) -> str:
+        """The status in the words of the run history; a step whose run is over without it was ended with the run."""
+        status = self.record.status
+        if status.is_final:
+            return status.value
+        parent = RunStatus(self.parent.status)
+        if not parent.is_final:
+            return status.value
+        written = self.record.status
+        ended = RunStatus.CANCELED if parent is RunStatus.CANCELED else RunStatus.FAILED
+        return (written if written.is_final else ended).value
 
     @property
     def pipeline_run_id(self) -> str:

@@ -20,7 +20,7 @@ class PortDataReference:
     path_on_datastore: str
     handle: DataHandle
 
-    def download(self, local_path: str, overwrite: bool | None = None, show_progress: bool | None = None) -> int:
+    def download(self, local_path: str, overwrite: bool | None = None, show_progress: bool | None = None) -> int:  # noqa: ARG002
         """Copy the data to ``<local_path>/<path_on_datastore>`` and return the number of files copied.
 
         Files that are already there are skipped unless *overwrite* is set.

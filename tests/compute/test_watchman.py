@@ -7,11 +7,6 @@ import subprocess
 from refrain.compute.watchman import Watchman, watchman
 
 
-def _close(watching: Watchman) -> None:
-    assert watching._guard is not None
-    watching._guard.communicate(timeout=20)
-
-
 def _sleeper() -> subprocess.Popen[bytes]:
     return subprocess.Popen(["sleep", "600"], start_new_session=True)
 
@@ -21,7 +16,7 @@ def test_groups_that_are_left_when_the_pipe_closes_are_ended() -> None:
     watching.watch(left.pid, "r.left.1")
     watching.watch(released.pid, "r.released.1")
     watching.release(released.pid)
-    _close(watching)
+    watching.close()
     assert left.wait(20) == -9
     assert released.poll() is None
     released.kill()
@@ -35,7 +30,7 @@ def test_a_guard_that_was_killed_is_replaced_by_one_that_knows_the_same_groups()
     watching._guard.kill()
     watching._guard.communicate(timeout=20)
     watching.watch(second.pid, "r.second.1")
-    _close(watching)
+    watching.close()
     assert first.wait(20) == second.wait(20) == -9
 
 

@@ -1,0 +1,143 @@
+"""What becomes of outputs, and that nothing half-written stays."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fakes.project import WRITES, Project
+from refrain import (
+    OutputFileDatasetConfig,
+    PipelineData,
+)
+from refrain.errors import (
+    OutputError,
+)
+
+
+def _nothing_stays(project: Project) -> None:
+    assert project.leftovers() == []
+    assert project.outputs() == []
+    assert project.reuse_records() == []
+
+
+def test_an_output_that_was_not_written_names_the_path_and_where_to_find_it(project: Project) -> None:
+    ran = project.run(project.step("lazy", "pass", [PipelineData("out")]))
+    assert isinstance(ran.outcome.errors["lazy"], OutputError)
+    assert "Step 'lazy' ended well, but its output 'out' was not written to" in ran.error("lazy")
+    assert "The script gets that path where the output stands in its arguments." in ran.error("lazy")
+    _nothing_stays(project)
+
+
+def test_an_output_that_is_empty_is_refused(project: Project) -> None:
+    ran = project.run(project.step("empty", "pass", [OutputFileDatasetConfig("out")]))
+    assert "its output 'out' at" in ran.error("empty")
+    assert ran.error("empty").endswith("is an empty directory.")
+    _nothing_stays(project)
+
+
+def test_no_output_is_published_when_one_of_two_is_missing(project: Project) -> None:
+    step = project.step("half", WRITES, [PipelineData("there"), PipelineData("missing")])
+    assert isinstance(project.run(step).outcome.errors["half"], OutputError)
+    _nothing_stays(project)
+
+
+def test_writing_into_a_plain_output_as_into_a_directory_is_explained(project: Project) -> None:
+    ran = project.run(project.step("leaf", "import sys; open(sys.argv[1] + '/x', 'w')", [PipelineData("out")]))
+    assert "The output 'out' may be a file, so no directory was made for it: call os.makedirs" in ran.error("leaf")
+
+
+@pytest.mark.parametrize("link", ["os.symlink('/etc/hostname', sys.argv[1])", "os.symlink('/etc', sys.argv[1])"])
+def test_an_output_that_is_a_link_is_refused(project: Project, link: str) -> None:
+    ran = project.run(project.step("link", f"import os, sys; {link}", [PipelineData("out")]))
+    assert "is a link to '/etc" in ran.error("link")
+    assert ran.error("link").endswith("which others can change; copy the data instead.")
+    _nothing_stays(project)
+
+
+def test_a_link_that_leaves_its_output_is_refused(project: Project) -> None:
+    code = "import os, sys; os.symlink('/etc/hostname', sys.argv[1] + '/link')"
+    ran = project.run(project.step("link", code, [OutputFileDatasetConfig("out")]))
+    assert "its output 'out' cannot be stored: The link" in ran.error("link")
+    assert "copy the data instead" in ran.error("link")
+    _nothing_stays(project)
+
+
+def test_a_link_within_an_output_leads_to_the_same_file_after_the_move(project: Project) -> None:
+    code = """
+        import os, sys
+        out = sys.argv[1]
+        os.makedirs(out + "/deep")
+        open(out + "/real.txt", "w").write("real")
+        os.symlink(out + "/real.txt", out + "/deep/absolute")
+        os.symlink("../real.txt", out + "/deep/relative")
+    """
+    output = OutputFileDatasetConfig("out")
+    ran = project.run(project.step("link", code, [output]))
+    assert (ran.path("link", "out") / "deep" / "absolute").read_text() == "real"
+    assert (ran.path("link", "out") / "deep" / "relative").read_text() == "real"
+    assert project.run(project.step("link", code, [OutputFileDatasetConfig("out")])).reused() == ["link"]
+
+
+def test_a_special_file_in_an_output_is_refused(project: Project) -> None:
+    ran = project.run(project.step("fifo", "import os, sys; os.mkfifo(sys.argv[1])", [PipelineData("out")]))
+    assert "its output 'out' cannot be stored" in ran.error("fifo")
+    _nothing_stays(project)
+
+
+def test_an_output_may_not_be_written_outside_of_the_working_directory(project: Project) -> None:
+    out = PipelineData("out", output_mode="upload", output_path_on_compute="../../out")
+    ran = project.run(project.step("escape", "pass", outputs=[out]))
+    assert "Output 'out': path_on_compute '../../out' leads out of the working directory" in ran.error("escape")
+    _nothing_stays(project)
+
+
+def test_files_larger_than_allowed_fail_the_step_and_leave_nothing(project: Project) -> None:
+    """The limit stands for a full disk: a write is refused in the middle of a file."""
+    code = f"""
+from pathlib import Path
+import resource, signal
+from fakes.project import Project
+from refrain import PipelineData
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+project = Project(Path({str(project.folder)!r}))
+project.workspace.name
+big = project.step("big", "import sys; open(sys.argv[1], 'wb').write(b'x' * 4_000_000)", [PipelineData("out")])
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+ran = project.run(big)
+print(ran.status, ran.error("big").splitlines()[-1])
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert "Failed" in done.stdout
+    assert "File too large" in done.stdout
+    _nothing_stays(project)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_fails_the_step_with_the_reason_and_leaves_nothing(project: Project, small_disk: Path) -> None:
+    from refrain import Workspace
+
+    project.workspace = Workspace(small_disk / "workspace")
+    code = "import sys; open(sys.argv[1], 'wb').write(b'x' * 1_700_000); open('rest', 'wb').write(b'x' * 4_000_000)"
+    ran = project.run(project.step("fill", code, [PipelineData("out")]))
+    assert "No space left on device" in ran.error("fill")
+    _nothing_stays(project)
+    assert project.run(project.step("small", WRITES, [PipelineData("out")])).status == "Completed"

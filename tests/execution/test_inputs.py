@@ -1,0 +1,92 @@
+"""What a step reads, and what happens when it changes."""
+
+from __future__ import annotations
+
+from fakes.project import COPIES, WRITES, Project
+from refrain import (
+    Dataset,
+    PipelineData,
+    PythonScriptStep,
+)
+from refrain.errors import (
+    DataNotFoundError,
+    InputChangedError,
+)
+from refrain.reuse.decision import Verdict
+from refrain.tracking.record import RunStatus
+
+
+def _nothing_stays(project: Project) -> None:
+    assert project.leftovers() == []
+    assert project.outputs() == []
+    assert project.reuse_records() == []
+
+
+def _out() -> PipelineData:
+    return PipelineData("out")
+
+
+def test_an_input_that_does_not_exist_names_step_input_and_path(project: Project) -> None:
+    data = Dataset.File.from_files(str(project.folder / "missing.csv"), validate=False).as_named_input("table")
+    ran = project.run(project.step("read", "pass", [data]))
+    assert isinstance(ran.outcome.errors["read"], DataNotFoundError)
+    assert ran.error("read") == (
+        f"Step 'read', input 'table': there is nothing at {str(project.folder / 'missing.csv')!r}."
+    )
+    assert ran.step("read").status is RunStatus.FAILED
+    _nothing_stays(project)
+
+
+def test_a_script_that_changes_what_an_earlier_step_wrote_fails_and_the_earlier_step_runs_again(
+    project: Project,
+) -> None:
+    out = PipelineData("out")
+    spoil = "import sys; open(sys.argv[1], 'a').write('spoilt'); open(sys.argv[2], 'w').write('x')"
+
+    def steps() -> list[PythonScriptStep]:
+        return [
+            project.step("write", WRITES, [out]),
+            project.step("spoil", spoil, [out, PipelineData("spoilt")], inputs=[out]),
+        ]
+
+    first = project.run(*steps())
+    assert isinstance(first.outcome.errors["spoil"], InputChangedError)
+    assert "Step 'spoil' changed its input 'out'" in first.error("spoil")
+    assert "Write to a declared output instead, or take the input with as_download()." in first.error("spoil")
+    assert len(project.reuse_records()) == 1
+    assert project.leftovers() == []
+    out = PipelineData("out")
+    second = project.run(*steps())
+    assert second.verdict("write") is Verdict.OUTPUT_CHANGED
+
+
+def test_a_script_may_change_its_own_copy_of_an_input(project: Project) -> None:
+    out, copy = PipelineData("out"), PipelineData("copy")
+    spoil = "import sys; open(sys.argv[1], 'a').write('mine'); open(sys.argv[2], 'w').write(open(sys.argv[1]).read())"
+    ran = project.run(
+        project.step("write", WRITES, [out]),
+        project.step("copy", spoil, [out, copy], inputs=[out.as_download()], outputs=[copy]),
+    )
+    assert ran.status == "Completed"
+    assert ran.text("write", "out") == "data"
+    assert ran.text("copy", "copy") == "datamine"
+
+
+def test_a_result_made_of_files_that_changed_meanwhile_is_not_kept_for_reuse(project: Project) -> None:
+    data = project.folder / "table.csv"
+    data.write_text("1")
+    code = COPIES + f"    open({str(data)!r}, 'w').write('changed')\n"
+    step = project.step("read", code, [Dataset.File.from_files(str(data)).as_named_input("t").as_mount(), _out()])
+    ran = project.run(step)
+    assert ran.status == "Completed"
+    assert ran.heard.notes == ["an input changed while the step ran: its result is not kept for reuse"]
+    assert project.reuse_records() == []
+
+
+def test_a_result_made_of_files_that_were_deleted_meanwhile_is_not_kept_for_reuse(project: Project) -> None:
+    data = project.folder / "table.csv"
+    data.write_text("1")
+    code = COPIES + f"    import os; os.unlink({str(data)!r})\n"
+    step = project.step("read", code, [Dataset.File.from_files(str(data)).as_named_input("t").as_mount(), _out()])
+    assert project.run(step).status == "Completed"
+    assert project.reuse_records() == []
