@@ -1,14 +1,14 @@
 """Retrain the diabetes model every week: a DAG on Airflow, `refrain run dags/retrain_diabetes.py` anywhere else.
 
-    ingest ─► prepare ─┬─► train_ridge ────────┐
-                       ├─► train_ridge_strong ─┼─► compare ─► evaluate ─► keep_best
-                       └─► train_lasso ────────┘
+    ingest ─► prepare ─┬─► train_ridge ───────┐
+                       ├─► train_lasso ───────┼─► compare ─► evaluate ─► keep_best
+                       └─► train_elastic_net ─┘
 
-`compare` has two outputs. Only the table names every candidate; the chosen model is an output of its own, so a
-candidate that changes and still loses leaves `evaluate` and `keep_best` as they were.
+Each script has a source directory of its own, so an edit reaches its own step and no other. `compare` has two outputs:
+only the table names every candidate; the chosen model is an output of its own, so a candidate that changes and still
+loses leaves `evaluate` and `keep_best` as they were.
 """
 
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +25,12 @@ from refrain_operators import pipeline_dag
 STEPS = Path(__file__).resolve().parent / "retrain_diabetes_steps"
 
 
-def script_step(name: str, arguments: list[Any], source: str | None = None, **ports: Any) -> PythonScriptStep:
-    """One step of this pipeline: the script of the same name in a source directory of its own.
-
-    :param source: the script's name where several steps run the same one; ``None`` means the step's name.
-    """
-    script = source or name
+def script_step(name: str, arguments: list[Any], **ports: Any) -> PythonScriptStep:
+    """One step of this pipeline: the script of the same name in a source directory of its own."""
     return PythonScriptStep(
         name=name,
-        script_name=f"{script}.py",
-        source_directory=str(STEPS / script),
+        script_name=f"{name}.py",
+        source_directory=str(STEPS / name),
         arguments=arguments,
         **ports,
     )
@@ -55,12 +51,11 @@ def data_steps(raw: PipelineData, prepared: PipelineData) -> list[PythonScriptSt
     ]
 
 
-def train_step(name: str, kind: str, alpha: float, prepared: PipelineData, model: PipelineData) -> PythonScriptStep:
-    """Train one candidate; its regularisation is the pipeline parameter `<name>_alpha`."""
+def train_step(kind: str, alpha: float, prepared: PipelineData, model: PipelineData) -> PythonScriptStep:
+    """Train one candidate; its regularisation is the pipeline parameter `<kind>_alpha`."""
     return script_step(
-        f"train_{name}",
-        ["--data", prepared, "--kind", kind, "--alpha", PipelineParameter(f"{name}_alpha", alpha), "--output", model],
-        source="train",
+        f"train_{kind}",
+        ["--data", prepared, "--alpha", PipelineParameter(f"{kind}_alpha", alpha), "--output", model],
         inputs=[prepared],
         outputs=[model],
     )
@@ -98,14 +93,14 @@ def build_pipeline(workspace: Workspace) -> Pipeline:
     raw = PipelineData("raw", is_directory=True)
     prepared = PipelineData("prepared", is_directory=True)
     ridge = PipelineData("ridge", is_directory=True)
-    ridge_strong = PipelineData("ridge_strong", is_directory=True)
     lasso = PipelineData("lasso", is_directory=True)
+    elastic_net = PipelineData("elastic_net", is_directory=True)
     steps = [
         *data_steps(raw, prepared),
-        train_step("ridge", "ridge", 1.0, prepared, ridge),
-        train_step("ridge_strong", "ridge", 30.0, prepared, ridge_strong),
-        train_step("lasso", "lasso", 1.0, prepared, lasso),
-        *choice_steps(prepared, [ridge, ridge_strong, lasso]),
+        train_step("ridge", 1.0, prepared, ridge),
+        train_step("lasso", 1.0, prepared, lasso),
+        train_step("elastic_net", 0.1, prepared, elastic_net),
+        *choice_steps(prepared, [ridge, lasso, elastic_net]),
     ]
     return Pipeline(workspace, steps=steps, description="Retrain the diabetes model", name="retrain_diabetes")
 
@@ -116,6 +111,5 @@ dag = pipeline_dag(
     pipeline,
     dag_id="retrain_diabetes",
     schedule="@weekly",
-    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
     tags=("example",),
 )

@@ -9,7 +9,6 @@ runs every time, whether the steps before it ran or were reused.
 """
 
 import json
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +47,6 @@ def choose_reader(reference: dict[str, Any]) -> str:
 with DAG(
     dag_id="screening_report",
     schedule="@monthly",
-    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
-    catchup=False,
     tags=["example"],
 ) as dag:
     table = PipelineData("table", is_directory=True)

@@ -1,59 +1,93 @@
-"""Run the examples' step scripts as their users do by hand: one ordinary process each."""
+"""The examples' scripts run by hand, and the examples run as a whole: once, for all tests."""
 
+from __future__ import annotations
+
+import json
 import os
+import runpy
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from examples import DAGS, Contents, Project, Ran, RunScript
 
-RunScript = Callable[..., "subprocess.CompletedProcess[str]"]
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests that share a run of the examples in one process."""
+    for item in items:
+        if {"project", "first_run", "on_airflow"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group("examples"))
 
 
 @pytest.fixture(scope="session")
 def dags_folder() -> Path:
     """The folder that Airflow takes its DAGs from."""
-    return ROOT / "dags"
+    return DAGS
 
 
 @pytest.fixture(scope="session")
-def run_script(dags_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> RunScript:
-    """Run a script below `dags/` outside any run, in a folder that is not its own, and wait for it."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AZUREML_", "REFRAIN_"))}
+def run_script(tmp_path_factory: pytest.TempPathFactory) -> RunScript:
+    """Run a script below `dags/` as the main program, outside any run and in a folder that is not its own."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
 
-    def run(script: str, *arguments: object) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, str(dags_folder / script), *map(str, arguments)],
-            cwd=elsewhere,
-            env=kept,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def must_run(run_script: RunScript) -> Callable[..., None]:
-    """Run a script that has to succeed; its own words explain it when it does not."""
-
     def run(script: str, *arguments: object) -> None:
-        done = run_script(script, *arguments)
-        assert done.returncode == 0, done.stderr
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(elsewhere)
+            patch.setattr(sys, "argv", [script, *map(str, arguments)])
+            runpy.run_path(str(DAGS / script), run_name="__main__")
 
     return run
 
 
 @pytest.fixture(scope="session")
-def contents() -> Callable[[Path], dict[str, bytes]]:
+def contents() -> Contents:
     """Every file below a folder, by relative path."""
 
     def read(folder: Path) -> dict[str, bytes]:
         return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
     return read
+
+
+@pytest.fixture(scope="session")
+def _copied(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="session")
+def first_run(_copied: Project) -> Ran:
+    """The first run in the copy, in which every step is new."""
+    return _copied.run()
+
+
+@pytest.fixture
+def project(_copied: Project, first_run: Ran) -> Iterator[Project]:
+    """The copy after its first run; what a test edits is undone."""
+    yield _copied
+    _copied.revert()
+
+
+@pytest.fixture(scope="session")
+def on_airflow(_copied: Project, first_run: Ran) -> dict[str, Any]:
+    """What :mod:`airflow_session` saw, with the workspace in which the retraining pipeline has already run locally."""
+    report = _copied.folder / "airflow.json"
+    airflow = {
+        "AIRFLOW_HOME": str(_copied.folder / "airflow"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(_copied.dags),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    }
+    session = Path(__file__).with_name("airflow_session.py")
+    done = subprocess.run(
+        [sys.executable, str(session), str(_copied.dags), str(report)],
+        env={**os.environ, **_copied.environment, **airflow},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    seen: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+    return seen
