@@ -32,10 +32,10 @@ class Registry:
                 "letter or a digit, 255 at most."
             )
         data = json.dumps(record, sort_keys=True).encode()
-        version = (self.versions(kind, name) or [0])[-1] + 1
-        while not self._objects.create(f"registry/{kind}/{name}/{version}", data):
-            version += 1
-        return version
+        while True:
+            version = max(self.versions(kind, name), default=0) + 1
+            if self._objects.create(f"registry/{kind}/{name}/{version}", data):
+                return version
 
     def get(self, kind: str, name: str, version: int | None = None) -> dict[str, Any] | None:
         """Return a version's record, the newest for None, or None when there is none.
