@@ -48,7 +48,7 @@ def test_the_default_can_be_changed(table, tmp_path):
 def test_an_unknown_datastore_is_named_with_the_nearest_one(table):
     with pytest.raises(
         UnknownNameError,
-        match="Unknown datastore 'workspaceblobstor'. Known: workspaceblobstore, workspacefilestore. "
+        match=r"Unknown datastore 'workspaceblobstor'. Known: workspaceblobstore, workspacefilestore. "
         "Did you mean 'workspaceblobstore'. Register a folder with Datastore.register_folder",
     ):
         table.set_default("workspaceblobstor")

@@ -32,7 +32,9 @@ def test_a_workspace_is_named_after_its_folder_or_project(tmp_path, folder, name
 def test_a_newer_workspace_is_refused(state):
     state.open()
     (state.root / "workspace.json").write_text('{"schema": 2, "name": "x", "new": true}')
-    with pytest.raises(WorkspaceSchemaError, match="has schema 2, this Refrain reads up to 1. Upgrade Refrain, or use"):
+    with pytest.raises(
+        WorkspaceSchemaError, match=r"has schema 2, this Refrain reads up to 1. Upgrade Refrain, or use"
+    ):
         state.open()
 
 
@@ -66,7 +68,7 @@ def test_a_read_only_workspace_can_be_read(unprivileged):
         WorkspaceState(folder).open("mine")
         folder.chmod(0o500)
         assert WorkspaceState(folder).open() == "mine"
-        with pytest.raises(WorkspaceError, match="Cannot write '.*/secret.key': Permission denied"):
+        with pytest.raises(WorkspaceError, match=r"Cannot write '.*/secret.key': Permission denied"):
             _ = WorkspaceState(folder).secret_key
 
 
@@ -97,7 +99,7 @@ def work(number):
 def test_a_damaged_key_is_named_with_the_way_out(state):
     state.open()
     (state.root / "secret.key").write_bytes(b"short")
-    with pytest.raises(WorkspaceError, match="secret.key' is damaged; restore it, or remove it"):
+    with pytest.raises(WorkspaceError, match=r"secret.key' is damaged; restore it, or remove it"):
         _ = state.secret_key
 
 
