@@ -1,0 +1,127 @@
+"""Records: the only trusted entry to an earlier result."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from refrain.data.handle import DataHandle
+from refrain.errors import CorruptObjectError
+from refrain.reuse.record import RecordStore, ReuseRecord, record_key
+from refrain.storage.digest import digest_bytes
+from refrain.storage.manifest import TreeKind
+from refrain.storage.objects import LocalObjectStore
+
+KEY = "f" * 64
+
+
+def _record(fingerprint: str = KEY, **changes: object) -> ReuseRecord:
+    fields: dict[str, object] = {
+        "preimage": {"schema": 1, "command": [["literal", "ü"]]},
+        "outputs": {"out": DataHandle("file:///store/out", TreeKind.FILE, "a" * 64, 1, 4)},
+        "run_id": "root.step.1",
+        "pipeline": "pipeline",
+        "step": "Step",
+        "seconds": 1.5,
+        "created": 1000.0,
+    }
+    return ReuseRecord(fingerprint=fingerprint, **{**fields, **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def objects(tmp_path: Path) -> LocalObjectStore:
+    return LocalObjectStore(tmp_path)
+
+
+@pytest.fixture
+def records(objects: LocalObjectStore) -> RecordStore:
+    return RecordStore(objects)
+
+
+def test_a_record_is_read_back_as_it_was_written(records: RecordStore) -> None:
+    records.put(_record(), "step")
+    assert records.get(KEY) == _record()
+    assert records.get("0" * 64) is None
+
+
+def test_any_flipped_bit_of_any_byte_is_found(records: RecordStore, objects: LocalObjectStore) -> None:
+    records.put(_record(), "step")
+    path = objects.path(record_key(KEY))
+    sound = path.read_bytes()
+    for place in range(len(sound)):
+        for bit in (0x01, 0x20, 0x80):
+            path.write_bytes(sound[:place] + bytes([sound[place] ^ bit]) + sound[place + 1 :])
+            with pytest.raises(CorruptObjectError, match="is damaged: its checksum does not fit"):
+                records.get(KEY)
+
+
+@pytest.mark.parametrize("length", range(0, 400, 7))
+def test_a_record_that_was_cut_anywhere_is_found(records: RecordStore, objects: LocalObjectStore, length: int) -> None:
+    records.put(_record(), "step")
+    path = objects.path(record_key(KEY))
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(CorruptObjectError):
+        records.get(KEY)
+
+
+def test_a_record_under_another_fingerprint_is_not_believed(records: RecordStore, objects: LocalObjectStore) -> None:
+    records.put(_record(), "step")
+    other = "e" * 64
+    objects.put(record_key(other), objects.get(record_key(KEY)) or b"")
+    with pytest.raises(CorruptObjectError, match=f"The reuse record {other} is that of {KEY}"):
+        records.get(other)
+
+
+def _write(objects: LocalObjectStore, document: dict[str, object]) -> None:
+    payload = json.dumps(document)
+    objects.put(record_key(KEY), f'{{"checksum":"{digest_bytes(payload.encode())}","record":{payload}}}'.encode())
+
+
+def test_a_record_of_a_newer_schema_is_named(records: RecordStore, objects: LocalObjectStore) -> None:
+    _write(objects, {"schema": 2})
+    with pytest.raises(CorruptObjectError, match="has schema 2, this Refrain reads up to 1"):
+        records.get(KEY)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"schema": "1"},
+        {"schema": 1, "fingerprint": KEY},
+        {"schema": 1, "fingerprint": KEY, "outputs": {"out": {"uri": "nonsense"}}},
+        {"schema": 1, "fingerprint": KEY, "outputs": {}, "preimage": {}},
+    ],
+    ids=str,
+)
+def test_a_record_that_is_whole_but_makes_no_sense_is_named(
+    records: RecordStore, objects: LocalObjectStore, document: dict[str, object]
+) -> None:
+    _write(objects, document)
+    with pytest.raises(CorruptObjectError, match="cannot be read"):
+        records.get(KEY)
+
+
+def test_the_latest_ten_sound_results_of_a_step_are_remembered_newest_first(
+    records: RecordStore, objects: LocalObjectStore
+) -> None:
+    keys = [f"{number:064x}" for number in range(12)]
+    for key in keys:
+        records.put(_record(key), "step")
+    records.put(_record(keys[5]), "step")
+    objects.put(record_key(keys[11]), b"damaged")
+    found = [record.fingerprint for record in records.recent("pipeline", "step")]
+    assert found == [keys[5], *(keys[i] for i in (10, 9, 8, 7, 6, 4, 3, 2))]
+    assert records.recent("pipeline", "other step") == []
+
+
+@pytest.mark.parametrize("content", [b"nonsense", b"{}", b"[1, null]", b"\xff"])
+def test_a_damaged_memory_is_an_empty_one(records: RecordStore, objects: LocalObjectStore, content: bytes) -> None:
+    records.put(_record(), "step")
+    (name,) = objects.names("reuse/recent")
+    objects.put(f"reuse/recent/{name}", content)
+    assert records.recent("pipeline", "step") == []
+    records.put(_record(), "step")
+    assert len(records.recent("pipeline", "step")) == 1
