@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -80,9 +81,13 @@ def on_airflow(_copied: Project, first_run: Ran) -> dict[str, Any]:
         "AIRFLOW__CORE__DAGS_FOLDER": str(_copied.dags),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     }
-    session = Path(__file__).with_name("airflow_session.py")
+    here = Path(__file__).parent
+    shutil.copytree(here / "mapped_cases_steps", _copied.dags / "mapped_cases_steps")
+    shutil.copy(here / "mapped_cases.py", _copied.dags)
+    with (_copied.dags / ".airflowignore").open("a") as ignored:
+        ignored.write("mapped_cases_steps\n")
     done = subprocess.run(
-        [sys.executable, str(session), str(_copied.dags), str(report)],
+        [sys.executable, str(here / "airflow_session.py"), str(_copied.dags), str(report)],
         env={**os.environ, **_copied.environment, **airflow},
         capture_output=True,
         text=True,
