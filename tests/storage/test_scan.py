@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import sys
+from functools import partial
 
 import pytest
 
@@ -49,7 +50,7 @@ def test_names_may_hold_newlines_and_bytes_that_are_no_utf_8(root):
 
 def test_a_tree_deeper_than_the_recursion_limit_is_walked(root, request):
     (root / ("d/" * 200)).mkdir(parents=True)
-    request.addfinalizer(lambda limit=sys.getrecursionlimit(): sys.setrecursionlimit(limit))
+    request.addfinalizer(partial(sys.setrecursionlimit, sys.getrecursionlimit()))
     sys.setrecursionlimit(len(inspect.stack()) + 100)
     assert paths(root) == ["d/" * 200]
 

@@ -1,0 +1,18 @@
+"""A workspace with its datastores, for data objects."""
+
+from pathlib import Path
+
+import pytest
+
+from refrain.data.datastore import Datastore
+from refrain.pipelines.workspace import Workspace
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "ws")
+
+
+@pytest.fixture
+def store(workspace: Workspace) -> Datastore:
+    return Datastore(workspace)
