@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -197,16 +197,14 @@ def _gather(members: tuple[tuple[str, str], ...], target: Path, is_copy: bool) -
     for relative, local in members:
         place = target / relative
         place.parent.mkdir(parents=True, exist_ok=True)
-        if is_copy:
-            _copy(Path(local), place)
-        else:
-            place.symlink_to(local)
+        # File by file: a walk through the input finds nothing behind a link to a folder.
+        _copy(Path(local), place, shutil.copyfile if is_copy else os.symlink)
 
 
-def _copy(source: Path, target: Path) -> Path:
+def _copy(source: Path, target: Path, copy_file: Callable[[str, str], object] = shutil.copyfile) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        shutil.copytree(source, target, dirs_exist_ok=True)
+        shutil.copytree(source, target, copy_function=copy_file, dirs_exist_ok=True)
     else:
-        shutil.copyfile(source, target)
+        copy_file(str(source), str(target))
     return target

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from fakes.project import COPIES, WRITES, Project
 from refrain import (
     Dataset,
     PipelineData,
     PythonScriptStep,
 )
+from refrain.data.handle import DataHandle
+from refrain.data.ports import FromReference, InputPort
 from refrain.errors import (
     DataNotFoundError,
     InputChangedError,
 )
+from refrain.execution.inputs import provide, resolve
 from refrain.reuse.decision import Verdict
+from refrain.storage.state import WorkspaceState
 from refrain.tracking.record import RunStatus
 
 
@@ -90,3 +97,15 @@ def test_a_result_made_of_files_that_were_deleted_meanwhile_is_not_kept_for_reus
     step = project.step("read", code, [Dataset.File.from_files(str(data)).as_named_input("t").as_mount(), _out()])
     assert project.run(step).status == "Completed"
     assert project.reuse_records() == []
+
+
+def test_a_gathered_input_can_be_walked(tmp_path: Path) -> None:
+    (tmp_path / "a" / "deep").mkdir(parents=True)
+    (tmp_path / "a" / "deep" / "x.txt").write_text("x")
+    state = WorkspaceState(tmp_path / "workspace")
+    written = state.trees.identify(tmp_path / "a")
+    handle = DataHandle((tmp_path / "a").as_uri(), written.kind, written.digest, written.files, written.bytes)
+    port = InputPort("models", FromReference("train.model"))
+    item = resolve(port, {"models": (handle,)}, state, "compare")
+    path = provide(item, tmp_path / "stage" / "work")
+    assert [name for _, _, names in os.walk(path) for name in names] == ["x.txt"]
