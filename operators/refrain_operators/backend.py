@@ -17,7 +17,9 @@ from refrain.pipelines.workspace import Workspace
 from refrain.steps.definition import PipelineDefinition, freeze
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
 from refrain.tracking.run_id import new_root_id, root_id_for
+from refrain_operators.pipeline_dag import named_outputs
 from refrain_operators.rest import AirflowClient
+from refrain_operators.submitted import TAG, store
 
 FORCE_PARAM = "regenerate_outputs"
 WAIT_FOR_DAG_SECONDS = 180.0
@@ -50,8 +52,6 @@ class AirflowBackend:
 
         :raises UserError: when single steps are to be forced, which a submitted run cannot do.
         """
-        from refrain_operators.submitted import store
-
         if options.force.steps:
             raise UserError("On Airflow a submitted run can regenerate all outputs, not those of single steps.")
         values = assign({p.name: p for p in definition.parameters}, parameters)
@@ -59,7 +59,7 @@ class AirflowBackend:
         frozen = freeze(definition, {step.key: sources.capture(step.source).digest for step in definition.steps})
         dag_id = store(frozen, experiment, options.on_failure is OnFailure.CONTINUE, workspace.state)
         client = _client()
-        client.wait_for_dag(dag_id, timeout=WAIT_FOR_DAG_SECONDS)
+        _wait_for_dag(client, dag_id)
         run_id = f"refrain__{new_root_id()}"
         root_id = root_id_for(dag_id, run_id)
         record = RunRecord(
@@ -72,6 +72,7 @@ class AirflowBackend:
             parameters=values,
             origin={"kind": "airflow", "dag_id": dag_id, "run_id": run_id},
             steps=tuple(step.key for step in definition.steps),
+            pipeline_outputs=named_outputs(definition),
         )
         runs = RunStore(workspace.state)
         runs.put(record)  # before the trigger, so that the run can be found as soon as its first task writes
@@ -93,6 +94,18 @@ class AirflowBackend:
         """Mark the DAG run as failed, which stops its tasks; nothing happens when it has ended."""
         if not self.status(record).is_final:
             _client().cancel(record.origin["dag_id"], record.origin["run_id"])
+
+
+def _wait_for_dag(client: AirflowClient, dag_id: str) -> None:
+    """Wait until Airflow knows the DAG; its id says what is in it, so that a known one need not be read again."""
+    known = {dag["dag_id"]: dag for dag in client.dags() if not dag["is_stale"]}
+    if dag_id in known:
+        return
+    for other, dag in known.items():
+        if any(tag["name"] == TAG for tag in dag["tags"]):
+            client.reparse(other)  # its file is also the new one's; else Airflow reads it every half minute
+            break
+    client.wait_for_dag(dag_id, timeout=WAIT_FOR_DAG_SECONDS)
 
 
 def _client() -> AirflowClient:

@@ -93,6 +93,7 @@ def definition_dag(
         "experiment": experiment or dag_id,
         "declared": definition.parameters,
         "stops_run": not continue_on_step_failure,
+        "pipeline_outputs": named_outputs(definition),
     }
     operators: dict[str, Any] = {}
     with dag:
@@ -110,6 +111,11 @@ def _wait_for_next_tick(dag: DAG) -> None:
 
     if isinstance(dag.timetable, CronTriggerTimetable):
         dag.timetable.run_immediately = timedelta(0)
+
+
+def named_outputs(definition: PipelineDefinition) -> dict[str, tuple[str, str]]:
+    """Return the step key and the output name behind each of a pipeline's named outputs."""
+    return {name: (output.step, output.output) for name, output in definition.outputs}
 
 
 def _operator(step: StepDefinition, operators: Mapping[str, Any], settings: Mapping[str, Any]) -> Any:

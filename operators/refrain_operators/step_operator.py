@@ -90,6 +90,7 @@ class StepOperator(BaseOperator):
     :param experiment: the experiment's name; None means the DAG's id.
     :param is_script_retried: whether a failed script is run again; None means, if ``retries`` are given.
     :param stops_run: let the run's other steps stop when this one has failed for good.
+    :param pipeline_outputs: the step key and the output name behind each named output of the pipeline.
     """
 
     ui_color = "#e8f0fe"
@@ -109,6 +110,7 @@ class StepOperator(BaseOperator):
         outlets: Any = None,
         is_script_retried: bool | None = None,
         stops_run: bool = False,
+        pipeline_outputs: Mapping[str, tuple[str, str]] | None = None,
         **kwargs: Any,
     ) -> None:
         registered = [_asset(port.registration.name) for port in step.outputs if port.registration]
@@ -127,6 +129,7 @@ class StepOperator(BaseOperator):
         self.origin_address = ""
         self._is_script_failure_final = retries is None if is_script_retried is None else not is_script_retried
         self.stops_run = stops_run
+        self.pipeline_outputs = dict(pipeline_outputs or {})
         self._engine: Engine | None = None
         self._stop: RunStop = NoStop()
         for producer in self.producers.values():
@@ -174,7 +177,7 @@ class StepOperator(BaseOperator):
         sweep(workspace.state)
         run = self._run_context(context, workspace)
         engine = self._engine = Engine(workspace.state, LocalCompute(_CANCEL_GRACE_SECONDS), self.listener())
-        _ensure_root(run, context, self._params(context), engine.runs)
+        self._ensure_root(run, context, engine.runs)
         if self.stops_run:
             self._stop = RunStop(workspace.state, run.root_id, context["dag_run"].clear_number or 0, self.task_id)
         # In a thread of its own, so that on_kill, which Airflow calls from a signal handler, never meets a lock that
@@ -198,6 +201,27 @@ class StepOperator(BaseOperator):
         if is_last and not isinstance(error, StepCanceledError):
             self._stop.raise_sign()
         return AirflowFailException(str(error)) if is_final else AirflowException(str(error))
+
+    def _ensure_root(self, run: RunContext, context: Any, runs: RunStore) -> None:
+        """Write the pipeline run's record, unless another task of the run has."""
+        if runs.exists(run.root_id):
+            return
+        instance = context["ti"]
+        started = instance.start_date.timestamp() if getattr(instance, "start_date", None) else 0.0
+        record = RunRecord(
+            run_id=run.root_id,
+            name=run.pipeline,
+            pipeline=run.pipeline,
+            experiment=run.experiment,
+            status=RunStatus.RUNNING,
+            created=started,
+            started=started,
+            parameters=_plain(self._params(context)),
+            origin={"kind": "airflow", "dag_id": instance.dag_id, "run_id": instance.run_id},
+            steps=tuple(task.task_id for task in context["dag"].tasks if hasattr(task, "step")),
+            pipeline_outputs=self.pipeline_outputs,
+        )
+        runs.create(record)
 
     def _run_context(self, context: Any, workspace: Workspace) -> RunContext:
         instance = context["ti"]
@@ -293,27 +317,6 @@ def _outputs(reference: Any, task_id: str, run: RunContext, runs: RunStore) -> M
 def _instances(instance: Any, task_id: str) -> int:
     """Return how many instances of a task the run has."""
     return int(instance.get_ti_count(dag_id=instance.dag_id, task_ids=[task_id], run_ids=[instance.run_id]))
-
-
-def _ensure_root(run: RunContext, context: Any, params: Mapping[str, Any], runs: RunStore) -> None:
-    """Write the pipeline run's record, unless another task of the run has."""
-    instance = context["ti"]
-    started = instance.start_date.timestamp() if getattr(instance, "start_date", None) else 0.0
-    dag = context["dag"]
-    record = RunRecord(
-        run_id=run.root_id,
-        name=run.pipeline,
-        pipeline=run.pipeline,
-        experiment=run.experiment,
-        status=RunStatus.RUNNING,
-        created=started,
-        started=started,
-        parameters=_plain(params),
-        origin={"kind": "airflow", "dag_id": instance.dag_id, "run_id": instance.run_id},
-        steps=tuple(task.task_id for task in dag.tasks if hasattr(task, "step")),
-    )
-    if not runs.exists(run.root_id):
-        runs.create(record)
 
 
 def _plain(params: Mapping[str, Any]) -> dict[str, Scalar]:

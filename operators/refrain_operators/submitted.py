@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 from refrain.errors import RefrainError, UserError
@@ -17,6 +19,7 @@ from refrain_operators.pipeline_dag import definition_dag
 KIND = "submitted-pipelines"
 MOST_LOADED = 50
 TAG = "submitted"
+_LONGEST_STEM = 200
 
 
 def store(definition: PipelineDefinition, experiment: str, keep_going: bool, state: WorkspaceState) -> str:
@@ -37,9 +40,11 @@ def store(definition: PipelineDefinition, experiment: str, keep_going: bool, sta
         "experiment": experiment,
         "continue_on_step_failure": keep_going,
     }
-    digest = digest_bytes(json.dumps(record, sort_keys=True).encode())[:8]
-    dag_id = f"{key_stem(definition.name)}__{digest}"
-    if not state.registry.versions(KIND, dag_id):
+    digest = digest_bytes(json.dumps(record, sort_keys=True).encode())
+    dag_id = f"{key_stem(definition.name)[:_LONGEST_STEM]}__{digest[:16]}"
+    if state.registry.versions(KIND, dag_id):
+        os.utime(_folder(dag_id, state))  # it is among the latest again
+    else:
         state.registry.add(KIND, dag_id, record)
     return dag_id
 
@@ -78,5 +83,9 @@ def submitted_dags(workspace: Workspace | None = None) -> dict[str, Any]:
 
 
 def _written(name: str, state: WorkspaceState) -> float:
-    path = state.objects.path(f"registry/{KIND}/{name}")
+    path = _folder(name, state)
     return path.stat().st_mtime if path.exists() else 0.0
+
+
+def _folder(name: str, state: WorkspaceState) -> Path:
+    return state.objects.path(f"registry/{KIND}/{name}")

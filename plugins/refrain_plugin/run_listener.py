@@ -48,9 +48,20 @@ def _note(dag_run: Any, status: RunStatus) -> None:
         runs = RunStore(Workspace().state)
         if runs.exists(root_id):
             ended = time.time() if status.is_final else None
+            if ended is not None:
+                _close_steps(root_id, runs, status, ended)
             runs.update(runs.get(root_id), status=status, ended=ended, error=_why(root_id, runs, status))
     except (RefrainError, OSError):
         log.warning("The record of run %s could not be updated.", root_id, exc_info=True)
+
+
+def _close_steps(root_id: str, runs: RunStore, status: RunStatus, ended: float) -> None:
+    """End the records of steps whose process was killed before it could; nobody else comes by for the last try."""
+    for step in runs.steps(root_id):
+        if status is RunStatus.CANCELED and not step.status.is_final:
+            runs.update(step, status=RunStatus.CANCELED, ended=ended, error=f"Step {step.name!r} was canceled.")
+        elif not step.status.is_final:
+            runs.update(step, status=RunStatus.FAILED, ended=ended, error="The process that ran the step was killed.")
 
 
 def _why(root_id: str, runs: RunStore, status: RunStatus) -> str:

@@ -24,6 +24,11 @@ class RunningAirflow:
     workspace: Path
     url: str
 
+    @property
+    def password(self) -> str:
+        """The password of the user `admin`."""
+        return EmbeddedAirflow(self.home).home.password()
+
     def add_dag(self, dag_id: str, source: str) -> None:
         """Write a DAG file named like its DAG, wait until Airflow has read it and let it run."""
         (self.dags_folder / f"{dag_id}.py").write_text(textwrap.dedent(source), encoding="utf-8")
