@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -100,6 +101,7 @@ class Runner:
         self._run = replace(run, origin=process_origin(os.getpid()))
         self._parameters = parameters
         self._options = options
+        self._jobs = options.jobs or os.cpu_count() or 1
         self._listener = shielded(listener)
         self._declared = {p.name: p for p in definition.parameters}
         self._directory = next((step.source.directory for step in definition.steps if step.source.directory), None)
@@ -157,47 +159,50 @@ class Runner:
         return decisions
 
     def _run_steps(self, outcome: Outcome) -> None:
-        schedule = Schedule(self._definition.steps)
         ended: SimpleQueue[tuple[StepDefinition, Future[StepResult]]] = SimpleQueue()
-        running: dict[str, Future[StepResult]] = {}
+        try:
+            with ThreadPoolExecutor(self._jobs, "step") as pool:
+                try:
+                    self._keep_running(pool, ended, outcome)
+                except BaseException:
+                    self._engine.cancel()
+                    raise
+        finally:
+            while not ended.empty():
+                self._take(*ended.get(), outcome)
+            known = outcome.results.keys() | outcome.errors.keys()
+            outcome.not_run.extend(step.key for step in self._definition.steps if step.key not in known)
 
-        def start(steps: Iterable[StepDefinition]) -> None:
-            for step in steps:
-                future = running[step.key] = pool.submit(self._engine.run, self._request(step, outcome.results))
+    def _keep_running(
+        self,
+        pool: ThreadPoolExecutor,
+        ended: SimpleQueue[tuple[StepDefinition, Future[StepResult]]],
+        outcome: Outcome,
+    ) -> None:
+        schedule = Schedule(self._definition.steps)
+        ready = deque(schedule.first())
+        running = 0
+        while ready or running:
+            while ready and running < self._jobs:  # never more, so that what a failure finds waiting never starts
+                step = ready.popleft()
+                future = pool.submit(self._engine.run, self._request(step, outcome.results))
                 future.add_done_callback(partial(_announce, ended, step))
-
-        with ThreadPoolExecutor(self._options.jobs or os.cpu_count() or 1, "step") as pool:
-            try:
-                start(schedule.first())
-                while running:
-                    step, future = ended.get()
-                    del running[step.key]
-                    if self._take(step, future, outcome):
-                        start(schedule.after(step))
-                    elif self._options.on_failure is OnFailure.STOP:
-                        self._stop(running)
-            except BaseException:
+                running += 1
+            step, future = ended.get()
+            running -= 1
+            self._take(step, future, outcome)
+            if outcome.errors and self._options.on_failure is OnFailure.STOP:
+                ready.clear()
                 self._engine.cancel()
-                raise
-        outcome.not_run.extend(
-            step.key
-            for step in self._definition.steps
-            if step.key not in outcome.results and step.key not in outcome.errors
-        )
+            elif step.key in outcome.results:
+                ready.extend(schedule.after(step))
 
-    def _take(self, step: StepDefinition, future: Future[StepResult], outcome: Outcome) -> bool:
-        """Note how a step ended, and say whether others may follow it."""
+    def _take(self, step: StepDefinition, future: Future[StepResult], outcome: Outcome) -> None:
         error = future.exception()
         if error is None:
             outcome.results[step.key] = future.result()
         else:
             outcome.errors[step.key] = error
-        return not outcome.errors or (error is None and self._options.on_failure is OnFailure.CONTINUE)
-
-    def _stop(self, running: dict[str, Future[StepResult]]) -> None:
-        for key in [key for key, future in running.items() if future.cancel()]:
-            del running[key]
-        self._engine.cancel()
 
     def _request(self, step: StepDefinition, results: Mapping[str, Published]) -> StepRequest:
         return StepRequest(
@@ -232,7 +237,7 @@ class Runner:
 
     def _end(self, record: RunRecord, outcome: Outcome) -> None:
         texts = [str(error) for error in outcome.errors.values()]
-        error = texts[0] if texts else "Canceled." if outcome.is_canceled else ""
+        error = "Canceled." if outcome.is_canceled else texts[0] if texts else ""
         properties = self._engine.git_properties(self._directory) if self._directory else {}
         self._engine.runs.put(
             replace(record, status=outcome.status, ended=time.time(), error=error, properties=properties)
@@ -250,8 +255,7 @@ def _handles(step: StepDefinition, results: Mapping[str, Published]) -> dict[str
 def _announce(
     ended: SimpleQueue[tuple[StepDefinition, Future[StepResult]]], step: StepDefinition, future: Future[StepResult]
 ) -> None:
-    if not future.cancelled():
-        ended.put((step, future))
+    ended.put((step, future))
 
 
 def process_origin(process: int) -> dict[str, object]:

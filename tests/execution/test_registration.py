@@ -1,0 +1,58 @@
+"""Outputs that become versions of named datasets."""
+
+from __future__ import annotations
+
+from fakes.project import Project, Ran
+from refrain import OutputFileDatasetConfig
+from refrain.reuse.decision import Verdict
+
+CODE = "import sys; open(sys.argv[1] + '/part', 'w').write(sys.argv[2])"
+
+
+def _run(project: Project, text: str, **options: bool) -> Ran:
+    output = OutputFileDatasetConfig("out").register_on_complete("prices", "Daily prices", {"team": "x"})
+    return project.run(project.step("write", CODE, [output, text]), **options)
+
+
+def test_a_completed_step_registers_its_output_and_records_the_version(project: Project) -> None:
+    ran = _run(project, "1")
+    handle = ran.result("write").outputs["out"]
+    document = project.state.registry.get("datasets", "prices")
+    assert document is not None
+    assert document["created"] > 0
+    assert {**document, "created": 0} == {
+        "schema": 1,
+        **handle.to_json(),
+        "description": "Daily prices",
+        "tags": {"team": "x"},
+        "run_id": ran.step("write").run_id,
+        "created": 0,
+    }
+    assert ran.step("write").registered == {"out": {"name": "prices", "version": 1}}
+
+
+def test_a_reused_step_keeps_the_version_and_a_new_result_makes_another(project: Project) -> None:
+    _run(project, "1")
+    reused = _run(project, "1")
+    assert reused.verdict("write") is Verdict.REUSED
+    assert reused.step("write").registered == {"out": {"name": "prices", "version": 1}}
+    assert _run(project, "2").step("write").registered["out"]["version"] == 2
+    back = _run(project, "1")
+    assert back.verdict("write") is Verdict.REUSED
+    assert back.step("write").registered["out"]["version"] == 3
+    document = project.state.registry.get("datasets", "prices")
+    assert document is not None
+    assert document["run_id"] == back.step("write").reused_from
+
+
+def test_a_registration_that_was_lost_in_a_crash_is_made_up_for_by_the_next_run(project: Project) -> None:
+    project.run(project.step("write", CODE, [OutputFileDatasetConfig("out"), "1"]))
+    assert project.state.registry.versions("datasets", "prices") == []
+    assert _run(project, "1").verdict("write") is Verdict.REUSED
+    assert project.state.registry.versions("datasets", "prices") == [1]
+
+
+def test_a_step_that_fails_registers_nothing(project: Project) -> None:
+    output = OutputFileDatasetConfig("out").register_on_complete("prices")
+    project.run(project.step("fail", CODE + "; sys.exit(1)", [output, "1"]))
+    assert project.state.registry.names("datasets") == []

@@ -1,0 +1,131 @@
+"""Run records, and what is kept beside them."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from refrain.errors import CorruptObjectError, RunNotFoundError, UserError, WorkspaceError
+from refrain.storage.state import WorkspaceState
+from refrain.tracking.record import RunRecord, RunStatus, RunStore
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RunStore:
+    return RunStore(WorkspaceState(tmp_path))
+
+
+def _record(run_id: str = "root", **changes: object) -> RunRecord:
+    fields = {"name": "n", "pipeline": "p", "experiment": "e", "created": 1.0, **changes}
+    return RunRecord(run_id=run_id, **fields)  # type: ignore[arg-type]
+
+
+def test_a_record_is_read_back_as_it_was_written(store: RunStore) -> None:
+    record = _record(
+        status=RunStatus.FAILED,
+        parameters={"rate": 0.1, "on": True},
+        steps=("a", "b"),
+        pipeline_outputs={"model": ("a", "out")},
+        registered={"out": {"name": "data", "version": 1}},
+        tags={"k": "v"},
+    )
+    store.put(record)
+    assert store.get("root") == record
+
+
+def test_a_run_that_is_not_there_is_named(store: RunStore) -> None:
+    with pytest.raises(RunNotFoundError, match="There is no run 'nowhere' in the workspace"):
+        store.get("nowhere")
+    assert not store.exists("nowhere")
+
+
+@pytest.mark.parametrize("run_id", ["../secrets", "a/b", "", ".hidden", "root.step.0", "root..1/x.1"])
+def test_a_run_id_is_never_a_path(store: RunStore, run_id: str) -> None:
+    with pytest.raises(UserError, match="is no step run id"):
+        store.get(run_id)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'"x"', b"{}", b'{"schema": 1}', b'{"schema": "1"}', b"\xff"])
+def test_a_damaged_record_is_named_and_left_out_of_lists(store: RunStore, tmp_path: Path, content: bytes) -> None:
+    store.put(_record("sound"))
+    store.put(_record("damaged"))
+    (tmp_path / "runs" / "damaged" / "run.json").write_bytes(content)
+    with pytest.raises(CorruptObjectError, match="The record of run damaged is damaged"):
+        store.get("damaged")
+    assert [record.run_id for record in store.roots()] == ["sound"]
+
+
+def test_a_record_of_a_newer_schema_is_named_and_unknown_fields_of_ours_are_ignored(
+    store: RunStore, tmp_path: Path
+) -> None:
+    store.put(_record())
+    path = tmp_path / "runs" / "root" / "run.json"
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps({**document, "later": 1}))
+    assert store.get("root") == _record()
+    path.write_text(json.dumps({**document, "schema": 2}))
+    with pytest.raises(CorruptObjectError, match="has schema 2, this Refrain reads up to 1"):
+        store.get("root")
+
+
+def test_attempts_are_numbered_by_whoever_comes_first(store: RunStore) -> None:
+    taken: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: taken.append(store.new_step_run("root", "step").attempt)) for _ in range(16)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == list(range(1, 17))
+    assert store.new_step_run("root", "step", attempt=40).attempt == 40
+
+
+def test_a_place_that_cannot_be_written_is_named(store: RunStore, tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("")
+    with pytest.raises(WorkspaceError, match=r"Cannot make .*: Not a directory"):
+        store.new_step_run("root", "step")
+
+
+def test_tags_set_later_survive_whatever_the_runner_writes(store: RunStore) -> None:
+    record = _record(tags={"a": "1", "b": "1"})
+    store.put(record)
+    store.set_tags("root", {"b": "2"})
+    store.set_tags("root", {"c": "3", "b": "4"})
+    store.put(RunRecord(**{**vars(record), "status": RunStatus.COMPLETED}))
+    assert store.get("root").tags == {"a": "1", "b": "4", "c": "3"}
+    assert store.get("root").status is RunStatus.COMPLETED
+
+
+def test_tags_set_at_once_are_all_kept(store: RunStore) -> None:
+    store.put(_record())
+    threads = [threading.Thread(target=store.set_tags, args=("root", {f"t{n}": str(n)})) for n in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.get("root").tags == {f"t{n}": str(n) for n in range(12)}
+
+
+def test_a_damaged_tag_does_not_take_the_run_with_it(store: RunStore, tmp_path: Path) -> None:
+    store.put(_record())
+    store.set_tags("root", {"a": "1"})
+    (tmp_path / "runs" / "root" / "tags" / "000002").write_text("damaged")
+    assert store.get("root").tags == {"a": "1"}
+
+
+def test_of_several_attempts_the_newest_counts(store: RunStore) -> None:
+    for attempt in (1, 2, 10):
+        store.put(_record(f"root.step.{attempt}", key="step", created=float(attempt)))
+    store.put(_record("root.other.1", key="other", created=5.0))
+    assert [record.run_id for record in store.latest_steps("root")] == ["root.other.1", "root.step.10"]
+    assert len(store.steps("root")) == 4
+
+
+def test_only_the_first_record_is_created(store: RunStore) -> None:
+    assert store.create(_record(name="first"))
+    assert not store.create(_record(name="second"))
+    assert store.get("root").name == "first"
