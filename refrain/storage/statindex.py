@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,6 +150,7 @@ class StatIndex:
             try:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._connection = sqlite3.connect(self._path, timeout=10, check_same_thread=False)
+                weakref.finalize(self, self._connection.close)
                 self._connection.execute("PRAGMA journal_mode=WAL")
                 self._connection.execute("PRAGMA synchronous=OFF")
                 self._connection.execute(_TABLE)
