@@ -57,7 +57,7 @@ class PipelineStep(ABC):
 
     def produced_items(self) -> list[object]:
         """Return the objects by which this step's outputs are known."""
-        return [origin(item) for item in self.outputs]
+        return list({id(origin(item)): origin(item) for item in self.outputs}.values())
 
     def consumed_items(self) -> list[object]:
         """Return the outputs of other steps that this step reads."""
