@@ -1,0 +1,108 @@
+"""Signatures are Azure ML's: name, order and default of each parameter, where the class or method exists here.
+
+A deviation is listed with its reason; a parameter of ours may only follow Azure's.
+"""
+
+import inspect
+
+import pytest
+
+import refrain
+
+# (class, method or None for the constructor) -> Azure ML 1.6x's parameters, as the text of a signature
+AZURE = {
+    ("PythonScriptStep", None): "script_name, name=None, arguments=None, compute_target=None, runconfig=None, "
+    "runconfig_pipeline_params=None, inputs=None, outputs=None, params=None, source_directory=None, allow_reuse=True, "
+    "version=None, hash_paths=None",
+    ("PythonScriptStep", "run_after"): "step",
+    ("StepSequence", None): "steps=None",
+    ("Pipeline", None): "workspace, steps, description=None, default_datastore=None, default_source_directory=None, "
+    "resolve_closure=True",
+    ("Pipeline", "validate"): "",
+    ("Pipeline", "submit"): "experiment_name, pipeline_parameters=None, continue_on_step_failure=False, "
+    "regenerate_outputs=False",
+    ("PipelineData", None): "name, datastore=None, output_name=None, output_mode='mount', output_path_on_compute=None, "
+    "output_overwrite=None, data_type=None, is_directory=None, pipeline_output_name=None, training_output=None",
+    ("PipelineData", "as_download"): "input_name=None, path_on_compute=None, overwrite=None",
+    ("PipelineData", "as_mount"): "input_name=None",
+    ("PipelineData", "as_input"): "input_name",
+    ("PipelineData", "create_input_binding"): "input_name=None, mode=None, path_on_compute=None, overwrite=None",
+    ("PipelineData", "get_env_variable_name"): "",
+    ("InputPortBinding", None): "name, bind_object=None, bind_mode='mount', path_on_compute=None, overwrite=None",
+    ("PipelineParameter", None): "name, default_value",
+    ("OutputFileDatasetConfig", None): "name=None, destination=None, source=None, partition_format=None",
+    ("OutputFileDatasetConfig", "as_mount"): "disable_metadata_cache=False",
+    ("OutputFileDatasetConfig", "as_upload"): "overwrite=False, source_globs=None",
+    ("OutputFileDatasetConfig", "as_input"): "name=None",
+    ("OutputFileDatasetConfig", "register_on_complete"): "name, description=None, tags=None",
+    ("DataReference", None): "datastore, data_reference_name=None, path_on_datastore=None, mode='mount', "
+    "path_on_compute=None, overwrite=False",
+    ("DataReference", "path"): "path=None, data_reference_name=None",
+    ("DataReference", "as_download"): "path_on_compute=None, overwrite=False",
+    ("DataReference", "as_upload"): "path_on_compute=None, overwrite=False",
+    ("DataReference", "as_mount"): "",
+    ("DatasetConsumptionConfig", None): "name, dataset, mode='direct', path_on_compute=None",
+    ("DatasetConsumptionConfig", "as_download"): "path_on_compute=None",
+    ("DatasetConsumptionConfig", "as_mount"): "path_on_compute=None",
+    ("FileDataset", "as_named_input"): "name",
+    ("FileDataset", "as_mount"): "path_on_compute=None",
+    ("FileDataset", "as_download"): "path_on_compute=None",
+    ("Datastore", None): "workspace, name=None",
+    ("Datastore", "get"): "workspace, datastore_name",
+    ("Datastore", "get_default"): "workspace",
+    ("Datastore", "set_as_default"): "",
+    ("Datastore", "path"): "path=None, data_reference_name=None",
+    ("Workspace", None): "subscription_id, resource_group, workspace_name",
+    ("Workspace", "from_config"): "path=None",
+    ("Workspace", "write_config"): "path=None",
+    ("Workspace", "get_default_datastore"): "",
+    ("Workspace", "set_default_datastore"): "name",
+    ("Environment", None): "name",
+    (
+        "RunConfiguration",
+        None,
+    ): "script=None, arguments=None, framework=None, communicator=None, conda_dependencies=None",
+}
+
+# what our own signature starts with instead, and why
+DEVIATIONS = {
+    ("InputPortBinding", None): ("name, bind_object, bind_mode='mount'", "an input that binds nothing means nothing"),
+    ("Workspace", None): ("root=None, name=None", "a workspace is a folder, not a resource of a subscription"),
+    ("Environment", None): ("name='user-managed'", "an existing interpreter needs no name"),
+    ("RunConfiguration", None): ("", "scripts belong to steps; frameworks and Conda are not here"),
+}
+
+
+def signature(key):
+    name, method = key
+    cls = getattr(refrain, name)
+    # Without the instance, and without what Python puts first by itself.
+    parameters = inspect.signature(cls if method is None else getattr(cls, method)).parameters.values()
+    return [_text(p) for p in parameters if p.name != "self" and p.kind is not p.VAR_KEYWORD]
+
+
+def _text(parameter):
+    default = parameter.default
+    return parameter.name if default is parameter.empty else f"{parameter.name}={default!r}"
+
+
+def listed(text):
+    return text.split(", ") if text else []
+
+
+@pytest.mark.parametrize("key", AZURE, ids=lambda key: f"{key[0]}.{key[1] or '__init__'}")
+def test_a_signature_is_azures_or_its_deviation_is_listed(key):
+    wanted = listed(DEVIATIONS[key][0] if key in DEVIATIONS else AZURE[key])
+    assert signature(key)[: len(wanted)] == wanted
+
+
+@pytest.mark.parametrize("key", AZURE, ids=lambda key: f"{key[0]}.{key[1] or '__init__'}")
+def test_what_follows_azures_parameters_can_be_left_out(key):
+    wanted = listed(DEVIATIONS[key][0] if key in DEVIATIONS else AZURE[key])
+    assert all("=" in text for text in signature(key)[len(wanted) :])
+
+
+def test_every_deviation_is_one():
+    for key in DEVIATIONS:
+        wanted = listed(AZURE[key])
+        assert signature(key)[: len(wanted)] != wanted, f"{key} agrees with Azure ML: take it off the list"
