@@ -7,6 +7,7 @@ counts as a success.
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -49,13 +50,15 @@ class RunStop:
 
     @contextmanager
     def obeyed_by(self, engine: Engine) -> Iterator[None]:
-        """Cancel what the engine runs inside the block as soon as another step has failed.
+        """Cancel what the engine runs inside the block as soon as another step has failed, or Airflow's worker is gone.
 
-        :raises AirflowFailException: when it has, so that Airflow does not try again.
+        A task outlives its killed worker; when Airflow misses its heartbeats and tries again, two would run.
+
+        :raises AirflowFailException: when another step has failed, so that Airflow does not try again.
         """
         self._require_none("was not started")
         is_over = threading.Event()
-        watcher = threading.Thread(target=self._watch, args=(engine, is_over), daemon=True)
+        watcher = threading.Thread(target=self._watch, args=(engine, is_over, os.getppid()), daemon=True)
         watcher.start()
         try:
             yield
@@ -66,10 +69,10 @@ class RunStop:
             is_over.set()
             watcher.join()
 
-    def _watch(self, engine: Engine, is_over: threading.Event) -> None:
+    def _watch(self, engine: Engine, is_over: threading.Event, worker: int) -> None:
         while not is_over.wait(_LOOK_EVERY_SECONDS):
             with suppress(RefrainError):  # the step itself will meet what is wrong with the workspace
-                if self.failed_task() is not None:
+                if os.getppid() != worker or self.failed_task() is not None:
                     engine.cancel()
                     return
 
@@ -91,7 +94,6 @@ class NoStop(RunStop):
     def raise_sign(self) -> None:
         """Tell nobody."""
 
-    @contextmanager
-    def obeyed_by(self, engine: Engine) -> Iterator[None]:  # noqa: ARG002  # nobody stops it
-        """Let the engine be."""
-        yield
+    def failed_task(self) -> str | None:
+        """Return None: whatever fails, the others go on."""
+        return None

@@ -1,0 +1,93 @@
+"""A pipeline's DAG: its tasks, their order, its params and its settings."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from refrain import Pipeline, PipelineData, PipelineParameter, PythonScriptStep, StepSequence, Workspace
+from refrain.errors import UserError
+from refrain.pipelines.pipeline import defining
+from refrain_operators import pipeline_dag
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Pipeline:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "work.py").write_text("")
+
+    def step(name: str, *arguments: Any, **ports: Any) -> PythonScriptStep:
+        return PythonScriptStep("work.py", name=name, arguments=list(arguments), source_directory=str(source), **ports)
+
+    raw, model = PipelineData("raw"), PipelineData("model", pipeline_output_name="result")
+    alpha, level = PipelineParameter("alpha", 0.5), PipelineParameter("level", "info", affects_reuse=False)
+    steps = [
+        step("fetch data", raw, level, outputs=[raw]),
+        step("train", raw, model, alpha, inputs=[raw], outputs=[model]),
+        StepSequence([step("first"), step("second")]),
+    ]
+    return Pipeline(Workspace(tmp_path / "workspace"), steps, name="training")
+
+
+def _dag(pipeline: Pipeline, **settings: Any) -> Any:
+    dag = pipeline_dag(pipeline, **settings)
+    assert dag is not None
+    return dag
+
+
+def test_each_step_is_a_task_behind_those_whose_data_it_reads(pipeline: Pipeline) -> None:
+    dag = _dag(pipeline)
+    edges = {task.task_id: task.upstream_task_ids for task in dag.tasks}
+    assert edges == {"fetch_data": set(), "train": {"fetch_data"}, "first": set(), "second": {"first"}}
+    assert dag.get_task("fetch_data").task_display_name == "fetch data"
+
+
+def test_parameters_are_typed_params_of_the_dag(pipeline: Pipeline) -> None:
+    params = _dag(pipeline).params
+    found = {name: (params[name], params.get_param(name).schema["type"]) for name in params}
+    assert found == {
+        "alpha": (0.5, "number"),
+        "level": ("info", ["string", "null"]),  # the form in the UI sends null for an empty text
+        "regenerate_outputs": (False, "boolean"),
+    }
+    assert "Does not affect reuse." in params.get_param("level").description
+
+
+def test_names_and_settings_are_the_pipelines_unless_given(pipeline: Pipeline) -> None:
+    plain = _dag(pipeline)
+    assert (plain.dag_id, plain.tags, plain.catchup) == ("training", {"refrain"}, False)
+    task = plain.get_task("train")
+    assert (task.pipeline, task.experiment, task.workspace) == ("training", "training", pipeline.workspace.root)
+    start = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    given = _dag(pipeline, dag_id="other", experiment="trial", schedule="@daily", start_date=start, tags=["mine"])
+    assert (given.dag_id, given.tags, given.start_date) == ("other", {"refrain", "mine"}, start)
+    assert (given.get_task("train").pipeline, given.get_task("train").experiment) == ("training", "trial")
+
+
+def test_a_failed_step_stops_the_run_unless_told_otherwise(pipeline: Pipeline) -> None:
+    assert all(task.stops_run for task in _dag(pipeline).tasks)
+    assert not any(task.stops_run for task in _dag(pipeline, continue_on_step_failure=True).tasks)
+
+
+def test_airflows_fail_fast_is_refused(pipeline: Pipeline) -> None:
+    with pytest.raises(UserError, match=r"fail_fast would show a failed run .* as a success\. Leave it out"):
+        pipeline_dag(pipeline, fail_fast=True)
+
+
+def test_default_args_reach_the_tasks(pipeline: Pipeline) -> None:
+    dag = _dag(pipeline, default_args={"retries": 5, "retry_delay": timedelta(seconds=7)})
+    assert {(task.retries, task.retry_delay.total_seconds()) for task in dag.tasks} == {(5, 7.0)}
+    assert {task.retries for task in _dag(pipeline).tasks} == {2}
+
+
+def test_named_outputs_are_known_to_the_tasks(pipeline: Pipeline) -> None:
+    assert _dag(pipeline).get_task("first").pipeline_outputs == {"result": ("train", "model")}
+
+
+def test_a_file_that_is_loaded_for_its_pipelines_makes_no_dag(pipeline: Pipeline) -> None:
+    with defining():
+        assert pipeline_dag(pipeline) is None

@@ -1,0 +1,76 @@
+"""The sign at which the steps of a run stop."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from refrain.errors import StepCanceledError
+from refrain.storage.state import WorkspaceState
+from refrain_operators.run_stop import NoStop, RunStop
+
+ROOT = "a" * 32
+
+
+class FakeEngine:
+    """Says when it is canceled."""
+
+    def __init__(self) -> None:
+        self.is_canceled = threading.Event()
+
+    def cancel(self) -> None:
+        self.is_canceled.set()
+
+
+def _stop(folder: Path, task_id: str, round_: int = 0) -> RunStop:
+    return RunStop(WorkspaceState(folder), ROOT, round_, task_id)
+
+
+def test_without_a_sign_a_step_runs(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    with _stop(tmp_path, "good").obeyed_by(engine):  # type: ignore[arg-type]
+        pass
+    assert not engine.is_canceled.is_set()
+
+
+def test_a_step_that_runs_is_canceled_and_not_tried_again(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    message = r"'good' was stopped, because 'bad' has failed"
+
+    def run() -> None:
+        with _stop(tmp_path, "good").obeyed_by(engine):  # type: ignore[arg-type]
+            _stop(tmp_path, "bad").raise_sign()
+            assert engine.is_canceled.wait(60)
+            raise StepCanceledError("canceled")
+
+    with pytest.raises(AirflowFailException, match=message):
+        run()
+
+
+def test_a_step_that_was_canceled_for_another_reason_says_so(tmp_path: Path) -> None:
+    with pytest.raises(StepCanceledError), _stop(tmp_path, "good").obeyed_by(FakeEngine()):  # type: ignore[arg-type]
+        raise StepCanceledError("canceled")
+
+
+def test_a_step_is_not_started_after_the_sign(tmp_path: Path) -> None:
+    _stop(tmp_path, "bad").raise_sign()
+    message = r"'late' was not started, because 'bad' has failed\. Clear both"
+    with pytest.raises(AirflowFailException, match=message), _stop(tmp_path, "late").obeyed_by(FakeEngine()):  # type: ignore[arg-type]
+        pytest.fail("it was started")
+
+
+def test_a_sign_does_not_count_once_tasks_were_cleared(tmp_path: Path) -> None:
+    _stop(tmp_path, "bad", 0).raise_sign()
+    assert [_stop(tmp_path, "late", round_).failed_task() for round_ in (0, 1)] == ["bad", None]
+
+
+def test_a_run_that_goes_on_has_no_sign(tmp_path: Path) -> None:
+    stop, engine = NoStop(), FakeEngine()
+    stop.raise_sign()
+    with stop.obeyed_by(engine):  # type: ignore[arg-type]
+        pass
+    assert list(tmp_path.iterdir()) == []
+    assert not engine.is_canceled.is_set()
