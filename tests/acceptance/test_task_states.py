@@ -30,6 +30,7 @@ dag = pipeline_dag(
     Pipeline(Workspace(), steps, name="states"),
     schedule="@daily",
     start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    end_date=datetime(2026, 2, 10, tzinfo=timezone.utc),  # so that no run comes by schedule
     default_args={"retry_delay": timedelta(seconds=1)},
 )
 """
