@@ -129,8 +129,8 @@ class Engine:
         def manifest_of(digest: str) -> Manifest | None:
             if digest == value["snapshot"]:
                 return self.sources.manifest(step.source)
-            paths = (i.handle.path for i in inputs.values() if i.handle.digest == digest and not i.members)
-            return next((self.state.trees.manifest(path) for path in paths), None)
+            uris = (i.handle.uri for i in inputs.values() if i.handle.digest == digest and not i.members)
+            return next((self.state.stores.at(uri).manifest() for uri in uris), None)
 
         question = Question(value, request.run.pipeline, step.key, step.allow_reuse, request.is_forced, manifest_of)
         return self.lookup.decide(question), value
@@ -186,7 +186,7 @@ class Engine:
         step = request.step
         folder = self.runs.folder(record.run_id)
         interpreter = self._interpreter(step.environment.interpreter).path
-        read = {name: provide(item, stage.working_directory) for name, item in inputs.items()}
+        read = {name: provide(item, stage, self.state.stores) for name, item in inputs.items()}
         written = {name: str(path) for name, path in stage.outputs.items()}
         log_path = prepare(folder, request, record, read, written)
         return Job(
@@ -276,7 +276,7 @@ class Engine:
             self.state.objects.put(key, interpreter.packages_text, durable=False)
         for item in inputs:
             if not item.is_ours and not item.members and item.handle.files:
-                self.state.blobs.put_manifest(self.state.trees.manifest(item.handle.path), durable=False)
+                self.state.blobs.put_manifest(self.state.stores.at(item.handle.uri).manifest(), durable=False)
 
     def _fail(self, record: RunRecord, error: BaseException, key: str) -> None:
         is_canceled = self._is_canceled.is_set() or isinstance(error, (KeyboardInterrupt, StepCanceledError))

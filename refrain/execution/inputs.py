@@ -9,26 +9,30 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from refrain.data.handle import DataHandle, file_uri
+from refrain.data.handle import DataHandle
 from refrain.data.ports import FromDatastore, FromFiles, FromStep, InputMode, InputPort
 from refrain.errors import DataError, DataNotFoundError, InputChangedError
-from refrain.execution.stage import inside
+from refrain.execution.stage import Stage, inside
 from refrain.storage.manifest import MISSING, Entry, Manifest, TreeKind
 from refrain.storage.state import WorkspaceState
-from refrain.storage.trees import DATA, Trees
+from refrain.storage.store import Place
+from refrain.storage.stores import Stores
+from refrain.storage.trees import DATA
+
+Member = tuple[str, Place]
 
 
 @dataclass(frozen=True)
 class ResolvedInput:
     """One input's data.
 
-    :param members: ``(path in the input, local path)`` of each part when the input is put together from several
-        places; empty when ``handle.path`` is the data.
+    :param members: ``(path in the input, place)`` of each part when the input is put together from several places;
+        empty when the handle's place is the data.
     """
 
     port: InputPort
     handle: DataHandle
-    members: tuple[tuple[str, str], ...] = ()
+    members: tuple[Member, ...] = ()
 
     @property
     def is_ours(self) -> bool:
@@ -46,10 +50,9 @@ def resolve(
     """
     try:
         if isinstance(port.source, FromFiles):
-            return _resolve_files(port, port.source, state)
+            return _resolve_files(port, port.source, state.stores)
         if isinstance(port.source, FromDatastore):
-            path = state.datastores.get(port.source.datastore).resolve(port.source.path)
-            return ResolvedInput(port, _handle(path, state.trees))
+            return ResolvedInput(port, _handle(state.stores.on(port.source.datastore, port.source.path)))
     except DataError as error:
         raise type(error)(f"Step {step_name!r}, input {port.name!r}: {error}") from error
     if port.name not in handles:
@@ -60,35 +63,40 @@ def resolve(
             f"Step {step_name!r}, input {port.name!r}: {source or 'its data'} has not been published."
         )
     given = handles[port.name]
-    return _gathered(port, given, state.trees) if isinstance(given, tuple) else ResolvedInput(port, given)
+    return _gathered(port, given, state.stores) if isinstance(given, tuple) else ResolvedInput(port, given)
 
 
-def provide(item: ResolvedInput, working_directory: Path) -> str:
+def provide(item: ResolvedInput, stage: Stage, stores: Stores) -> str:
     """Return the path that the process gets; make a copy or a folder of links where the port asks for one.
 
     :raises DataNotFoundError: when what an earlier step wrote is gone.
     :raises DataError: when the copy cannot be made.
     """
-    if item.is_ours and item.handle.kind is not TreeKind.MISSING and not item.handle.path.exists():
+    place = stores.at(item.handle.uri)
+    if item.is_ours and item.handle.kind is not TreeKind.MISSING and not place.exists():
         raise DataNotFoundError(
-            f"Input {item.port.name!r}: what an earlier step wrote to {item.handle.path} is gone; start a new run, "
+            f"Input {item.port.name!r}: what an earlier step wrote to {place} is gone; start a new run, "
             "which makes it again."
         )
-    target = _target(item.port, working_directory)
+    target = _target(item.port, stage.working_directory)
     try:
-        if item.members:
-            _gather(item.members, target, is_copy=item.port.mode is InputMode.DOWNLOAD)
-            return str(target)
-        if item.port.mode is InputMode.DOWNLOAD and item.handle.kind is not TreeKind.MISSING:
-            is_named = item.port.path_on_compute or item.handle.kind is TreeKind.DIRECTORY
-            return str(_copy(item.handle.path, target if is_named else target / item.handle.path.name))
-        if item.port.path_on_compute and item.port.mode is InputMode.MOUNT:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.symlink_to(item.handle.path)
-            return str(target)
+        return _provided(item, place, target)
     except (OSError, shutil.Error) as error:
         raise DataError(f"Input {item.port.name!r} cannot be put at {str(target)!r}: {error}.") from error
-    return str(item.handle.path)
+
+
+def _provided(item: ResolvedInput, place: Place, target: Path) -> str:
+    if item.members:
+        _gather(item.members, target, is_copy=item.port.mode is InputMode.DOWNLOAD)
+        return str(target)
+    if item.port.mode is InputMode.DOWNLOAD and item.handle.kind is not TreeKind.MISSING:
+        is_named = item.port.path_on_compute or item.handle.kind is TreeKind.DIRECTORY
+        return str(_copy(Path(place.path), target if is_named else target / place.name))
+    if item.port.path_on_compute and item.port.mode is InputMode.MOUNT:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(place.path)
+        return str(target)
+    return place.path
 
 
 def require_unchanged(item: ResolvedInput, state: WorkspaceState, step_name: str) -> bool:
@@ -104,8 +112,9 @@ def require_unchanged(item: ResolvedInput, state: WorkspaceState, step_name: str
         return True
     if item.is_ours:
         raise InputChangedError(
-            f"Step {step_name!r} changed its input {item.port.name!r} at {item.handle.path}, which belongs to the step "
-            "that wrote it. Write to a declared output instead, or take the input with as_download()."
+            f"Step {step_name!r} changed its input {item.port.name!r} at {state.stores.at(item.handle.uri)}, which "
+            "belongs to the step that wrote it. Write to a declared output instead, or take the input with "
+            "as_download()."
         )
     return False
 
@@ -114,66 +123,63 @@ def _digest_now(item: ResolvedInput, state: WorkspaceState, step_name: str) -> s
     if not item.is_ours:
         return resolve(item.port, {}, state, step_name).handle.digest
     if item.members:
-        return _joined(item.members, state.trees).digest
-    return _handle(item.handle.path, state.trees).digest
+        return _joined(item.members).digest
+    return _handle(state.stores.at(item.handle.uri)).digest
 
 
-def _gathered(port: InputPort, handles: tuple[DataHandle, ...], trees: Trees) -> ResolvedInput:
+def _gathered(port: InputPort, handles: tuple[DataHandle, ...], stores: Stores) -> ResolvedInput:
     """Put the outputs of a mapped step together: one entry for each instance, named by its index."""
     if not handles:
         raise DataNotFoundError(f"Input {port.name!r} gathers the outputs of a mapped step that has no instances.")
-    members = tuple((str(index), str(handle.path)) for index, handle in enumerate(handles))
-    manifest = _joined(members, trees)
-    uri = os.path.commonpath([os.path.dirname(local) for _, local in members])
-    handle = DataHandle(file_uri(Path(uri)), TreeKind.DIRECTORY, manifest.digest, manifest.files, manifest.bytes)
-    return ResolvedInput(port, handle, members)
+    members = tuple((str(index), stores.at(handle.uri)) for index, handle in enumerate(handles))
+    return _combined(port, members)
 
 
-def _handle(path: Path, trees: Trees) -> DataHandle:
+def _handle(place: Place) -> DataHandle:
     try:
-        identity = trees.identify(path, DATA)
+        identity = place.identify(DATA)
     except DataNotFoundError:
-        return DataHandle(file_uri(path), TreeKind.MISSING, MISSING.digest, 0, 0)
-    return DataHandle(file_uri(path), identity.kind, identity.digest, identity.files, identity.bytes)
+        return DataHandle(place.uri, TreeKind.MISSING, MISSING.digest, 0, 0)
+    return DataHandle(place.uri, identity.kind, identity.digest, identity.files, identity.bytes)
 
 
-def _resolve_files(port: InputPort, source: FromFiles, state: WorkspaceState) -> ResolvedInput:
-    paths = [_absolute(store, path, state) for store, path in source.locations]
-    if len(paths) == 1 and not glob.has_magic(paths[0]):
-        handle = _handle(Path(paths[0]), state.trees)
+def _resolve_files(port: InputPort, source: FromFiles, stores: Stores) -> ResolvedInput:
+    places = [stores.local(path) if store is None else stores.on(store, path) for store, path in source.locations]
+    if len(places) == 1 and not glob.has_magic(places[0].path):
+        handle = _handle(places[0])
         if handle.kind is TreeKind.MISSING:
-            raise DataNotFoundError(f"there is nothing at {paths[0]!r}.")
+            raise DataNotFoundError(f"there is nothing at {places[0].path!r}.")
         return ResolvedInput(port, handle)
-    members = _members(paths)
-    manifest = _joined(members, state.trees)
-    base = os.path.commonpath([local for _, local in members])
-    handle = DataHandle(file_uri(Path(base)), TreeKind.DIRECTORY, manifest.digest, manifest.files, manifest.bytes)
+    found = _expanded(places)
+    base = os.path.commonpath([os.path.dirname(place.path) for place in found])
+    return _combined(port, tuple((os.path.relpath(place.path, base), place) for place in found))
+
+
+def _expanded(places: list[Place]) -> list[Place]:
+    """Expand globs, to files only; a place that is named without one may be a folder."""
+    found: dict[str, Place] = {}
+    for place in places:
+        is_pattern = glob.has_magic(place.path)
+        paths = place.store.match(place.path) if is_pattern else [place.path]
+        if not paths or not (is_pattern or place.exists()):
+            raise DataNotFoundError(f"{place.path!r} matches no file. To take a folder, name it without a pattern.")
+        found.update((path, Place(place.store, path)) for path in paths)
+    return [found[path] for path in sorted(found)]
+
+
+def _combined(port: InputPort, members: tuple[Member, ...]) -> ResolvedInput:
+    """Make one input of several places; its URI is that of the folder which they have in common."""
+    manifest = _joined(members)
+    store = members[0][1].store
+    base = os.path.commonpath([os.path.dirname(place.path) for _, place in members])
+    handle = DataHandle(store.uri(base), TreeKind.DIRECTORY, manifest.digest, manifest.files, manifest.bytes)
     return ResolvedInput(port, handle, members)
 
 
-def _absolute(store: str | None, path: str, state: WorkspaceState) -> str:
-    return path if store is None else str(state.datastores.get(store).resolve(path))
-
-
-def _members(paths: list[str]) -> tuple[tuple[str, str], ...]:
-    """Expand globs; files keep their layout below the folder that all patterns have in common."""
-    matches: list[str] = []
-    for path in paths:
-        found = sorted(glob.glob(path, recursive=True)) if glob.has_magic(path) else [path]
-        if not found or not os.path.exists(found[0]):
-            raise DataNotFoundError(f"{path!r} matches nothing.")
-        matches.extend(f for f in found if not glob.has_magic(path) or os.path.isfile(f))
-    unique = sorted(set(matches))
-    if not unique:
-        raise DataNotFoundError(f"{paths!r} match folders only; name the folder, or end the pattern with a file name.")
-    base = os.path.commonpath([os.path.dirname(path) for path in unique])
-    return tuple((os.path.relpath(path, base), path) for path in unique)
-
-
-def _joined(members: tuple[tuple[str, str], ...], trees: Trees) -> Manifest:
+def _joined(members: tuple[Member, ...]) -> Manifest:
     entries: list[Entry] = []
-    for relative, local in members:
-        for entry in trees.manifest(local, DATA).entries:
+    for relative, place in members:
+        for entry in place.manifest(DATA).entries:
             path = f"{relative}/{entry.path}" if entry.path else relative
             entries.append(Entry(path, entry.size, entry.digest))
     return Manifest(TreeKind.DIRECTORY, tuple(entries))
@@ -193,12 +199,12 @@ def _target(port: InputPort, working_directory: Path) -> Path:
     return working_directory / inside(port.path_on_compute, f"Input {port.name!r}")
 
 
-def _gather(members: tuple[tuple[str, str], ...], target: Path, is_copy: bool) -> None:
-    for relative, local in members:
-        place = target / relative
-        place.parent.mkdir(parents=True, exist_ok=True)
+def _gather(members: tuple[Member, ...], target: Path, is_copy: bool) -> None:
+    for relative, place in members:
+        copy = target / relative
+        copy.parent.mkdir(parents=True, exist_ok=True)
         # File by file: a walk through the input finds nothing behind a link to a folder.
-        _copy(Path(local), place, shutil.copyfile if is_copy else os.symlink)
+        _copy(Path(place.path), copy, shutil.copyfile if is_copy else os.symlink)
 
 
 def _copy(source: Path, target: Path, copy_file: Callable[[str, str], object] = shutil.copyfile) -> Path:

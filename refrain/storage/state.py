@@ -15,6 +15,7 @@ from refrain.storage.datastores import DatastoreTable
 from refrain.storage.objects import LocalObjectStore
 from refrain.storage.registry import Registry
 from refrain.storage.statindex import StatIndex
+from refrain.storage.stores import Stores
 from refrain.storage.trees import Trees
 
 SCHEMA = 1
@@ -45,6 +46,11 @@ class WorkspaceState:
     def trees(self) -> Trees:
         """Digests of local trees, through this machine's stat index."""
         return Trees(StatIndex(cache_folder()), str(self.root))
+
+    @cached_property
+    def stores(self) -> Stores:
+        """Where data is, by datastore or by URI."""
+        return Stores(self.datastores, self.trees)
 
     def open(self, name: str | None = None) -> str:
         """Make the workspace if it is not there, and return its name.
