@@ -7,6 +7,7 @@ anything, whatever a killed process left behind.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from fnmatch import fnmatch
@@ -14,8 +15,8 @@ from pathlib import Path
 
 from refrain.data.handle import DataHandle
 from refrain.data.ports import OutputKind, OutputPort
-from refrain.errors import OutputError
-from refrain.execution.stage import Stage
+from refrain.errors import DataError, OutputError
+from refrain.execution.stage import Stage, announce
 from refrain.storage.manifest import Manifest
 from refrain.storage.state import WorkspaceState
 from refrain.storage.store import Place
@@ -43,6 +44,7 @@ class Commit:
         """
         written = {port.name: self._checked(port) for port in self._ports}
         try:
+            self._announce()
             for port in self._ports:
                 self._bring(port, written[port.name])
             return {port.name: self._publish(port, written[port.name]) for port in self._ports}
@@ -52,7 +54,8 @@ class Commit:
     def take_back(self) -> None:
         """Remove what was moved to places of this run's own; what was merged into a shared place stays there."""
         for target in self._own:
-            target.store.remove(target.path)
+            with contextlib.suppress(DataError):  # a store that has gone away; the sweep tries again
+                target.store.remove(target.path)
         self._own.clear()
 
     def _checked(self, port: OutputPort) -> Manifest:
@@ -71,10 +74,16 @@ class Commit:
         _require_free(path, self._targets[port.name], port, self._step_name)
         return manifest
 
+    def _announce(self) -> None:
+        """Note what will be this run's own, before any of it is there: bringing it may fail or be killed half-way."""
+        alone = (self._targets[port.name] for port in self._ports if not port.is_shared)
+        self._own = [target for target in alone if not target.exists()]
+        remote = [target.uri for target in self._own if target.in_place is None]
+        if remote:
+            announce(self._stage, remote)
+
     def _bring(self, port: OutputPort, written: Manifest) -> None:
         source, target = self._stage.outputs[port.name], self._targets[port.name]
-        if not port.is_shared and not target.exists():
-            self._own.append(target)  # before it is brought there, which may fail half-way
         target.store.publish(source, target.path, written)
 
     def _publish(self, port: OutputPort, written: Manifest) -> DataHandle:

@@ -16,7 +16,7 @@ from refrain.environments.interpreter import InterpreterIdentity, identify
 from refrain.errors import RefrainError, StepCanceledError, StepFailedError
 from refrain.execution.commit import Commit
 from refrain.execution.failure import TAIL_LINES, message
-from refrain.execution.inputs import ResolvedInput, provide, require_unchanged, resolve
+from refrain.execution.inputs import ResolvedInput, provide, require_mounts_intact, require_unchanged, resolve
 from refrain.execution.listener import Listener, Phase, shielded
 from refrain.execution.process_environment import process_environment, text_of
 from refrain.execution.registration import register_outputs
@@ -237,6 +237,7 @@ class Engine:
         value: Preimage,
     ) -> StepResult:
         step = request.step
+        require_mounts_intact(stage, step.name)
         is_sound = self._are_unchanged(inputs.values(), step.name)
         commit = Commit(stage, step.outputs, self.state, step.name)
         try:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from refrain.data.handle import DataHandle
 from refrain.data.ports import FromDatastore, FromFiles, FromStep, InputMode, InputPort
 from refrain.errors import DataError, DataNotFoundError, InputChangedError
 from refrain.execution.stage import Stage, inside
+from refrain.storage.cache import written_to
 from refrain.storage.manifest import MISSING, Entry, Manifest, TreeKind
 from refrain.storage.state import WorkspaceState
 from refrain.storage.store import Place
@@ -79,24 +81,45 @@ def provide(item: ResolvedInput, stage: Stage, stores: Stores) -> str:
             "which makes it again."
         )
     target = _target(item.port, stage.working_directory)
+    view = stage.mounts / item.port.name
     try:
-        return _provided(item, place, target)
+        return _provided(item, place, target, view)
     except (OSError, shutil.Error) as error:
+        if isinstance(error, DataError):
+            raise
         raise DataError(f"Input {item.port.name!r} cannot be put at {str(target)!r}: {error}.") from error
 
 
-def _provided(item: ResolvedInput, place: Place, target: Path) -> str:
+def _provided(item: ResolvedInput, place: Place, target: Path, view: Path) -> str:
+    mode = item.port.mode
     if item.members:
-        _gather(item.members, target, is_copy=item.port.mode is InputMode.DOWNLOAD)
+        _gather(item.members, target, view, is_copy=mode is InputMode.DOWNLOAD)
         return str(target)
-    if item.port.mode is InputMode.DOWNLOAD and item.handle.kind is not TreeKind.MISSING:
+    if mode is InputMode.DIRECT:
+        return place.path
+    is_missing = item.handle.kind is TreeKind.MISSING
+    source = (place.in_place or view) if is_missing else place.store.mount(place.path, view)
+    if mode is InputMode.DOWNLOAD and not is_missing:
         is_named = item.port.path_on_compute or item.handle.kind is TreeKind.DIRECTORY
-        return str(_copy(Path(place.path), target if is_named else target / place.name))
-    if item.port.path_on_compute and item.port.mode is InputMode.MOUNT:
+        return str(_copy(source, target if is_named else target / place.name))
+    if item.port.path_on_compute and mode is InputMode.MOUNT:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.symlink_to(place.path)
+        target.symlink_to(source)
         return str(target)
-    return place.path
+    return str(source)
+
+
+def require_mounts_intact(stage: Stage, step_name: str) -> None:
+    """Refuse the result of a step that wrote to this machine's copy of its input, which other steps read too.
+
+    :raises InputChangedError: when it did; the copy is fetched anew by the next step that needs it.
+    """
+    path = written_to(stage.mounts)
+    if path is not None:
+        raise InputChangedError(
+            f"Step {step_name!r} changed its input at {path!r}, which other steps share. Write to a declared output "
+            "instead, or take the input with as_download()."
+        )
 
 
 def require_unchanged(item: ResolvedInput, state: WorkspaceState, step_name: str) -> bool:
@@ -144,15 +167,22 @@ def _handle(place: Place) -> DataHandle:
 
 
 def _resolve_files(port: InputPort, source: FromFiles, stores: Stores) -> ResolvedInput:
-    places = [stores.local(path) if store is None else stores.on(store, path) for store, path in source.locations]
+    places = [stores.named(path) if store is None else stores.on(store, path) for store, path in source.locations]
     if len(places) == 1 and not glob.has_magic(places[0].path):
         handle = _handle(places[0])
         if handle.kind is TreeKind.MISSING:
             raise DataNotFoundError(f"there is nothing at {places[0].path!r}.")
         return ResolvedInput(port, handle)
     found = _expanded(places)
-    base = os.path.commonpath([os.path.dirname(place.path) for place in found])
-    return _combined(port, tuple((os.path.relpath(place.path, base), place) for place in found))
+    base = _common_folder(found)
+    return _combined(port, tuple((place.path[len(base) :].replace("://", "/").lstrip("/"), place) for place in found))
+
+
+def _common_folder(places: Sequence[Place]) -> str:
+    """Return the folder that all places are in; empty when they are on different file systems."""
+    columns = zip(*(place.path.split("/")[:-1] for place in places), strict=False)  # the shortest path ends it
+    common = itertools.takewhile(lambda column: len(set(column)) == 1, columns)
+    return "/".join(column[0] for column in common)
 
 
 def _expanded(places: list[Place]) -> list[Place]:
@@ -170,9 +200,9 @@ def _expanded(places: list[Place]) -> list[Place]:
 def _combined(port: InputPort, members: tuple[Member, ...]) -> ResolvedInput:
     """Make one input of several places; its URI is that of the folder which they have in common."""
     manifest = _joined(members)
-    store = members[0][1].store
-    base = os.path.commonpath([os.path.dirname(place.path) for _, place in members])
-    handle = DataHandle(store.uri(base), TreeKind.DIRECTORY, manifest.digest, manifest.files, manifest.bytes)
+    first = members[0][1]
+    base = first.store.uri(_common_folder([place for _, place in members]) or first.path)
+    handle = DataHandle(base, TreeKind.DIRECTORY, manifest.digest, manifest.files, manifest.bytes)
     return ResolvedInput(port, handle, members)
 
 
@@ -199,12 +229,12 @@ def _target(port: InputPort, working_directory: Path) -> Path:
     return working_directory / inside(port.path_on_compute, f"Input {port.name!r}")
 
 
-def _gather(members: tuple[Member, ...], target: Path, is_copy: bool) -> None:
-    for relative, place in members:
+def _gather(members: tuple[Member, ...], target: Path, view: Path, is_copy: bool) -> None:
+    for index, (relative, place) in enumerate(members):
         copy = target / relative
         copy.parent.mkdir(parents=True, exist_ok=True)
         # File by file: a walk through the input finds nothing behind a link to a folder.
-        _copy(Path(place.path), copy, shutil.copyfile if is_copy else os.symlink)
+        _copy(place.store.mount(place.path, view / str(index)), copy, shutil.copyfile if is_copy else os.symlink)
 
 
 def _copy(source: Path, target: Path, copy_file: Callable[[str, str], object] = shutil.copyfile) -> Path:

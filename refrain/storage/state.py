@@ -11,9 +11,12 @@ from pathlib import Path
 
 from refrain.errors import WorkspaceError, WorkspaceSchemaError
 from refrain.storage.blobs import BlobStore
+from refrain.storage.cache import WorkerCache
 from refrain.storage.datastores import DatastoreTable
 from refrain.storage.objects import LocalObjectStore
+from refrain.storage.receipts import Receipts
 from refrain.storage.registry import Registry
+from refrain.storage.remote import Knowledge
 from refrain.storage.statindex import StatIndex
 from refrain.storage.stores import Stores
 from refrain.storage.trees import Trees
@@ -50,7 +53,8 @@ class WorkspaceState:
     @cached_property
     def stores(self) -> Stores:
         """Where data is, by datastore or by URI."""
-        return Stores(self.datastores, self.trees)
+        cache = WorkerCache(cache_folder() / "data")
+        return Stores(self.datastores, self.trees, Knowledge(self.blobs, Receipts(self.objects), cache))
 
     def open(self, name: str | None = None) -> str:
         """Make the workspace if it is not there, and return its name.
