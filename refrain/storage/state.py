@@ -44,7 +44,8 @@ class WorkspaceState:
     @cached_property
     def trees(self) -> Trees:
         """Digests of local trees, through this machine's stat index."""
-        return Trees(StatIndex(cache_folder()), str(self.root))
+        cache = cache_folder()
+        return Trees(StatIndex(cache), (str(self.root), str(cache)))
 
     def open(self, name: str | None = None) -> str:
         """Make the workspace if it is not there, and return its name.
