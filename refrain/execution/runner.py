@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Protocol
 
@@ -28,6 +28,8 @@ from refrain.execution.stage import sweep
 from refrain.reuse.decision import Decision, Verdict
 from refrain.steps.definition import PipelineDefinition, StepDefinition
 from refrain.tracking.record import RunRecord, RunStatus
+
+_SIGNAL_SECONDS = 1.0
 
 
 class OnFailure(Enum):
@@ -188,7 +190,7 @@ class Runner:
                 future = pool.submit(self._engine.run, self._request(step, outcome.results))
                 future.add_done_callback(partial(_announce, ended, step))
                 running += 1
-            step, future = ended.get()
+            step, future = _next(ended)
             running -= 1
             self._take(step, future, outcome)
             if outcome.errors and self._options.on_failure is OnFailure.STOP:
@@ -256,6 +258,16 @@ def _announce(
     ended: SimpleQueue[tuple[StepDefinition, Future[StepResult]]], step: StepDefinition, future: Future[StepResult]
 ) -> None:
     ended.put((step, future))
+
+
+def _next(
+    ended: SimpleQueue[tuple[StepDefinition, Future[StepResult]]],
+) -> tuple[StepDefinition, Future[StepResult]]:
+    while True:
+        try:
+            return ended.get(timeout=_SIGNAL_SECONDS)
+        except Empty:  # a signal that reached another thread is handled as soon as this one wakes up
+            continue
 
 
 def process_origin(process: int) -> dict[str, object]:
