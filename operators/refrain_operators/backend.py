@@ -17,7 +17,7 @@ from refrain.pipelines.workspace import Workspace
 from refrain.steps.definition import PipelineDefinition, freeze
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
 from refrain.tracking.run_id import new_root_id, root_id_for
-from refrain_operators.pipeline_dag import named_outputs
+from refrain_operators.dag import named_outputs
 from refrain_operators.rest import AirflowClient
 from refrain_operators.submitted import TAG, store
 

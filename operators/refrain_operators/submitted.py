@@ -14,7 +14,7 @@ from refrain.reuse.preimage import is_secret
 from refrain.steps.definition import PipelineDefinition
 from refrain.storage.digest import digest_bytes
 from refrain.storage.state import WorkspaceState
-from refrain_operators.pipeline_dag import definition_dag
+from refrain_operators.dag import definition_dag
 
 KIND = "submitted-pipelines"
 MOST_LOADED = 50
