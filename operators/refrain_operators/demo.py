@@ -76,7 +76,7 @@ def demo(arguments: Namespace) -> int:
             say.lines(_table(runs[-1]))
         _conclude(runs, airflow, home, say)
         if arguments.json:
-            print(json.dumps(_summary(runs, airflow.url), indent=1))
+            _print_json(_summary(runs, airflow.url))
         if arguments.keep:
             _stay(airflow, say)
     return 0 if runs[1].started == 0 else 1
@@ -93,7 +93,7 @@ def up(arguments: Namespace) -> int:
     with _airflow(home, Path(workspace.root), arguments, say) as airflow:
         _where(airflow, say)
         if arguments.json:
-            print(json.dumps({"url": airflow.url, "home": str(home), "workspace": workspace.root}), flush=True)
+            _print_json({"url": airflow.url, "home": str(home), "workspace": workspace.root})
         _stay(airflow, say)
     return 0
 
@@ -259,6 +259,11 @@ def _where(airflow: EmbeddedAirflow, say: Narrator) -> None:
             "  stop      Ctrl-C",
         ]
     )
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(document, indent=1) + "\n")
+    sys.stdout.flush()
 
 
 def _stay(airflow: EmbeddedAirflow, say: Narrator) -> None:
