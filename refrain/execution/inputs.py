@@ -66,14 +66,8 @@ def resolve(
 def provide(item: ResolvedInput, working_directory: Path) -> str:
     """Return the path that the process gets; make a copy or a folder of links where the port asks for one.
 
-    :raises DataNotFoundError: when what an earlier step wrote is gone.
     :raises DataError: when the copy cannot be made.
     """
-    if item.is_ours and item.handle.kind is not TreeKind.MISSING and not item.handle.path.exists():
-        raise DataNotFoundError(
-            f"Input {item.port.name!r}: what an earlier step wrote to {item.handle.path} is gone; start a new run, "
-            "which makes it again."
-        )
     target = _target(item.port, working_directory)
     try:
         if item.members:
@@ -89,6 +83,25 @@ def provide(item: ResolvedInput, working_directory: Path) -> str:
     except (OSError, shutil.Error) as error:
         raise DataError(f"Input {item.port.name!r} cannot be put at {str(target)!r}: {error}.") from error
     return str(item.handle.path)
+
+
+def require_as_written(item: ResolvedInput, state: WorkspaceState, step_name: str) -> None:
+    """Check, before a step starts, that what an earlier step wrote is still that.
+
+    :raises InputChangedError: when it is not, so that nothing is made of data that nobody vouches for.
+    """
+    if not item.is_ours:
+        return
+    try:
+        now = _digest_now(item, state, step_name)
+    except DataError as error:
+        now = str(error)
+    if now != item.handle.digest:
+        raise InputChangedError(
+            f"Step {step_name!r}: its input {item.port.name!r} at {item.handle.path} is no longer what an earlier step "
+            "wrote: it was changed or deleted since. Run the whole pipeline again (on Airflow, clear that step); the "
+            "step that wrote it will notice and run."
+        )
 
 
 def require_unchanged(item: ResolvedInput, state: WorkspaceState, step_name: str) -> bool:

@@ -169,5 +169,21 @@ def test_what_an_earlier_step_wrote_and_is_gone_when_it_is_needed_is_named(proje
         project.step("copy", COPIES, [out, other], inputs=[out], outputs=[other]),
         listener=Deletes(),
     )
-    assert "Input 'out': what an earlier step wrote to" in ran.error("copy")
-    assert ran.error("copy").endswith("is gone; start a new run, which makes it again.")
+    assert "its input 'out' at" in ran.error("copy")
+    assert "is no longer what an earlier step wrote: it was changed or deleted since" in ran.error("copy")
+
+
+def test_a_step_does_not_start_on_data_that_was_changed_since_it_was_written(project: Project) -> None:
+    out = PipelineData("out")
+    tamper = "import glob, sys; open(glob.glob(sys.argv[1] + '/**/out', recursive=True)[0], 'a').write('!')"
+    write = project.step("write", WRITES, [out])
+    middle = project.step("tamper", tamper, [str(project.folder / "workspace" / "datastores")])
+    read = project.step("read", COPIES, [out, PipelineData("copy")], inputs=[out])
+    middle.run_after(write)
+    read.run_after(middle)
+    ran = project.run(write, middle, read)
+    assert isinstance(ran.outcome.errors["read"], InputChangedError)
+    assert "its input 'out' at" in ran.error("read")
+    assert "is no longer what an earlier step wrote" in ran.error("read")
+    assert "clear that step" in ran.error("read")
+    assert project.leftovers() == []
