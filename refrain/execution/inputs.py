@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -13,6 +14,9 @@ from refrain.data.handle import DataHandle, file_uri
 from refrain.data.ports import FromDatastore, FromFiles, FromStep, InputMode, InputPort
 from refrain.errors import DataError, DataNotFoundError, InputChangedError
 from refrain.execution.stage import inside
+from refrain.steps.codec import encode
+from refrain.storage.digest import digest_bytes
+from refrain.storage.identity import DataIdentity
 from refrain.storage.manifest import MISSING, Entry, Manifest, TreeKind
 from refrain.storage.state import WorkspaceState
 from refrain.storage.trees import DATA, Trees
@@ -45,6 +49,8 @@ def resolve(
     :raises DataError: when data cannot be read.
     """
     try:
+        if isinstance(port.source, (FromFiles, FromDatastore)) and state.data_identity is DataIdentity.DEFINITION:
+            return _by_definition(port, port.source, state)
         if isinstance(port.source, FromFiles):
             return _resolve_files(port, port.source, state)
         if isinstance(port.source, FromDatastore):
@@ -162,6 +168,21 @@ def _resolve_files(port: InputPort, source: FromFiles, state: WorkspaceState) ->
     base = os.path.commonpath([local for _, local in members])
     handle = DataHandle(file_uri(Path(base)), TreeKind.DIRECTORY, manifest.digest, manifest.files, manifest.bytes)
     return ResolvedInput(port, handle, members)
+
+
+def _by_definition(port: InputPort, source: FromFiles | FromDatastore, state: WorkspaceState) -> ResolvedInput:
+    """Identify data by where it is said to be; that it exists is checked, its bytes are not read."""
+    places = source.locations if isinstance(source, FromFiles) else ((source.datastore, source.path),)
+    paths = [_absolute(store, path, state) for store, path in places]
+    digest = digest_bytes(b"definition\n" + json.dumps(encode(source), sort_keys=True).encode())
+    members: tuple[tuple[str, str], ...] = ()
+    place = Path(paths[0])
+    if isinstance(source, FromFiles):
+        found = _members(paths)
+        if len(paths) > 1 or glob.has_magic(paths[0]):
+            members, place = found, Path(os.path.commonpath([local for _, local in found]))
+    kind = TreeKind.DIRECTORY if place.is_dir() else TreeKind.FILE if place.exists() else TreeKind.MISSING
+    return ResolvedInput(port, DataHandle(file_uri(place), kind, digest, 0, 0), members)
 
 
 def _absolute(store: str | None, path: str, state: WorkspaceState) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from refrain.errors import WorkspaceError, WorkspaceSchemaError
 from refrain.storage.blobs import BlobStore
 from refrain.storage.datastores import DatastoreTable
+from refrain.storage.identity import DataIdentity, data_identity
 from refrain.storage.objects import LocalObjectStore
 from refrain.storage.registry import Registry
 from refrain.storage.statindex import StatIndex
@@ -46,6 +47,11 @@ class WorkspaceState:
         """Digests of local trees, through this machine's stat index."""
         cache = cache_folder()
         return Trees(StatIndex(cache), (str(self.root), str(cache)))
+
+    @cached_property
+    def data_identity(self) -> DataIdentity:
+        """What counts of data from outside of a pipeline, as it was set when this was first asked."""
+        return data_identity(self.registry)
 
     def open(self, name: str | None = None) -> str:
         """Make the workspace if it is not there, and return its name.

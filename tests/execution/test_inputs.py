@@ -187,3 +187,27 @@ def test_a_step_does_not_start_on_data_that_was_changed_since_it_was_written(pro
     assert "is no longer what an earlier step wrote" in ran.error("read")
     assert "clear that step" in ran.error("read")
     assert project.leftovers() == []
+
+
+def test_a_workspace_may_identify_data_by_its_definition_as_azure_ml_does(project: Project) -> None:
+    table = project.folder / "table.csv"
+    table.write_text("1")
+
+    def run() -> Verdict:
+        data = Dataset.File.from_files(str(table)).as_named_input("table").as_mount()
+        return project.run(project.step("copy", COPIES, [data, PipelineData("out")], inputs=[data])).verdict("copy")
+
+    assert run() is Verdict.FIRST
+    table.write_text("changed")
+    assert run() is Verdict.CHANGED
+    project.workspace.set_data_identity("definition")
+    run()
+    table.write_text("changed once more")
+    assert run() is Verdict.REUSED
+    project.workspace.set_data_identity("content")
+    assert run() is Verdict.CHANGED
+
+
+def test_an_unknown_data_identity_names_the_known_ones(project: Project) -> None:
+    with pytest.raises(UserError, match=r"Unknown data identity 'bytes'. Known: content, definition."):
+        project.workspace.set_data_identity("bytes")
