@@ -123,6 +123,8 @@ class Engine:
                 declared=request.declared,
                 interpreter=self._interpreter(step.environment.interpreter),
                 secret_key=self.state.secret_key if step.environment.variables else b"",
+                # What is not known, such as a task that was marked as success by hand, is new in every run.
+                predecessors=tuple(request.predecessors.get(key, request.run.root_id) for key in step.after),
             )
         )
 

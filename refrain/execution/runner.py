@@ -84,6 +84,10 @@ class Published(Protocol):
     def outputs(self) -> Mapping[str, DataHandle]:
         """References by output name."""
 
+    @property
+    def made_by(self) -> str:
+        """The id of the run that made the outputs."""
+
 
 class Runner:
     """Runs one pipeline definition once."""
@@ -213,6 +217,7 @@ class Runner:
             parameters=self._parameters,
             declared=self._declared,
             handles=_handles(step, results),
+            predecessors={key: results[key].made_by for key in step.after},
             is_forced=self._options.force.covers(step.key),
         )
 

@@ -11,7 +11,7 @@ from fakes.project import COPIES, WRITES, Heard, Project
 from refrain import Dataset, PipelineData, PythonScriptStep
 from refrain.data.handle import DataHandle
 from refrain.data.ports import FromReference, InputPort
-from refrain.errors import DataNotFoundError, InputChangedError
+from refrain.errors import DataNotFoundError, InputChangedError, UserError
 from refrain.execution.inputs import provide, resolve
 from refrain.execution.listener import Phase
 from refrain.reuse.decision import Verdict
