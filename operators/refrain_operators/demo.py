@@ -216,7 +216,7 @@ def _best(run: DemoRun) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in ("evaluate", "keep_best"):
         for step in run.run.find_step_run(name):
-            found.update({k: v for k, v in step.get_metrics().items() if isinstance(v, (int, float, str))})
+            found.update({k: v for k, v in step.get_metrics().items() if isinstance(v, (int, float))})
     return found
 
 
