@@ -23,10 +23,10 @@ $(stamp): pyproject.toml constraints.txt scripts/setup
 	@touch $@
 
 demo: setup ## run the example pipeline twice and see what is reused
-	@$(bin)/refrain demo
+	@$(bin)/refrain demo $(if $(PORT),--port $(PORT))
 
 up: setup ## start Airflow with the examples and the plugin
-	@$(bin)/refrain up
+	@$(bin)/refrain up $(if $(PORT),--port $(PORT))
 
 test: setup test-deps ## all tests: the fast ones first, then those that need a real Airflow
 	$(pytest) -n auto -m "not ($(needs_machine))"
