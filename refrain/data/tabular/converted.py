@@ -36,7 +36,10 @@ class ConvertedFiles:
 
 @dataclass(frozen=True, eq=False)
 class ConvertedFile:
-    """One of the files. Fetching it evaluates the table up to its last row: operations count rows across files."""
+    """One of the files.
+
+    Fetching it evaluates its source file alone, unless an operation counts rows or draws some: then all files before it, too.
+    """
 
     origin: ConvertedFiles
     number: int
@@ -64,12 +67,14 @@ class ConvertedFile:
                 writer.write_table(table.cast(schema))
 
     def _tables(self) -> Iterator[Any]:
-        files = self.origin.table.source_files()
-        for batch in self.origin.table.batches():
-            if batch.file.path == files[self.number].path:
-                yield batch.table
-            elif files.index(batch.file) > self.number:
+        scan = self.origin.table.scan()
+        places = {file.path: number for number, file in enumerate(scan.files)}
+        scan.only = scan.files[self.number] if scan.is_stateless else None
+        for batch in scan.batches():
+            if places[batch.file.path] > self.number:
                 return
+            if places[batch.file.path] == self.number:
+                yield batch.table
 
 
 def _writer(origin: ConvertedFiles, target: Path, schema: Any) -> Any:

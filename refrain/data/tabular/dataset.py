@@ -233,11 +233,15 @@ class TabularDataset:
     @property
     def schema(self) -> Any:
         """The Arrow schema of the result, looked up in the beginning of some files each time."""
-        return self._scan(OnError.NULL).empty.schema
+        return self.scan().empty.schema
 
     def source_files(self) -> list[SourceFile]:
         """Return the files that are read, as they are listed now."""
-        return self._scan(OnError.NULL).files
+        return self.scan().files
+
+    def scan(self, on_error: OnError = OnError.NULL) -> Scan:
+        """Begin an evaluation: list the files."""
+        return Scan(self.source, self.operations, self.access, on_error)
 
     def batches(self, max_bytes: int | None = None, on_error: str = "null") -> Iterator[FileBatch]:
         """Yield the rows as Arrow tables that never cross files, in the files' order.
@@ -245,13 +249,13 @@ class TabularDataset:
         :param max_bytes: roughly how many bytes of a file one batch stands for; a smaller file is one batch. None for
             pieces of a few megabytes.
         """
-        return self._scan(_on_error(on_error, "on_error")).batches(max_bytes)
+        return self.scan(_on_error(on_error, "on_error")).batches(max_bytes)
 
     def to_arrow(self, on_error: str = "null") -> Any:
         """Return all rows as one Arrow table."""
         import pyarrow as pa
 
-        scan = self._scan(_on_error(on_error, "on_error"))
+        scan = self.scan(_on_error(on_error, "on_error"))
         return pa.concat_tables([scan.empty, *(batch.table for batch in scan.batches())])
 
     def to_pandas_dataframe(self, on_error: str = "null", out_of_range_datetime: str = "null") -> Any:
@@ -283,9 +287,6 @@ class TabularDataset:
         from refrain.data.consumption import DatasetConsumptionConfig
 
         return DatasetConsumptionConfig(name, self)
-
-    def _scan(self, on_error: OnError) -> Scan:
-        return Scan(self.source, self.operations, self.access, on_error)
 
     def _then(self, operation: ops.Operation) -> TabularDataset:
         return replace(self, operations=(*self.operations, operation))

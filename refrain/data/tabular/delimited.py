@@ -148,7 +148,10 @@ class DelimitedReader:
 
     def _head_of(self, file: SourceFile) -> str:
         with file.open("infer") as raw:
-            return _head(raw, self._encoding)
+            try:
+                return _head(raw, self._encoding)
+            except UnicodeError as error:
+                raise DataError(f"{file.address!r} is not {self._encoding}: {error}. Pass its encoding.") from error
 
     def _names(self, heads: list[list[list[str]]]) -> tuple[str, ...]:
         firsts = [rows[0] for rows in heads if rows]

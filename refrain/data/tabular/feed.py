@@ -17,8 +17,9 @@ _open: dict[int, tuple[Callable[[], None], Any]] = {}
 def stream(file: SourceFile, encoding: str, read: Callable[[Any], Any]) -> Iterator[Any]:
     """Yield the batches of a streaming reader, as UTF-8 whatever the file's encoding.
 
-    A local file never calls back into Python. For others, Arrow's threads read ahead through Python: when the batches are
-    no longer wanted they are led to the end of the file at once, also before the interpreter ends, which they would crash.
+    A local file never calls back into Python. For others, Arrow's threads read ahead through Python: when the batches
+    are no longer wanted they are led to the end of the file at once, also before the interpreter ends, which they
+    would crash.
 
     :param read: makes the reader of an Arrow input stream.
     """

@@ -44,6 +44,12 @@ class Scan:
         self._operations = tuple(operations)
         self._misfits = Misfits(on_error)
         self.files = list_files(source.places, access, with_hidden=False)
+        self.only: SourceFile | None = None  # of all files, whose types count, just this one's rows
+
+    @property
+    def is_stateless(self) -> bool:
+        """Say whether what becomes of a row depends on that row alone."""
+        return not any(isinstance(operation, (Rows, Sample)) for operation in self._operations)
 
     @cached_property
     def reader(self) -> Reader:
@@ -140,7 +146,7 @@ class Scan:
                 conditions += _conjuncts(operation.condition)
         added = {*self._partition_types(), *([PATH] if self._source.include_path else [])}
         decisive = [condition for condition in conditions if condition.columns() and condition.columns() <= added]
-        for file in self.files:
+        for file in self.files if self.only is None else [self.only]:
             row = self._with_path(file, _one_row()) if decisive else None
             if all(condition.evaluate(row)[0].as_py() for condition in decisive):
                 yield file
