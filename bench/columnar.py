@@ -6,9 +6,9 @@ import json
 import os
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.row import Row
 
@@ -16,7 +16,7 @@ _CSV_ROWS = 2_000_000
 _PARQUET_FILES = 10_000
 _PARQUET_ROWS = 100
 _ROUNDS = 3
-_WORK = ("read", "filter", "project", "count", "take")
+_WORK = ("read", "filter", "project", "count", "take", "stream")
 
 # What each engine is asked, as source: a question runs in a fresh process, so that memory and warm-up are its own.
 _ENGINES = {
@@ -32,6 +32,7 @@ ask = {
     "project": lambda: data.keep_columns(["c0", "c1"]).to_arrow().num_rows,
     "count": lambda: sum(batch.table.num_rows for batch in data.keep_columns(["c0"]).batches()),
     "take": lambda: data.take(1000).to_arrow().num_rows,
+    "stream": lambda: sum(batch.table.num_rows for batch in data.batches()),
 }
 """,
     "pyarrow": """
@@ -44,6 +45,7 @@ ask = {
     "project": lambda: data.to_table(columns=["c0", "c1"]).num_rows,
     "count": data.count_rows,
     "take": lambda: data.head(1000).num_rows,
+    "stream": lambda: sum(batch.num_rows for batch in data.to_batches()),
 }
 """,
     "duckdb": """
@@ -57,6 +59,7 @@ ask = {
     "project": lambda: arrow(f"SELECT c0, c1 FROM {source}"),
     "count": lambda: duckdb.sql(f"SELECT count(*) FROM {source}").fetchall()[0][0],
     "take": lambda: arrow(f"FROM {source} LIMIT 1000"),
+    "stream": lambda: sum(batch.num_rows for batch in duckdb.sql(f"FROM {source}").to_arrow_reader()),
 }
 """,
     "polars": """
@@ -69,6 +72,7 @@ ask = {
     "project": lambda: arrow(data.select("c0", "c1")),
     "count": lambda: data.select(pl.len()).collect(engine="streaming").item(),
     "take": lambda: arrow(data.head(1000)),
+    "stream": lambda: sum(batch.height for batch in data.collect_batches()),
 }
 """,
 }
@@ -159,7 +163,7 @@ def _parquet(folder: Path) -> Path:
     return root
 
 
-def _table(count: int, seed: int):  # type: ignore[no-untyped-def]
+def _table(count: int, seed: int) -> Any:
     import numpy as np
     import pyarrow as pa
 
@@ -181,9 +185,3 @@ def _table(count: int, seed: int):  # type: ignore[no-untyped-def]
             "c9": (begin + random.integers(0, 10**8, count).astype("timedelta64[s]")).astype("datetime64[D]"),
         }
     )
-
-
-if __name__ == "__main__":
-    begun = time.time()
-    for row in rows(Path(sys.argv[1])):
-        print(json.dumps(row.to_json()))

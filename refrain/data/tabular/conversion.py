@@ -45,6 +45,13 @@ def convert(values: Any, kind: DataType) -> tuple[Any, Any | None]:
         return _slow(values, kind)
 
 
+def may_hold(values: Any, characters: bytes) -> bool:
+    """Say whether a string array may hold one of some ASCII characters: a look at its memory, not at each value."""
+    data = values.buffers()[2]
+    held = data.to_pybytes() if data is not None else b""
+    return any(held.find(character) >= 0 for character in characters)
+
+
 def parser(kind: DataType) -> Callable[[str], Any]:
     """Return the function that reads one text; it raises ``ValueError`` for one that does not fit."""
     if kind.kind is Kind.DATETIME:
@@ -66,7 +73,7 @@ def _fast(values: Any, kind: DataType) -> Any:
         return _fast_datetime(values, kind.formats)
     if kind.decimal_mark != ".":
         raise pa.ArrowInvalid("left to Python")
-    if pc.any(pc.match_substring_regex(values, "[xXpP]")).as_py():
+    if may_hold(values, b"xXpP"):
         raise pa.ArrowInvalid("Arrow would read hexadecimal numbers")
     return pc.cast(values, kind.arrow())
 
@@ -75,7 +82,10 @@ def _fast_bool(values: Any) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    lower = pc.utf8_lower(values)
+    try:
+        return pc.cast(values, pa.bool_())  # true, false, 1 and 0
+    except pa.ArrowInvalid:
+        lower = pc.utf8_lower(values)
     is_true = pc.is_in(lower, value_set=pa.array(sorted(_TRUE)))
     is_known = pc.or_(is_true, pc.is_in(lower, value_set=pa.array(sorted(_FALSE))))
     if not pc.all(pc.or_(is_known, pc.is_null(values)), min_count=0).as_py():
@@ -186,7 +196,7 @@ def _parse_iso(text: str) -> datetime:
         raise ValueError(text)
     year, month, day, hour, minute, second = (int(match[name] or 0) for name in ("Y", "m", "d", "H", "M", "S"))
     micro = int(f"{match['f'] or 0:0<6}"[:6])
-    moment = datetime(year, month, day, hour, minute, second, micro)  # noqa: DTZ001  # columns have no time zone
+    moment = datetime(year, month, day, hour, minute, second, micro)
     zone = match["zone"]
     if not zone or zone == "Z":
         return moment

@@ -38,7 +38,8 @@ class ConvertedFiles:
 class ConvertedFile:
     """One of the files.
 
-    Fetching it evaluates its source file alone, unless an operation counts rows or draws some: then all files before it, too.
+    Fetching it evaluates its source file alone, unless an operation counts rows or draws some: then all files before
+    it, too.
     """
 
     origin: ConvertedFiles

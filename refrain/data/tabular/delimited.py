@@ -12,7 +12,7 @@ from typing import Any
 
 from refrain.data.tabular.access import SourceFile
 from refrain.data.tabular.chunk import Chunk, Misfits, Piece
-from refrain.data.tabular.conversion import convert
+from refrain.data.tabular.conversion import convert, may_hold
 from refrain.data.tabular.feed import stream
 from refrain.data.tabular.header import Layout, layout, names_of, numbered
 from refrain.data.tabular.inference import infer_columns
@@ -104,7 +104,7 @@ class DelimitedReader:
         """A row that Azure ML would break in silence, with its values in the wrong columns."""
         import pyarrow.compute as pc
 
-        if self._options.support_multi_line:
+        if self._options.support_multi_line or not may_hold(values, b"\n"):
             return
         found = pc.match_substring(values, "\n")
         if pc.any(found).as_py():

@@ -8,8 +8,8 @@ from typing import Any
 from refrain.data.tabular.chunk import OnError
 from refrain.errors import DataError
 
-_EARLIEST = datetime(1677, 9, 21, 0, 12, 44)  # noqa: DTZ001  # what 64 bits of nanoseconds around 1970 hold
-_LATEST = datetime(2262, 4, 11, 23, 47, 16)  # noqa: DTZ001
+_EARLIEST = datetime(1677, 9, 21, 0, 12, 44)
+_LATEST = datetime(2262, 4, 11, 23, 47, 16)
 
 
 def to_frame(table: Any, timestamp: str | None, out_of_range: OnError) -> Any:

@@ -69,7 +69,7 @@ class PartitionFormat:
             name: int(match[f"k{number}{name}"]) for name in _DATE_PARTS if f"k{number}{name}" in match.groupdict()
         }
         try:
-            return datetime(  # noqa: DTZ001  # columns have no time zone
+            return datetime(
                 parts["yyyy"],
                 parts.get("MM", 1),
                 parts.get("dd", 1),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -94,12 +93,12 @@ class Vanishing:
 
 
 @pytest.fixture
-def vanishing(tmp_path: Path, animals: FileDataset) -> Iterator[FileDataset]:
+def vanishing(tmp_path: Path, animals: FileDataset) -> FileDataset:
     from refrain.data.ports import FromFiles
     from refrain.data.tabular.access import Folders
 
     fs = Vanishing(fsspec.filesystem("file"))
-    yield FileDataset(FromFiles((("zoo", "animals"),)), access=Folders({"zoo": (fs, str(tmp_path))}))
+    return FileDataset(FromFiles((("zoo", "animals"),)), access=Folders({"zoo": (fs, str(tmp_path))}))
 
 
 def test_a_file_that_is_gone_is_an_error_or_left_out(vanishing: FileDataset, tmp_path: Path) -> None:

@@ -114,5 +114,5 @@ def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", [None, 3, [], ("store", "path"), [["a"]]])
 def test_what_is_no_path_is_refused(path: Any) -> None:
-    with pytest.raises(UserError, match="from_delimited_files (cannot read|got an empty list)"):
+    with pytest.raises(UserError, match=r"from_delimited_files (cannot read|got an empty list)"):
         csv(path)

@@ -51,10 +51,18 @@ def test_what_arrow_accepts_python_reads_alike(text: str, kind: DataType) -> Non
 @pytest.mark.parametrize(
     ("kind", "texts", "values"),
     [
-        (DataType.to_long(), ["1", " -2 ", "+3", "1.0", "0x1F", "99999999999999999999", "", None], [1, -2, 3] + [None] * 5),
+        (
+            DataType.to_long(),
+            ["1", " -2 ", "+3", "1.0", "0x1F", "99999999999999999999", "", None],
+            [1, -2, 3] + [None] * 5,
+        ),
         (DataType.to_float(), ["1", "+.5", "1e3", "1,5", "", None], [1.0, 0.5, 1000.0, None, None, None]),
         (DataType.to_float(","), ["1,5", "1.5", "-2"], [1.5, None, -2.0]),
-        (DataType.to_bool(), ["true", "F", "YES", "n", "1", "0", "2", None], [True, False, True, False, True, False, None, None]),
+        (
+            DataType.to_bool(),
+            ["true", "F", "YES", "n", "1", "0", "2", None],
+            [True, False, True, False, True, False, None, None],
+        ),
         (
             DataType.to_datetime(),
             ["2020-01-02", "2020-01-02T03:04:05.678", "2020-01-02 03:04Z", "2020-01-02T03:04:05+02:00", "2020-02-30"],

@@ -64,7 +64,10 @@ STEPS: st.SearchStrategy[Step] = st.one_of(
         lambda c: (lambda d: d.filter((d["s"] == c) | d["x"].is_null()), lambda f: f[(f["s"] == c) | f["x"].isna()])
     ),
     st.sampled_from("abc").map(
-        lambda c: (lambda d: d.filter((d["s"] != c) & d["n"].is_in([1, 2, 3, 30])), lambda f: f[(f["s"] != c) & f["n"].isin([1, 2, 3, 30])])
+        lambda c: (
+            lambda d: d.filter((d["s"] != c) & d["n"].is_in([1, 2, 3, 30])),
+            lambda f: f[(f["s"] != c) & f["n"].isin([1, 2, 3, 30])],
+        )
     ),
     st.permutations(["n", "x", "s"]).map(lambda names: (lambda d: d.keep_columns(names), lambda f: f[list(names)])),
 )  # fmt: skip
@@ -120,7 +123,7 @@ def test_which_rows_a_seed_draws_never_changes(dataset: TabularDataset) -> None:
     assert drawn == GOLDEN_DRAW
 
 
-GOLDEN_DRAW = [6, 7, 8, 11, 17, 20]
+GOLDEN_DRAW = [6, 7, 8, 11, 17, 20, 23, 37, 53, 59]
 
 
 def test_without_a_seed_one_is_drawn_into_the_definition(dataset: TabularDataset) -> None:

@@ -136,8 +136,8 @@ def test_empty_fields_are_null_or_empty_texts(write: Write) -> None:
 
 @pytest.mark.parametrize(
     ("encoding", "codec"),
-    [("iso88591", "latin-1"), ("latin1", "latin-1"), ("windows1252", "cp1252"), ("utf16", "utf-16"), ("utf32", "utf-32"),
-     ("utf8bom", "utf-8-sig"), ("utf8", "utf-8-sig"), ("utf8", "utf-8")],
+    [("iso88591", "latin-1"), ("latin1", "latin-1"), ("windows1252", "cp1252"), ("utf16", "utf-16"),
+     ("utf32", "utf-32"), ("utf8bom", "utf-8-sig"), ("utf8", "utf-8-sig"), ("utf8", "utf-8")],
 )  # fmt: skip
 def test_encodings(tmp_path: Path, encoding: str, codec: str) -> None:
     (tmp_path / "a.csv").write_bytes("ä,b\né,1\n".encode(codec))
@@ -192,7 +192,7 @@ def test_a_value_that_does_not_fit_fails_on_request(write: Write) -> None:
     dataset = read(write("a.csv", "n\n" + "1\n" * 5000 + "x\n"))
     with pytest.raises(
         DataError,
-        match=r"a\.csv', row 5002, column 'n': 'x' is no long.*set_column_types=\{'n': DataType.to_string\(\)\}",
+        match=r"a\.csv', row 5002, column 'n': 'x' is no long.*DataType\.to_string\(\)",
     ):
         dataset.to_pandas_dataframe(on_error="fail")
 
