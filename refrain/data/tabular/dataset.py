@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from refrain.data.tabular import operations as ops
-from refrain.data.tabular.access import FileAccess, Folders, SourceFile
+from refrain.data.tabular.access import FileAccess, Folders, Place, SourceFile
 from refrain.data.tabular.chunk import OnError
 from refrain.data.tabular.expression import Expression, column, condition, missing_column
 from refrain.data.tabular.sampling import chosen_seed, proportion, row_count
@@ -78,6 +78,10 @@ class TabularDataset:
     def using(self, access: FileAccess) -> TabularDataset:
         """Return this dataset with another way to its files."""
         return replace(self, access=access)
+
+    def reading(self, places: Iterable[Place], access: FileAccess) -> TabularDataset:
+        """Return this dataset over other places, such as those of an output that is known when a step has run."""
+        return replace(self, source=replace(self.source, places=tuple(places)), access=access)
 
     # ---- columns
 
@@ -247,7 +251,7 @@ class TabularDataset:
         """Yield the rows as Arrow tables that never cross files, in the files' order.
 
         :param max_bytes: roughly how many bytes of a file one batch stands for; a smaller file is one batch. None for
-            pieces of a few megabytes.
+            pieces of about a megabyte.
         """
         return self.scan(_on_error(on_error, "on_error")).batches(max_bytes)
 

@@ -77,6 +77,8 @@ def _finish_all() -> None:
 
 
 def _finish(key: int) -> None:
+    if key not in _open:
+        return  # done at exit already
     import pyarrow as pa
 
     stop, reader = _open.pop(key)

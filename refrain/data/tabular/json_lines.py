@@ -14,7 +14,7 @@ from refrain.data.tabular.source import JsonLines, Source, python_encoding
 from refrain.data.tabular.types import DataType, Kind
 from refrain.errors import DataError
 
-_BLOCK = 4 << 20
+_BLOCK = 1 << 20
 _SAMPLE_FILES = 16
 _SAMPLE_ROWS = 1000
 _KINDS: dict[type, DataType] = {

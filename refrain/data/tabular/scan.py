@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +17,7 @@ from refrain.data.tabular.conversion import convert
 from refrain.data.tabular.expression import Expression, missing_column
 from refrain.data.tabular.operations import DropColumns, Filter, KeepColumns, Operation, Rows, Sample
 from refrain.data.tabular.source import Delimited, Parquet, Source
+from refrain.errors import DataNotFoundError
 
 PATH = "Path"
 
@@ -43,7 +45,7 @@ class Scan:
         self._source = source
         self._operations = tuple(operations)
         self._misfits = Misfits(on_error)
-        self.files = list_files(source.places, access, with_hidden=False)
+        self.files = _matching(source, list_files(source.places, access, with_hidden=False))
         self.only: SourceFile | None = None  # of all files, whose types count, just this one's rows
 
     @property
@@ -210,6 +212,15 @@ class Scan:
         for operation in running:
             table = operation.apply(table)
         return table
+
+
+def _matching(source: Source, files: list[SourceFile]) -> list[SourceFile]:
+    left = [file for file in files if re.search(source.match, file.address)] if source.match else files
+    if not left:
+        raise DataNotFoundError(
+            f"None of {len(files)} files matches {source.match!r}, the first is {files[0].address!r}. Correct the pattern."
+        )
+    return left
 
 
 def _fits(file: SourceFile, size: int, max_bytes: int) -> bool:

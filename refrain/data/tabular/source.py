@@ -81,6 +81,7 @@ class Source:
 
     :param include_path: add a first column ``Path``.
     :param partition: adds its columns at the end.
+    :param match: a regular expression; files whose address it does not find are left out. "" for none.
     """
 
     places: tuple[Place, ...]
@@ -88,6 +89,7 @@ class Source:
     types: ColumnTypes = ()
     include_path: bool = False
     partition: PartitionFormat | None = None
+    match: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the source as JSON values."""
@@ -99,6 +101,7 @@ class Source:
             "types": [[name, kind.to_json()] for name, kind in self.types],
             "include_path": self.include_path,
             "partition_format": self.partition.text if self.partition else None,
+            "match": self.match,
         }
 
     @staticmethod
@@ -113,6 +116,7 @@ class Source:
             tuple((name, DataType.from_json(kind)) for name, kind in value["types"]),
             value["include_path"],
             PartitionFormat(value["partition_format"]) if value["partition_format"] else None,
+            value["match"],
         )
 
 

@@ -71,7 +71,8 @@ def test_a_reader_that_stops_early_does_not_crash_the_interpreter() -> None:
         "next(batches)\n"
         "raise SystemExit(7)\n"
     )
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 7
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (7, "")
 
 
 def test_datastores_references_and_lists_are_places(tmp_path: Path) -> None:

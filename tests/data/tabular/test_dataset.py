@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refrain import Dataset
+from refrain.data.tabular.access import Folders, Place
 from refrain.data.tabular.dataset import TabularDataset
-from refrain.errors import DataError, UserError
+from refrain.errors import DataError, DataNotFoundError, UserError
 
 Write = Callable[[str, str], Path]
 SIZE = 60
@@ -143,7 +145,7 @@ def test_the_definition_is_stable(dataset: TabularDataset) -> None:
         "kind": "tabular",
         "source": {
             "format": "parquet", "options": {}, "places": [["", "s3://bucket/x/*.parquet"]], "types": [],
-            "include_path": False, "partition_format": "/{k}/*.parquet",
+            "include_path": False, "partition_format": "/{k}/*.parquet", "match": "",
         },
         "operations": [
             {"operation": "filter", "condition": [
@@ -159,6 +161,16 @@ def test_the_definition_is_stable(dataset: TabularDataset) -> None:
 def test_a_definition_of_a_newer_kind_is_refused() -> None:
     with pytest.raises(DataError, match="no tabular dataset of schema 1: 'tabular', 2"):
         TabularDataset.from_json({"kind": "tabular", "schema": 2})
+
+
+def test_a_dataset_can_be_read_elsewhere_and_by_a_pattern(dataset: TabularDataset, folder: Path) -> None:
+    source = replace(dataset.source, match=r"[12]\.csv$")
+    made = TabularDataset(source, dataset.operations).take(25)
+    assert [batch.file.name for batch in made.batches(10**6)] == ["/1.csv", "/2.csv"]
+    again = TabularDataset.from_json(json.loads(made.identity)).reading([Place("", str(folder / "2.csv"))], Folders())
+    assert again.to_arrow()["n"].to_pylist()[0] == 2 * SIZE // 3
+    with pytest.raises(DataNotFoundError, match=r"None of 3 files matches 'x', the first is .*0\.csv'"):
+        TabularDataset(replace(source, match="x")).to_arrow()
 
 
 def test_datasets_never_change(dataset: TabularDataset) -> None:
