@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -48,15 +47,23 @@ class FileDataset:
 
     def as_named_input(self, name: str) -> DatasetConsumptionConfig:
         """Return the dataset as an input called *name*, in direct mode."""
-        return DatasetConsumptionConfig(name, self)
+        return self._input(name, "direct", None)
 
     def as_mount(self, path_on_compute: str | None = None) -> DatasetConsumptionConfig:
-        """Return the dataset as an input that is read in place, with a name of its own."""
-        return DatasetConsumptionConfig(_auto_name(), self, "mount", path_on_compute)
+        """Return the dataset as an input that is read in place; each step gives it a name by position."""
+        return self._input(None, "mount", path_on_compute)
 
     def as_download(self, path_on_compute: str | None = None) -> DatasetConsumptionConfig:
         """Return the dataset as an input of which the step gets its own copy."""
-        return DatasetConsumptionConfig(_auto_name(), self, "download", path_on_compute)
+        return self._input(None, "download", path_on_compute)
+
+    def _input(self, name: str | None, mode: str, path_on_compute: str | None) -> DatasetConsumptionConfig:
+        if self.operations or self.origin is not None:
+            raise UserError(
+                "Files that were chosen by take, skip, filter, take_sample or random_split, or that a table becomes, "
+                "cannot be the input of a step yet. Give the step the whole dataset and choose in its script."
+            )
+        return DatasetConsumptionConfig(name, self, mode, path_on_compute)
 
     # ---- choosing files
 
@@ -172,7 +179,3 @@ def _reject_twins(items: Iterable[FileItem]) -> None:
                 "each folder."
             )
         seen[item.name] = item.address
-
-
-def _auto_name() -> str:
-    return f"input__{secrets.token_hex(4)}"

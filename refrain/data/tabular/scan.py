@@ -218,7 +218,8 @@ def _matching(source: Source, files: list[SourceFile]) -> list[SourceFile]:
     left = [file for file in files if re.search(source.match, file.address)] if source.match else files
     if not left:
         raise DataNotFoundError(
-            f"None of {len(files)} files matches {source.match!r}, the first is {files[0].address!r}. Correct the pattern."
+            f"None of {len(files)} files matches {source.match!r}, the first is {files[0].address!r}. Correct the "
+            "pattern."
         )
     return left
 
