@@ -35,6 +35,10 @@ class ParquetReader:
             schema = _schema(file)
             self._files_types.update((name, _plain(schema.field(name).type)) for name in empty if name in schema.names)
 
+        self._types = {
+            name: self._kinds[name].arrow() if name in self._kinds else kind for name, kind in self._files_types.items()
+        }
+
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns that the files give."""
@@ -43,9 +47,7 @@ class ParquetReader:
     @property
     def types(self) -> dict[str, Any]:
         """Column name to Arrow type."""
-        return {
-            name: self._kinds[name].arrow() if name in self._kinds else kind for name, kind in self._files_types.items()
-        }
+        return self._types
 
     def pieces(self, file: SourceFile, wanted: tuple[str, ...], misfits: Misfits) -> Iterator[Piece]:
         """Yield the parts of a file in order."""
