@@ -75,6 +75,17 @@ class TabularDataset:
         """What enters a fingerprint for the definition: canonical JSON. The files' content is counted apart."""
         return json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
 
+    @property
+    def recipe(self) -> str:
+        """The identity without the places, for those who count the files by content.
+
+        Where they lie matters only when the rows say so.
+        """
+        made = self.to_json()
+        if not self.source.include_path:
+            del made["source"]["places"]
+        return json.dumps(made, sort_keys=True, separators=(",", ":"))
+
     def using(self, access: FileAccess) -> TabularDataset:
         """Return this dataset with another way to its files."""
         return replace(self, access=access)

@@ -173,6 +173,14 @@ def test_a_dataset_can_be_read_elsewhere_and_by_a_pattern(dataset: TabularDatase
         TabularDataset(replace(source, match="x")).to_arrow()
 
 
+def test_the_recipe_leaves_out_where_files_lie_unless_rows_say_it(dataset: TabularDataset) -> None:
+    elsewhere = dataset.reading([Place("", "/elsewhere")], Folders())
+    assert elsewhere.recipe == dataset.recipe
+    assert elsewhere.identity != dataset.identity
+    showing = replace(dataset, source=replace(dataset.source, include_path=True))
+    assert showing.reading([Place("", "/elsewhere")], Folders()).recipe != showing.recipe
+
+
 def test_datasets_never_change(dataset: TabularDataset) -> None:
     before = dataset.identity
     dataset.take(1).skip(2).filter(dataset["n"] > 1)
