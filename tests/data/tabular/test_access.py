@@ -63,10 +63,14 @@ def test_partitions_are_written_through_fsspec(memory: Any) -> None:
 
 
 def test_a_reader_that_stops_early_does_not_crash_the_interpreter() -> None:
+    """Arrow's threads would still read ahead, through Python, when there is none any more."""
     program = (
-        "import fsspec; from refrain import Dataset\n"
-        "fs = fsspec.filesystem('memory')\n"
-        "fs.pipe('/x/a.csv', b'n,s\\n' + b'1,some text\\n' * 3_000_000)\n"
+        "import time, fsspec\n"
+        "from fsspec.implementations.memory import MemoryFile\n"
+        "from refrain import Dataset\n"
+        "read = MemoryFile.read\n"
+        "MemoryFile.read = lambda self, size=-1: (time.sleep(0.02), read(self, size))[1]\n"
+        "fsspec.filesystem('memory').pipe('/x/a.csv', b'n,s\\n' + b'1,some text\\n' * 3_000_000)\n"
         "batches = Dataset.Tabular.from_delimited_files('memory://x/a.csv').batches()\n"
         "next(batches)\n"
         "raise SystemExit(7)\n"
