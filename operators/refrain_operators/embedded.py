@@ -336,7 +336,8 @@ def _lock(path: Path, url: str) -> IO[str]:
         owner = file.read().strip() or "unknown"
         file.close()
         raise AirflowServerError(
-            f"An Airflow already runs in {path.parent}: {owner}. Stop it first, or choose another folder with home= (--home on the command line)."
+            f"An Airflow already runs in {path.parent}: {owner}. Stop it first, or choose another folder with home= "
+            "(--home on the command line)."
         ) from error
     file.truncate(0)
     file.write(f"process {os.getpid()}, {url}\n")
