@@ -71,10 +71,13 @@ def test_a_damaged_one_does_not_take_the_others_down(workspace: Workspace, defin
     assert set(submitted_dags(workspace)) == {good}
 
 
-def test_the_value_of_a_secret_is_not_stored(workspace: Workspace, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"), [("API_TOKEN", "very secret"), ("DATABASE", "postgresql://reader:very-secret@db/prices")]
+)
+def test_the_value_of_a_secret_is_not_stored(workspace: Workspace, tmp_path: Path, name: str, value: str) -> None:
     runconfig = RunConfiguration()
-    runconfig.environment.environment_variables = {"API_TOKEN": "very secret"}
+    runconfig.environment.environment_variables = {name: value}
     definition = _frozen(workspace, tmp_path / "source", runconfig)
-    with pytest.raises(UserError, match=r"'work\.py' has the environment variable 'API_TOKEN', whose value would be"):
+    with pytest.raises(UserError, match=rf"'work\.py' has the environment variable '{name}', whose value would be"):
         store(definition, "trial", False, workspace.state)
     assert workspace.state.registry.names(KIND) == []
