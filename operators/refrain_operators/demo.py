@@ -296,7 +296,7 @@ def _fresh(home: Path) -> Path:
                     f"The folder {str(home)!r} is not empty and not of an earlier demo; name another with --home."
                 )
             shutil.rmtree(home)
-        home.mkdir(parents=True, exist_ok=True)
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)  # as Airflow's home, which it is
         (home / _MARK).touch()
     except OSError as error:
         raise WorkspaceError(
