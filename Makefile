@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules --warn-undefined-variables
 bin := .venv/bin
+# `make up PORT=8090` takes another port than 8080.
+PORT ?=
 needs_machine := acceptance or browser or docker or postgres or slow
 pytest := $(bin)/python -m pytest -rs
 
