@@ -17,7 +17,7 @@ def _arguments(home: Path) -> Namespace:
 
 
 def test_only_its_user_may_enter_the_folder(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="There is no folder of DAG files at '.*missing'; name one with --dags"):
+    with pytest.raises(UserError, match=r"There is no folder of DAG files at '.*missing'; name one with --dags"):
         demo(_arguments(tmp_path / "home"))
     assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700
 
