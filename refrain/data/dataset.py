@@ -7,14 +7,15 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from refrain.data.datastore import Datastore
+from refrain.data.datastore import Datastore, HasState
 from refrain.data.files.dataset import FileDataset
-from refrain.data.ports import FromFiles
+from refrain.data.handle import DataHandle
+from refrain.data.ports import DATASETS, FromFiles
 from refrain.data.reference import DataReference
 from refrain.data.tabular.access import Folders
 from refrain.data.tabular.factory import TabularDatasetFactory
 from refrain.data.tabular.partition import PartitionFormat
-from refrain.errors import DataNotFoundError, UserError
+from refrain.errors import DataNotFoundError, UnknownNameError, UserError, did_you_mean, known
 from refrain.storage.datastores import normalized
 
 __all__ = ["Dataset", "FileDataset", "FileDatasetFactory"]
@@ -59,6 +60,33 @@ class Dataset:
 
     File = FileDatasetFactory
     Tabular = TabularDatasetFactory
+
+    @staticmethod
+    def get_by_name(workspace: HasState, name: str, version: int | str = "latest") -> FileDataset:
+        """Return a dataset that a step registered with ``register_on_complete``.
+
+        :param version: a number, or ``latest``.
+        :raises UnknownNameError: when there is no such dataset or version.
+        :raises UserError: for a version that is neither.
+        """
+        registry = workspace.state.registry
+        versions = registry.versions(DATASETS, name)
+        if not versions:
+            names = registry.names(DATASETS)
+            raise UnknownNameError(f"Unknown dataset {name!r}. Known: {known(names)}.{did_you_mean(name, names)}")
+        wanted = versions[-1] if version == "latest" else _number(name, version)
+        if wanted not in versions:
+            listed = ", ".join(map(str, versions))
+            raise UnknownNameError(f"Dataset {name!r} has no version {wanted}. Known: {listed}.")
+        handle = DataHandle.from_json(registry.get(DATASETS, name, wanted) or {})
+        return FileDataset(FromFiles(((None, str(handle.path)),)))
+
+
+def _number(name: str, version: int | str) -> int:
+    try:
+        return int(version)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"Dataset {name!r}: the version {version!r} is neither a number nor 'latest'.") from error
 
 
 def _location(item: Any) -> Location:
