@@ -36,13 +36,11 @@ from refrain.reuse.decision import Decision
 from refrain.steps.definition import StepDefinition
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
 from refrain.tracking.run_id import root_id_for
+from refrain_operators.dag import FORCE_PARAM
 from refrain_operators.mapped_step import MappedStep
 from refrain_operators.origin import Origin, ReusedFrom
 from refrain_operators.references import outputs_of, published, step_key, verified, verified_all
 from refrain_operators.run_stop import NoStop, RunStop
-
-FORCE_PARAM = "regenerate_outputs"
-"""A run's parameter of this name, when true, makes every step run whatever could be reused."""
 
 _RETRIES = 2
 _RETRY_DELAY = timedelta(seconds=5)

@@ -109,7 +109,7 @@ class Runner:
         self._options = options
         self._jobs = options.jobs or os.cpu_count() or 1
         self._listener = shielded(listener)
-        self._declared = {p.name: p for p in definition.parameters}
+        self._declared = definition.declared
         self._directory = next((step.source.directory for step in definition.steps if step.source.directory), None)
 
     def run(self) -> Outcome:
@@ -235,7 +235,7 @@ class Runner:
             parameters=dict(self._parameters),
             origin=self._run.origin,
             steps=tuple(step.key for step in self._definition.steps),
-            pipeline_outputs={name: (output.step, output.output) for name, output in self._definition.outputs},
+            pipeline_outputs=self._definition.named_outputs,
         )
         self._engine.runs.put(record)
         if self._directory:  # asked for while the steps run, because git may take longer than a run that only reuses

@@ -11,7 +11,7 @@ import pytest
 from refrain import Pipeline, PythonScriptStep, RunConfiguration, Workspace
 from refrain.errors import UserError
 from refrain.execution.sources import Sources
-from refrain.steps.definition import PipelineDefinition, freeze
+from refrain.steps.definition import PipelineDefinition
 from refrain_operators.submitted import KIND, MOST_LOADED, store, submitted_dags
 
 
@@ -30,8 +30,7 @@ def _frozen(workspace: Workspace, source: Path, runconfig: RunConfiguration | No
     (source / "work.py").write_text("")
     step = PythonScriptStep("work.py", source_directory=str(source), runconfig=runconfig)
     pipeline = Pipeline(workspace, [step], name="my pipeline")
-    sources = Sources(workspace.state)
-    return freeze(pipeline.definition, {s.key: sources.capture(s.source).digest for s in pipeline.definition.steps})
+    return Sources(workspace.state).freeze(pipeline.definition)
 
 
 def test_a_stored_pipeline_is_loaded_as_a_dag(workspace: Workspace, definition: PipelineDefinition) -> None:
