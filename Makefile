@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules --warn-undefined-variables
 bin := .venv/bin
+# `make up PORT=8090` takes another port than 8080.
+PORT ?=
 needs_machine := acceptance or browser or docker or postgres or slow
 pytest := $(bin)/python -m pytest -rs
 
@@ -23,10 +25,10 @@ $(stamp): pyproject.toml constraints.txt scripts/setup
 	@touch $@
 
 demo: setup ## run the example pipeline twice and see what is reused
-	@$(bin)/refrain demo
+	@$(bin)/refrain demo $(if $(PORT),--port $(PORT))
 
 up: setup ## start Airflow with the examples and the plugin
-	@$(bin)/refrain up
+	@$(bin)/refrain up $(if $(PORT),--port $(PORT))
 
 test: setup test-deps ## all tests: the fast ones first, then those that need a real Airflow
 	$(pytest) -n auto -m "not ($(needs_machine))"

@@ -86,7 +86,7 @@ def _operator(folder: Path, source: Path) -> Row:
         for dag_id in ("bench_bash", "bench_steps"):
             _cpu_of_run(client, dag_id, airflow.home.path)  # the first run of each warms caches
         pairs = [
-            (_cpu_of_run(client, "bench_steps", airflow.home.path), _cpu_of_run(client, "bench_bash", airflow.home.path))
+            tuple(_cpu_of_run(client, dag_id, airflow.home.path) for dag_id in ("bench_steps", "bench_bash"))
             for _ in range(3)
         ]
     ours, peer = (sorted(p[i] for p in pairs)[1] / _TASKS * 1000 for i in (0, 1))

@@ -25,14 +25,16 @@ for number in range(count):
     steps.append(PythonScriptStep("write.py", name=f"step_{number}", source_directory=folder + "/source",
         arguments=[data, number], outputs=[data], allow_reuse=reuse))
 from refrain.pipelines.local import run_pipeline
-run_pipeline(Pipeline(ws, steps=steps if reuse else [StepSequence(steps)], name="bench"), {}, jobs=1 if not reuse else None)
+pipeline = Pipeline(ws, steps=steps if reuse else [StepSequence(steps)], name="bench")
+run_pipeline(pipeline, {}, jobs=None if reuse else 1)
 """
 
 _FLOOR = """
 import subprocess, sys
 count, folder = int(sys.argv[1]), sys.argv[3]
 for number in range(count):
-    subprocess.run([sys.executable, "write.py", f"{folder}/out_{number}", str(number)], cwd=folder + "/source", check=True)
+    command = [sys.executable, "write.py", f"{folder}/out_{number}", str(number)]
+    subprocess.run(command, cwd=folder + "/source", check=True)
 """
 
 _WRITE = "import sys\nopen(sys.argv[1], 'w').write('x' * 1000 + sys.argv[2])\n"

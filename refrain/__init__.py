@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from refrain.data.pipeline_data import InputPortBinding as InputPortBinding
     from refrain.data.pipeline_data import PipelineData as PipelineData
     from refrain.data.reference import DataReference as DataReference
+    from refrain.data.tabular.dataset import TabularDataset as TabularDataset
+    from refrain.data.tabular.source import PromoteHeadersBehavior as PromoteHeadersBehavior
+    from refrain.data.tabular.types import DataType as DataType
     from refrain.environments.run_configuration import Environment as Environment
     from refrain.environments.run_configuration import RunConfiguration as RunConfiguration
     from refrain.pipelines.experiment import Experiment as Experiment
@@ -33,6 +36,7 @@ __version__ = "0.1.0"
 
 _MODULES = {
     "DataReference": "refrain.data.reference",
+    "DataType": "refrain.data.tabular.types",
     "Dataset": "refrain.data.dataset",
     "DatasetConsumptionConfig": "refrain.data.consumption",
     "Datastore": "refrain.data.datastore",
@@ -45,11 +49,13 @@ _MODULES = {
     "PipelineData": "refrain.data.pipeline_data",
     "PipelineParameter": "refrain.data.parameters",
     "PipelineRun": "refrain.pipelines.run",
+    "PromoteHeadersBehavior": "refrain.data.tabular.source",
     "PythonScriptStep": "refrain.steps.python_script",
     "Run": "refrain.runtime.run",
     "RunConfiguration": "refrain.environments.run_configuration",
     "StepRun": "refrain.pipelines.run",
     "StepSequence": "refrain.steps.sequence",
+    "TabularDataset": "refrain.data.tabular.dataset",
     "Workspace": "refrain.pipelines.workspace",
 }
 

@@ -14,6 +14,10 @@ class UserError(RefrainError, ValueError):
     """A definition, an argument or a setting is wrong; the message says which and what to write instead."""
 
 
+class DatasetTimestampMissingError(UserError):
+    """A time range is asked of a dataset that does not know which column is its time."""
+
+
 class PipelineError(UserError):
     """A pipeline cannot be built from its steps."""
 

@@ -6,9 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from refrain_operators.dag import pipeline_dag as pipeline_dag
     from refrain_operators.embedded import EmbeddedAirflow as EmbeddedAirflow
     from refrain_operators.gathered import Gathered as Gathered
-    from refrain_operators.pipeline_dag import pipeline_dag as pipeline_dag
     from refrain_operators.python_script_operator import PythonScriptOperator as PythonScriptOperator
     from refrain_operators.rest import AirflowClient as AirflowClient
     from refrain_operators.step_operator import StepOperator as StepOperator
@@ -20,7 +20,7 @@ _MODULES = {
     "Gathered": "refrain_operators.gathered",
     "PythonScriptOperator": "refrain_operators.python_script_operator",
     "StepOperator": "refrain_operators.step_operator",
-    "pipeline_dag": "refrain_operators.pipeline_dag",
+    "pipeline_dag": "refrain_operators.dag",
     "submitted_dags": "refrain_operators.submitted",
 }
 

@@ -14,14 +14,13 @@ from refrain.execution.runner import OnFailure, RunOptions
 from refrain.execution.sources import Sources
 from refrain.pipelines.backends import AIRFLOW_URL_VARIABLE
 from refrain.pipelines.workspace import Workspace
-from refrain.steps.definition import PipelineDefinition, freeze
+from refrain.steps.definition import PipelineDefinition
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
 from refrain.tracking.run_id import new_root_id, root_id_for
-from refrain_operators.pipeline_dag import named_outputs
+from refrain_operators.dag import FORCE_PARAM
 from refrain_operators.rest import AirflowClient
 from refrain_operators.submitted import TAG, store
 
-FORCE_PARAM = "regenerate_outputs"
 WAIT_FOR_DAG_SECONDS = 180.0
 
 _STATUS = {
@@ -54,9 +53,8 @@ class AirflowBackend:
         """
         if options.force.steps:
             raise UserError("On Airflow a submitted run can regenerate all outputs, not those of single steps.")
-        values = assign({p.name: p for p in definition.parameters}, parameters)
-        sources = Sources(workspace.state)
-        frozen = freeze(definition, {step.key: sources.capture(step.source).digest for step in definition.steps})
+        values = assign(definition.declared, parameters)
+        frozen = Sources(workspace.state).freeze(definition)
         dag_id = store(frozen, experiment, options.on_failure is OnFailure.CONTINUE, workspace.state)
         client = _client()
         _wait_for_dag(client, dag_id)
@@ -72,7 +70,7 @@ class AirflowBackend:
             parameters=values,
             origin={"kind": "airflow", "dag_id": dag_id, "run_id": run_id},
             steps=tuple(step.key for step in definition.steps),
-            pipeline_outputs=named_outputs(definition),
+            pipeline_outputs=definition.named_outputs,
         )
         runs = RunStore(workspace.state)
         runs.put(record)  # before the trigger, so that the run can be found as soon as its first task writes

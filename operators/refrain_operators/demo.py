@@ -76,7 +76,7 @@ def demo(arguments: Namespace) -> int:
             say.lines(_table(runs[-1]))
         _conclude(runs, airflow, home, say)
         if arguments.json:
-            print(json.dumps(_summary(runs, airflow.url), indent=1))
+            _print_json(_summary(runs, airflow.url))
         if arguments.keep:
             _stay(airflow, say)
     return 0 if runs[1].started == 0 else 1
@@ -93,7 +93,7 @@ def up(arguments: Namespace) -> int:
     with _airflow(home, Path(workspace.root), arguments, say) as airflow:
         _where(airflow, say)
         if arguments.json:
-            print(json.dumps({"url": airflow.url, "home": str(home), "workspace": workspace.root}), flush=True)
+            _print_json({"url": airflow.url, "home": str(home), "workspace": workspace.root})
         _stay(airflow, say)
     return 0
 
@@ -216,7 +216,7 @@ def _best(run: DemoRun) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in ("evaluate", "keep_best"):
         for step in run.run.find_step_run(name):
-            found.update({k: v for k, v in step.get_metrics().items() if isinstance(v, (int, float, str))})
+            found.update({k: v for k, v in step.get_metrics().items() if isinstance(v, (int, float))})
     return found
 
 
@@ -261,6 +261,11 @@ def _where(airflow: EmbeddedAirflow, say: Narrator) -> None:
     )
 
 
+def _print_json(document: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(document, indent=1) + "\n")
+    sys.stdout.flush()
+
+
 def _stay(airflow: EmbeddedAirflow, say: Narrator) -> None:
     _where(airflow, say)
     try:
@@ -291,7 +296,7 @@ def _fresh(home: Path) -> Path:
                     f"The folder {str(home)!r} is not empty and not of an earlier demo; name another with --home."
                 )
             shutil.rmtree(home)
-        home.mkdir(parents=True, exist_ok=True)
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)  # as Airflow's home, which it is
         (home / _MARK).touch()
     except OSError as error:
         raise WorkspaceError(

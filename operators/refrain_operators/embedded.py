@@ -218,7 +218,8 @@ class EmbeddedAirflow:
             except OSError as error:
                 raise AirflowServerError(
                     f"Port {self.home.port} of {_HOST} cannot be used for Airflow: {error.strerror}. "
-                    "Stop the program that has it, or choose another one with port= (0 takes any free one)."
+                    "Stop the program that has it, or choose another one with port= (--port on the command line, "
+                    "PORT= for make; 0 takes any free one)."
                 ) from error
 
     # ---- the database's version
@@ -335,7 +336,8 @@ def _lock(path: Path, url: str) -> IO[str]:
         owner = file.read().strip() or "unknown"
         file.close()
         raise AirflowServerError(
-            f"An Airflow already runs in {path.parent}: {owner}. Stop it first, or choose another folder with home=."
+            f"An Airflow already runs in {path.parent}: {owner}. Stop it first, or choose another folder with home= "
+            "(--home on the command line)."
         ) from error
     file.truncate(0)
     file.write(f"process {os.getpid()}, {url}\n")

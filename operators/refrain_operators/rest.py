@@ -72,10 +72,6 @@ class AirflowClient:
         """Let the runs of a DAG proceed; new DAGs are paused."""
         return self._json("PATCH", f"/dags/{_part(dag_id)}", {"is_paused": False})
 
-    def pause(self, dag_id: str) -> Json:
-        """Hold back the tasks of a DAG's runs."""
-        return self._json("PATCH", f"/dags/{_part(dag_id)}", {"is_paused": True})
-
     def import_errors(self) -> list[Json]:
         """The DAG files that Airflow cannot import, with their tracebacks."""
         return list(self._pages("/importErrors", "import_errors", order_by="import_error_id"))
@@ -109,10 +105,6 @@ class AirflowClient:
         raise DagImportError(
             f"Airflow has not read the DAG '{dag_id}' within {timeout:g} s. Is its file in the DAG folder? {errors}"
         )
-
-    def delete_dag(self, dag_id: str) -> None:
-        """Delete what Airflow remembers of a DAG, runs included; its file stays and would bring it back."""
-        self._json("DELETE", f"/dags/{_part(dag_id)}")
 
     def _find_dag(self, dag_id: str) -> Json | None:
         try:

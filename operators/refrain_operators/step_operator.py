@@ -36,13 +36,11 @@ from refrain.reuse.decision import Decision
 from refrain.steps.definition import StepDefinition
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
 from refrain.tracking.run_id import root_id_for
+from refrain_operators.dag import FORCE_PARAM
 from refrain_operators.mapped_step import MappedStep
 from refrain_operators.origin import Origin, ReusedFrom
 from refrain_operators.references import outputs_of, published, step_key, verified, verified_all
 from refrain_operators.run_stop import NoStop, RunStop
-
-FORCE_PARAM = "regenerate_outputs"
-"""A run's parameter of this name, when true, makes every step run whatever could be reused."""
 
 _RETRIES = 2
 _RETRY_DELAY = timedelta(seconds=5)
@@ -203,8 +201,15 @@ class StepOperator(BaseOperator):
         return AirflowFailException(str(error)) if is_final else AirflowException(str(error))
 
     def _ensure_root(self, run: RunContext, context: Any, runs: RunStore) -> None:
-        """Write the pipeline run's record, unless another task of the run has."""
+        """Write the pipeline run's record, unless another task of the run has.
+
+        A run that was deleted and triggered again under its old id has the old record; its parameters may be others.
+        """
+        parameters = _plain(self._params(context))
         if runs.exists(run.root_id):
+            known = runs.get(run.root_id)
+            if known.parameters != parameters:
+                runs.update(known, parameters=parameters)
             return
         instance = context["ti"]
         started = instance.start_date.timestamp() if getattr(instance, "start_date", None) else 0.0
@@ -216,7 +221,7 @@ class StepOperator(BaseOperator):
             status=RunStatus.RUNNING,
             created=started,
             started=started,
-            parameters=_plain(self._params(context)),
+            parameters=parameters,
             origin={"kind": "airflow", "dag_id": instance.dag_id, "run_id": instance.run_id},
             steps=tuple(task.task_id for task in context["dag"].tasks if hasattr(task, "step")),
             pipeline_outputs=self.pipeline_outputs,
@@ -252,6 +257,7 @@ class StepOperator(BaseOperator):
             parameters=assign(self.declared, values),
             declared=self.declared,
             handles=self._handles(context, run, runs),
+            predecessors=_predecessors(self.step, run, runs),
             is_forced=FORCE_PARAM in given and given[FORCE_PARAM] is True,
             attempt=instance.try_number or 1,
         )
@@ -321,6 +327,14 @@ def _instances(instance: Any, task_id: str) -> int:
 
 def _plain(params: Mapping[str, Any]) -> dict[str, Scalar]:
     return {name: params[name] for name in params if isinstance(params[name], (str, int, float, bool))}
+
+
+def _predecessors(step: StepDefinition, run: RunContext, runs: RunStore) -> dict[str, str]:
+    """Return which runs made the results of the steps that come first by ``run_after``, as the workspace knows them."""
+    if not step.after:
+        return {}
+    done = {r.key: r for r in runs.latest_steps(run.root_id) if r.status is RunStatus.COMPLETED}
+    return {key: done[key].reused_from or done[key].run_id for key in step.after if key in done}
 
 
 def _asset(name: str) -> Asset:

@@ -14,7 +14,7 @@ from refrain.reuse.preimage import is_secret
 from refrain.steps.definition import PipelineDefinition
 from refrain.storage.digest import digest_bytes
 from refrain.storage.state import WorkspaceState
-from refrain_operators.pipeline_dag import definition_dag
+from refrain_operators.dag import definition_dag
 
 KIND = "submitted-pipelines"
 MOST_LOADED = 50
@@ -28,8 +28,8 @@ def store(definition: PipelineDefinition, experiment: str, keep_going: bool, sta
     :raises UserError: when it holds the value of a secret variable, which must not be written down.
     """
     for step in definition.steps:
-        for name, _ in step.environment.variables:
-            if is_secret(name):
+        for name, value in step.environment.variables:
+            if is_secret(name, value):
                 raise UserError(
                     f"Step {step.name!r} has the environment variable {name!r}, whose value would be stored with the "
                     "submitted pipeline. Deploy the pipeline as a DAG file instead, which reads it where it runs."

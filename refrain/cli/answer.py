@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 OK = 0
 FAILED = 1
 WRONG_USE = 2
+DEBUG_VARIABLE = "REFRAIN_DEBUG"
 
 
 @dataclass(frozen=True)
@@ -26,3 +29,9 @@ def say(text: str) -> None:
     """Say something on standard error, which may be a terminal that is gone by now."""
     with contextlib.suppress(OSError):
         print(text, file=sys.stderr)
+
+
+def say_where(error: BaseException) -> None:
+    """Say on standard error where an error was raised, for those who set ``REFRAIN_DEBUG=1``."""
+    if os.environ.get(DEBUG_VARIABLE) == "1":
+        traceback.print_exception(error)

@@ -88,7 +88,7 @@ def _add_explain(commands: Any) -> None:
 
 def _add_runs(commands: Any) -> None:
     parser = _add(commands, "runs", "runs_list:runs_list", "list runs, look into one, stop one")
-    _add_workspace(parser, argparse.SUPPRESS)
+    _add_workspace(parser)
     _add_list_options(parser)
     actions = parser.add_subparsers(metavar="ACTION")
     listing = _add(actions, "list", "runs_list:runs_list", "list the runs, newest first")
@@ -102,12 +102,13 @@ def _add_runs(commands: Any) -> None:
     cancel = _add(actions, "cancel", "runs_cancel:runs_cancel", "stop a run and everything that it started")
     cancel.add_argument("run", metavar="ID", help="the start of a run's id")
     for action in (listing, show, log, cancel):
-        _add_workspace(action, argparse.SUPPRESS)
+        _add_workspace(action)
 
 
-def _add_workspace(parser: argparse.ArgumentParser, default: Any) -> None:
+def _add_workspace(parser: argparse.ArgumentParser) -> None:
+    suppressed = argparse.SUPPRESS  # else the action's default would take the place of what was given before it
     parser.add_argument(
-        "--workspace", metavar="FOLDER", default=default, help="the workspace's folder (default: the configured one)"
+        "--workspace", metavar="FOLDER", default=suppressed, help="the workspace's folder (default: the configured one)"
     )
 
 

@@ -6,15 +6,13 @@ import json
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
-from refrain.cli.answer import FAILED, OK, WRONG_USE, Answer, say
+from refrain.cli.answer import FAILED, OK, WRONG_USE, Answer, say, say_where
 from refrain.cli.arguments import UsageError, build_parser
 from refrain.errors import RefrainError, RunNotFoundError, UnknownNameError, UserError, WorkspaceError
 
-DEBUG_VARIABLE = "REFRAIN_DEBUG"
 INTERRUPTED = 128 + signal.SIGINT
 _SCHEMA = 1
 _WRONG_USE = (UserError, WorkspaceError, UnknownNameError, RunNotFoundError)
@@ -48,8 +46,7 @@ def _print(found: Answer, is_json: bool) -> int:
 
 
 def _print_error(error: RefrainError, is_json: bool) -> int:
-    if os.environ.get(DEBUG_VARIABLE) == "1":
-        traceback.print_exception(error)
+    say_where(error)
     say(f"{error}" if isinstance(error, UsageError) else f"refrain: {error}")
     code = WRONG_USE if isinstance(error, _WRONG_USE) else FAILED
     if is_json:

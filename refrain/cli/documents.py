@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from refrain.execution.run_folder import LOG_FILE
 from refrain.pipelines.backends import backend
 from refrain.pipelines.run import PipelineRun
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
 
 REUSED = "reused"
 NOT_RUN = "not run"
-_LOG = "logs/std_log.txt"
 _KILLED = "The process that ran it ended before the run did."
 
 
@@ -86,7 +86,7 @@ def seconds_of(record: RunRecord, status: RunStatus) -> float | None:
 
 def log_path(record: RunRecord, store: RunStore) -> str | None:
     """Return the log behind a step run, of a reused step that of the run that made the result; None without one."""
-    path = os.path.join(store.folder(record.reused_from or record.run_id), _LOG)
+    path = os.path.join(store.folder(record.reused_from or record.run_id), LOG_FILE)
     return path if os.path.exists(path) else None
 
 

@@ -103,6 +103,8 @@ def _flat(preimage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for group, title in (("parameters", "parameter"), ("inputs", "input"), ("outputs", "output")):
         for name, value in preimage[group].items():
             yield f"{title} {name}", _token(value) if group == "parameters" else _settings(value)
+    if preimage["after"]:
+        yield "order", f"after {', '.join(map(short_id, preimage['after']))}"
     environment = preimage["environment"]
     yield "Python", environment["python"]
     yield "platform", environment["platform"]

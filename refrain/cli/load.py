@@ -68,7 +68,7 @@ def given_parameters(definition: PipelineDefinition, words: list[str]) -> dict[s
     :raises UserError: for a word without ``=``.
     :raises ParameterError: for a value of another type; unknown names are left for the run to refuse.
     """
-    declared = {parameter.name: parameter for parameter in definition.parameters}
+    declared = definition.declared
     values: dict[str, Any] = {}
     for word in words:
         name, equals, text = word.partition("=")

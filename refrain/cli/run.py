@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
-import traceback
 
-from refrain.cli.answer import FAILED, OK, Answer, say
+from refrain.cli.answer import FAILED, OK, Answer, say, say_where
 from refrain.cli.documents import document_of
 from refrain.cli.interrupt import Interrupt, interruptible
 from refrain.cli.load import forced, given_parameters, load_pipeline
@@ -72,8 +70,7 @@ def _tell(outcome: Outcome, run_id: str) -> None:
         return
     errors = list(outcome.errors.values())
     for error in errors[:_MOST_ERRORS]:
-        if os.environ.get("REFRAIN_DEBUG") == "1":
-            traceback.print_exception(error)
+        say_where(error)
         text = str(error) if isinstance(error, RefrainError) else f"{type(error).__name__}: {error}"
         say(f"\n{text}")
     if len(errors) > _MOST_ERRORS:

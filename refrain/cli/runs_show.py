@@ -13,18 +13,11 @@ from refrain.cli.runs_list import moment
 from refrain.data.handle import DataHandle
 from refrain.errors import DataError
 from refrain.execution.duration import duration
+from refrain.execution.summary import STEP_COLUMNS
 from refrain.execution.table import Column, render
 from refrain.pipelines.run import PipelineRun, StepRun
 from refrain.tracking.run_id import short_id
 
-_STEPS = (
-    Column("STEP"),
-    Column("STATE"),
-    Column("TIME", is_number=True),
-    Column("SAVED", is_number=True),
-    Column("REUSED FROM"),
-    Column("WHY IT RAN"),
-)
 _OUTPUTS = (
     Column("STEP"),
     Column("OUTPUT"),
@@ -87,7 +80,7 @@ def _run_lines(run: Mapping[str, Any]) -> Iterator[str]:
         ("Tags", _pairs(run["tags"])),
         ("Metrics", _pairs(run["metrics"])),
     )
-    yield from _section(render(_STEPS, map(_step_row, run["steps"])))
+    yield from _section(render(STEP_COLUMNS, map(_step_row, run["steps"])))
     yield from _section(render(_METRICS, (row for step in run["steps"] for row in _metric_rows(step))))
     yield from _section(render(_OUTPUTS, (row for step in run["steps"] for row in _output_rows(step))))
     if run["error"]:

@@ -16,7 +16,7 @@ class Job:
 
     :param run_id: the step run's id; also how leftover processes are found, in ``AZUREML_RUN_ID``.
     :param argv: the command; no shell ever sees it.
-    :param environment: the whole environment of the process.
+    :param environment: the whole environment of the process; may hold secrets, so that no log or traceback shows it.
     :param log_path: file that receives the output.
     :param secrets: texts that are masked in the output.
     """
@@ -24,7 +24,7 @@ class Job:
     run_id: str
     argv: tuple[str, ...]
     working_directory: str
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
     log_path: str
     secrets: tuple[str, ...] = field(default=(), repr=False)
 

@@ -1,52 +1,42 @@
-"""Dataset.File: files on datastores or local disks, as one named input."""
+"""Dataset: where file datasets and tabular datasets are made."""
 
 from __future__ import annotations
 
 import glob
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from refrain.data.consumption import DatasetConsumptionConfig
-from refrain.data.datastore import Datastore
-from refrain.data.ports import FromFiles
+from refrain.data.datastore import Datastore, HasState
+from refrain.data.files.dataset import FileDataset
+from refrain.data.handle import DataHandle
+from refrain.data.ports import DATASETS, FromFiles
 from refrain.data.reference import DataReference
-from refrain.errors import DataNotFoundError, UserError
+from refrain.data.tabular.access import Folders
+from refrain.data.tabular.factory import TabularDatasetFactory
+from refrain.data.tabular.partition import PartitionFormat
+from refrain.errors import DataNotFoundError, UnknownNameError, UserError, did_you_mean, known
 from refrain.storage.datastores import normalized
 
+__all__ = ["Dataset", "FileDataset", "FileDatasetFactory"]
+
 Location = tuple[str | None, str]
-
-
-@dataclass(frozen=True, eq=False)
-class FileDataset:
-    """Files by path or glob. What matches is decided when a step runs, not when the dataset is made."""
-
-    source: FromFiles
-
-    def as_named_input(self, name: str) -> DatasetConsumptionConfig:
-        """Return the dataset as an input called *name*, in direct mode."""
-        return DatasetConsumptionConfig(name, self)
-
-    def as_mount(self, path_on_compute: str | None = None) -> DatasetConsumptionConfig:
-        """Return the dataset as an input that is read in place; each step gives it a name by position."""
-        return DatasetConsumptionConfig(None, self, "mount", path_on_compute)
-
-    def as_download(self, path_on_compute: str | None = None) -> DatasetConsumptionConfig:
-        """Return the dataset as an input of which the step gets its own copy."""
-        return DatasetConsumptionConfig(None, self, "download", path_on_compute)
 
 
 class FileDatasetFactory:
     """Makes file datasets; reached as ``Dataset.File``."""
 
     @staticmethod
-    def from_files(path: Any, validate: bool = True) -> FileDataset:
+    def from_files(
+        path: Any, validate: bool = True, partition_format: str | None = None, is_file: bool = False
+    ) -> FileDataset:
         """Make a dataset of the files that *path* names.
 
         :param path: a local path or glob, a URL, ``(datastore, path or glob)``, a ``DataReference``, or a list of
             these. A folder stands for everything below it.
         :param validate: check now that local paths match something.
+        :param partition_format: columns in the paths; see :class:`PartitionFormat`.
+        :param is_file: accepted for Azure ML's sake.
         :raises UserError: for a path of another type.
         :raises DataNotFoundError: when *validate* finds nothing at a local path.
         """
@@ -65,13 +55,43 @@ class FileDatasetFactory:
                     f"Dataset.File.from_files: {local!r} matches nothing. Correct the path, or pass validate=False if "
                     "the files come later."
                 )
-        return FileDataset(FromFiles(locations))
+        _ = is_file
+        partition = None if partition_format is None else PartitionFormat(partition_format)
+        return FileDataset(FromFiles(locations), partition=partition, access=_access(paths))
 
 
 class Dataset:
     """The kinds of datasets."""
 
     File = FileDatasetFactory
+    Tabular = TabularDatasetFactory
+
+    @staticmethod
+    def get_by_name(workspace: HasState, name: str, version: int | str = "latest") -> FileDataset:
+        """Return a dataset that a step registered with ``register_on_complete``.
+
+        :param version: a number, or ``latest``.
+        :raises UnknownNameError: when there is no such dataset or version.
+        :raises UserError: for a version that is neither.
+        """
+        registry = workspace.state.registry
+        versions = registry.versions(DATASETS, name)
+        if not versions:
+            names = registry.names(DATASETS)
+            raise UnknownNameError(f"Unknown dataset {name!r}. Known: {known(names)}.{did_you_mean(name, names)}")
+        wanted = versions[-1] if version == "latest" else _number(name, version)
+        if wanted not in versions:
+            listed = ", ".join(map(str, versions))
+            raise UnknownNameError(f"Dataset {name!r} has no version {wanted}. Known: {listed}.")
+        handle = DataHandle.from_json(registry.get(DATASETS, name, wanted) or {})
+        return FileDataset(FromFiles(((None, str(handle.path)),)))
+
+
+def _number(name: str, version: int | str) -> int:
+    try:
+        return int(version)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"Dataset {name!r}: the version {version!r} is neither a number nor 'latest'.") from error
 
 
 def _location(item: Any) -> Location:
@@ -86,6 +106,15 @@ def _location(item: Any) -> Location:
     raise UserError(
         f"Dataset.File.from_files cannot read {item!r}: give a path, (datastore, 'path'), a DataReference or a list."
     )
+
+
+def _access(paths: list[Any]) -> Folders:
+    stores = [item.datastore if isinstance(item, DataReference) else item[0] for item in paths if not _is_local(item)]
+    return Folders({store.name: store.root for store in stores if isinstance(store, Datastore)})
+
+
+def _is_local(item: Any) -> bool:
+    return isinstance(item, (str, os.PathLike))
 
 
 def _text(path: str | Sequence[str]) -> str:

@@ -8,6 +8,9 @@ from enum import Enum
 RUN_ID = "{run-id}"
 OUTPUT_NAME = "{output-name}"
 
+DATASETS = "datasets"
+"""The registry's kind of registered datasets."""
+
 
 class InputMode(str, Enum):
     """How a step's process gets its input."""

@@ -16,7 +16,14 @@ from refrain.environments.interpreter import InterpreterIdentity, identify
 from refrain.errors import RefrainError, StepCanceledError, StepFailedError
 from refrain.execution.commit import Commit
 from refrain.execution.failure import TAIL_LINES, message
-from refrain.execution.inputs import ResolvedInput, provide, require_mounts_intact, require_unchanged, resolve
+from refrain.execution.inputs import (
+    ResolvedInput,
+    provide,
+    require_as_written,
+    require_mounts_intact,
+    require_unchanged,
+    resolve,
+)
 from refrain.execution.listener import Listener, Phase, shielded
 from refrain.execution.process_environment import process_environment, text_of
 from refrain.execution.registration import register_outputs
@@ -123,6 +130,8 @@ class Engine:
                 declared=request.declared,
                 interpreter=self._interpreter(step.environment.interpreter),
                 secret_key=self.state.secret_key if step.environment.variables else b"",
+                # What is not known, such as a task that was marked as success by hand, is new in every run.
+                predecessors=tuple(request.predecessors.get(key, request.run.root_id) for key in step.after),
             )
         )
 
@@ -168,6 +177,8 @@ class Engine:
             record, status=RunStatus.PREPARING, started=time.time(), properties={"StepType": step.kind, **properties}
         )
         self._listener.entered(step.key, Phase.STAGE)
+        for item in inputs.values():
+            require_as_written(item, self.state, step.name)
         stage = open_stage(StepRunId.parse(record.run_id), step.outputs, self.state)
         try:
             self.sources.restore(step.source, stage.working_directory)

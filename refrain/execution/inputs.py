@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import itertools
+import json
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -14,8 +15,11 @@ from refrain.data.handle import DataHandle
 from refrain.data.ports import FromDatastore, FromFiles, FromStep, InputMode, InputPort
 from refrain.errors import DataError, DataNotFoundError, InputChangedError
 from refrain.execution.stage import Stage, inside
+from refrain.steps.codec import encode
 from refrain.storage.cache import written_to
-from refrain.storage.manifest import MISSING, Entry, Manifest, TreeKind
+from refrain.storage.digest import digest_bytes
+from refrain.storage.identity import DataIdentity
+from refrain.storage.manifest import MISSING, Basis, Entry, Manifest, TreeKind
 from refrain.storage.state import WorkspaceState
 from refrain.storage.store import Place
 from refrain.storage.stores import Stores
@@ -51,6 +55,8 @@ def resolve(
     :raises DataError: when data cannot be read.
     """
     try:
+        if isinstance(port.source, (FromFiles, FromDatastore)) and state.data_identity is DataIdentity.DEFINITION:
+            return _by_definition(port, port.source, state)
         if isinstance(port.source, FromFiles):
             return _resolve_files(port, port.source, state.stores)
         if isinstance(port.source, FromDatastore):
@@ -71,15 +77,9 @@ def resolve(
 def provide(item: ResolvedInput, stage: Stage, stores: Stores) -> str:
     """Return the path that the process gets; make a copy or a folder of links where the port asks for one.
 
-    :raises DataNotFoundError: when what an earlier step wrote is gone.
     :raises DataError: when the copy cannot be made.
     """
     place = stores.at(item.handle.uri)
-    if item.is_ours and item.handle.kind is not TreeKind.MISSING and not place.exists():
-        raise DataNotFoundError(
-            f"Input {item.port.name!r}: what an earlier step wrote to {place} is gone; start a new run, "
-            "which makes it again."
-        )
     target = _target(item.port, stage.working_directory)
     view = stage.mounts / item.port.name
     try:
@@ -119,6 +119,25 @@ def require_mounts_intact(stage: Stage, step_name: str) -> None:
         raise InputChangedError(
             f"Step {step_name!r} changed its input at {path!r}, which other steps share. Write to a declared output "
             "instead, or take the input with as_download()."
+        )
+
+
+def require_as_written(item: ResolvedInput, state: WorkspaceState, step_name: str) -> None:
+    """Check, before a step starts, that what an earlier step wrote is still that.
+
+    :raises InputChangedError: when it is not, so that nothing is made of data that nobody vouches for.
+    """
+    if not item.is_ours:
+        return
+    try:
+        now = _digest_now(item, state, step_name)
+    except DataError as error:
+        now = str(error)
+    if now != item.handle.digest:
+        raise InputChangedError(
+            f"Step {step_name!r}: its input {item.port.name!r} at {state.stores.at(item.handle.uri)} is no longer what "
+            "an earlier step wrote: it was changed or deleted since. Run the whole pipeline again (on Airflow, clear "
+            "that step); the step that wrote it will notice and run."
         )
 
 
@@ -167,15 +186,23 @@ def _handle(place: Place) -> DataHandle:
 
 
 def _resolve_files(port: InputPort, source: FromFiles, stores: Stores) -> ResolvedInput:
-    places = [stores.named(path) if store is None else stores.on(store, path) for store, path in source.locations]
+    places = _places(source, stores)
     if len(places) == 1 and not glob.has_magic(places[0].path):
         handle = _handle(places[0])
         if handle.kind is TreeKind.MISSING:
             raise DataNotFoundError(f"there is nothing at {places[0].path!r}.")
         return ResolvedInput(port, handle)
-    found = _expanded(places)
-    base = _common_folder(found)
-    return _combined(port, tuple((place.path[len(base) :].replace("://", "/").lstrip("/"), place) for place in found))
+    return _combined(port, _named_members(_expanded(places)))
+
+
+def _places(source: FromFiles, stores: Stores) -> list[Place]:
+    return [stores.named(path) if store is None else stores.on(store, path) for store, path in source.locations]
+
+
+def _named_members(places: Sequence[Place]) -> tuple[Member, ...]:
+    """Name files by their layout below the folder that all have in common."""
+    base = _common_folder(places)
+    return tuple((place.path[len(base) :].replace("://", "/").lstrip("/"), place) for place in places)
 
 
 def _common_folder(places: Sequence[Place]) -> str:
@@ -200,19 +227,49 @@ def _expanded(places: list[Place]) -> list[Place]:
 def _combined(port: InputPort, members: tuple[Member, ...]) -> ResolvedInput:
     """Make one input of several places; its URI is that of the folder which they have in common."""
     manifest = _joined(members)
-    first = members[0][1]
-    base = first.store.uri(_common_folder([place for _, place in members]) or first.path)
-    handle = DataHandle(base, TreeKind.DIRECTORY, manifest.digest, manifest.files, manifest.bytes)
+    handle = DataHandle(_base(members), TreeKind.DIRECTORY, manifest.digest, manifest.files, manifest.bytes)
     return ResolvedInput(port, handle, members)
+
+
+def _base(members: tuple[Member, ...]) -> str:
+    first = members[0][1]
+    return first.store.uri(_common_folder([place for _, place in members]) or first.path)
+
+
+def _by_definition(port: InputPort, source: FromFiles | FromDatastore, state: WorkspaceState) -> ResolvedInput:
+    """Identify data by where it is said to be; that it exists is checked, its bytes are not read."""
+    digest = digest_bytes(b"definition\n" + json.dumps(encode(source), sort_keys=True).encode())
+    members: tuple[Member, ...] = ()
+    if isinstance(source, FromFiles):
+        places = _places(source, state.stores)
+        found = _expanded(places)
+        if len(places) > 1 or glob.has_magic(places[0].path):
+            members = _named_members(found)
+        uri, kind = (_base(members), TreeKind.DIRECTORY) if members else (found[0].uri, _kind(found[0]))
+    else:
+        place = state.stores.on(source.datastore, source.path)
+        uri, kind = place.uri, _kind(place)
+    return ResolvedInput(port, DataHandle(uri, kind, digest, 0, 0), members)
+
+
+def _kind(place: Place) -> TreeKind:
+    local = place.in_place
+    if local is None:
+        return _handle(place).kind
+    return TreeKind.DIRECTORY if local.is_dir() else TreeKind.FILE if local.exists() else TreeKind.MISSING
 
 
 def _joined(members: tuple[Member, ...]) -> Manifest:
     entries: list[Entry] = []
+    basis = Basis.CONTENT
     for relative, place in members:
-        for entry in place.manifest(DATA).entries:
+        manifest = place.manifest(DATA)
+        if manifest.basis is Basis.LISTING:
+            basis = Basis.LISTING
+        for entry in manifest.entries:
             path = f"{relative}/{entry.path}" if entry.path else relative
             entries.append(Entry(path, entry.size, entry.digest))
-    return Manifest(TreeKind.DIRECTORY, tuple(entries))
+    return Manifest(TreeKind.DIRECTORY, tuple(entries), basis)
 
 
 def _target(port: InputPort, working_directory: Path) -> Path:

@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING, TextIO
 
 from refrain.execution.duration import duration
-from refrain.execution.progress import end_of
 from refrain.execution.summary import counts, summary
 from refrain.execution.tally import RunTally, StepState, StepTally
 from refrain.tracking.run_id import short_id
@@ -67,7 +66,7 @@ class LiveView:
         """See :meth:`View.ended`."""
         if step.state is StepState.FAILED:
             mark, style = _MARKS[step.state]
-            self._print(f"{mark} {step.key}: ", style, end_of(step))
+            self._print(f"{mark} {step.key}: ", style, step.ending)
 
     def finished(self, run: RunTally) -> None:
         """See :meth:`View.finished`."""
@@ -140,7 +139,7 @@ def _running(step: StepTally) -> Text:
 
 def _ended(step: StepTally) -> Text:
     mark, style = _MARKS[step.state]
-    return _line((f"  {mark} ", style), (f"{step.key}  {plain(end_of(step))}", "dim"))
+    return _line((f"  {mark} ", style), (f"{step.key}  {plain(step.ending)}", "dim"))
 
 
 def _line(*parts: tuple[str, str]) -> Text:

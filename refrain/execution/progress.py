@@ -9,7 +9,6 @@ import threading
 import time
 from typing import Protocol, TextIO
 
-from refrain.execution.duration import duration
 from refrain.execution.listener import Listener, Phase
 from refrain.execution.summary import summary
 from refrain.execution.tally import RunTally, StepState, StepTally
@@ -123,7 +122,7 @@ class PlainView:
     def ended(self, step: StepTally) -> None:
         """See :meth:`View.ended`; of a reused step everything was said when that was decided."""
         if step.state is not StepState.REUSED:
-            self._say(f"{step.key}: {end_of(step)}")
+            self._say(f"{step.key}: {step.ending}")
 
     def finished(self, run: RunTally) -> None:
         """See :meth:`View.finished`."""
@@ -132,16 +131,6 @@ class PlainView:
 
     def _say(self, text: str) -> None:
         self._stream.write(f"{time.strftime('%H:%M:%S')} {text}\n")
-
-
-def end_of(step: StepTally) -> str:
-    """Say how a step ended, in one line."""
-    if step.state is StepState.REUSED:
-        return f"reused, {duration(step.seconds_saved)} saved"
-    if step.state is StepState.COMPLETED:
-        return f"completed in {duration(step.seconds)}"
-    first = (step.detail.splitlines() or [""])[0]
-    return f"{step.state.value} after {duration(step.seconds)}" + (f": {first}" if first else "")
 
 
 def show_progress(stream: TextIO | None = None, *, is_verbose: bool = False) -> Progress:

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from refrain.data.handle import DataHandle
-from refrain.data.ports import OutputPort, Registration
+from refrain.data.ports import DATASETS, OutputPort, Registration
 from refrain.storage.state import WorkspaceState
 
-KIND = "datasets"
 SCHEMA = 1
 
 
@@ -33,10 +32,10 @@ def register_outputs(
 
 
 def _version(name: str, document: Mapping[str, Any], state: WorkspaceState) -> int:
-    newest = state.registry.get(KIND, name)
+    newest = state.registry.get(DATASETS, name)
     if newest is not None and all(newest.get(field) == document[field] for field in ("digest", "uri")):
-        return state.registry.versions(KIND, name)[-1]
-    return state.registry.add(KIND, name, document)
+        return state.registry.versions(DATASETS, name)[-1]
+    return state.registry.add(DATASETS, name, document)
 
 
 def _document(registration: Registration, handle: DataHandle, run_id: str) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class StepRequest:
     :param parameters: the pipeline parameters' values by name, every declared one.
     :param handles: what the steps before have published, by the names of this step's inputs; several for an input
         that gathers the outputs of a mapped step.
+    :param predecessors: by key, which runs made the results of the steps that come first by ``run_after``.
     :param attempt: the first attempt number to try; a taken one leads to the next.
     """
 
@@ -42,6 +43,7 @@ class StepRequest:
     parameters: Mapping[str, Scalar] = field(default_factory=dict)
     declared: Mapping[str, PipelineParameter] = field(default_factory=dict)
     handles: Mapping[str, DataHandle | tuple[DataHandle, ...]] = field(default_factory=dict)
+    predecessors: Mapping[str, str] = field(default_factory=dict)
     is_forced: bool = False
     attempt: int = 1
 
@@ -58,3 +60,8 @@ class StepResult:
     reused_from: str | None
     sentence: str
     seconds_saved: float = 0.0
+
+    @property
+    def made_by(self) -> str:
+        """The id of the run that made the result: an earlier one, if that was reused."""
+        return self.reused_from or self.run_id

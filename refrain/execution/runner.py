@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Protocol
 
@@ -28,6 +28,8 @@ from refrain.execution.stage import sweep
 from refrain.reuse.decision import Decision, Verdict
 from refrain.steps.definition import PipelineDefinition, StepDefinition
 from refrain.tracking.record import RunRecord, RunStatus
+
+_SIGNAL_SECONDS = 1.0
 
 
 class OnFailure(Enum):
@@ -82,6 +84,10 @@ class Published(Protocol):
     def outputs(self) -> Mapping[str, DataHandle]:
         """References by output name."""
 
+    @property
+    def made_by(self) -> str:
+        """The id of the run that made the outputs."""
+
 
 class Runner:
     """Runs one pipeline definition once."""
@@ -103,7 +109,7 @@ class Runner:
         self._options = options
         self._jobs = options.jobs or os.cpu_count() or 1
         self._listener = shielded(listener)
-        self._declared = {p.name: p for p in definition.parameters}
+        self._declared = definition.declared
         self._directory = next((step.source.directory for step in definition.steps if step.source.directory), None)
 
     def run(self) -> Outcome:
@@ -188,7 +194,7 @@ class Runner:
                 future = pool.submit(self._engine.run, self._request(step, outcome.results))
                 future.add_done_callback(partial(_announce, ended, step))
                 running += 1
-            step, future = ended.get()
+            step, future = _next(ended)
             running -= 1
             self._take(step, future, outcome)
             if outcome.errors and self._options.on_failure is OnFailure.STOP:
@@ -211,6 +217,7 @@ class Runner:
             parameters=self._parameters,
             declared=self._declared,
             handles=_handles(step, results),
+            predecessors={key: results[key].made_by for key in step.after},
             is_forced=self._options.force.covers(step.key),
         )
 
@@ -228,7 +235,7 @@ class Runner:
             parameters=dict(self._parameters),
             origin=self._run.origin,
             steps=tuple(step.key for step in self._definition.steps),
-            pipeline_outputs={name: (output.step, output.output) for name, output in self._definition.outputs},
+            pipeline_outputs=self._definition.named_outputs,
         )
         self._engine.runs.put(record)
         if self._directory:  # asked for while the steps run, because git may take longer than a run that only reuses
@@ -256,6 +263,16 @@ def _announce(
     ended: SimpleQueue[tuple[StepDefinition, Future[StepResult]]], step: StepDefinition, future: Future[StepResult]
 ) -> None:
     ended.put((step, future))
+
+
+def _next(
+    ended: SimpleQueue[tuple[StepDefinition, Future[StepResult]]],
+) -> tuple[StepDefinition, Future[StepResult]]:
+    while True:
+        try:
+            return ended.get(timeout=_SIGNAL_SECONDS)
+        except Empty:  # a signal that reached another thread is handled as soon as this one wakes up
+            continue
 
 
 def process_origin(process: int) -> dict[str, object]:

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 from refrain.errors import CorruptObjectError, SnapshotError
-from refrain.steps.definition import SourceCode
+from refrain.steps.definition import PipelineDefinition, SourceCode, freeze
 from refrain.storage.manifest import Manifest
 from refrain.storage.snapshot import Snapshot, capture, read_manifest, restore, take_snapshot
 from refrain.storage.state import WorkspaceState
@@ -49,6 +49,13 @@ class Sources:
         if source not in self._captured:
             self._captured[source] = self._capture(source)
         return self._captured[source]
+
+    def freeze(self, definition: PipelineDefinition) -> PipelineDefinition:
+        """Store the sources of all steps and return the definition with snapshots in place of directories.
+
+        :raises SnapshotError: as :meth:`capture`.
+        """
+        return freeze(definition, {step.key: self.capture(step.source).digest for step in definition.steps})
 
     def restore(self, source: SourceCode, target: Path) -> Manifest:
         """Write a source's files into *target* and return their manifest.

@@ -7,7 +7,7 @@ from refrain.execution.table import Column, render
 from refrain.execution.tally import RunTally, StepState, StepTally
 from refrain.tracking.run_id import short_id
 
-_COLUMNS = (
+STEP_COLUMNS = (
     Column("STEP"),
     Column("STATE"),
     Column("TIME", is_number=True),
@@ -15,6 +15,8 @@ _COLUMNS = (
     Column("REUSED FROM"),
     Column("WHY IT RAN"),
 )
+"""Of a table of a run's steps, as it ends and afterwards."""
+
 _MOST_ROWS = 40
 
 
@@ -25,7 +27,7 @@ def summary(run: RunTally) -> list[str]:
         steps = [step for step in steps if step.state not in (StepState.REUSED, StepState.WAITING)]
         steps.sort(key=lambda step: step.state is StepState.COMPLETED)  # what went wrong comes first
     shown = steps[:_MOST_ROWS]
-    lines = render(_COLUMNS, (_row(step) for step in shown)) if shown else []
+    lines = render(STEP_COLUMNS, (_row(step) for step in shown)) if shown else []
     if shown and len(shown) < len(run.steps):
         lines.append(f"… and {len(run.steps) - len(shown)} more steps")
     return [*lines, totals(run)]

@@ -7,6 +7,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from enum import Enum
 
+from refrain.execution.duration import duration
 from refrain.execution.listener import Phase
 from refrain.reuse.decision import Decision
 from refrain.steps.definition import PipelineDefinition
@@ -58,6 +59,16 @@ class StepTally:
         """How long the reused result took to make; 0 for a step that is not reused."""
         record = self.decision.record if self.decision is not None else None
         return record.seconds if record is not None and self.state is StepState.REUSED else 0.0
+
+    @property
+    def ending(self) -> str:
+        """How the step ended, in one line."""
+        if self.state is StepState.REUSED:
+            return f"reused, {duration(self.seconds_saved)} saved"
+        if self.state is StepState.COMPLETED:
+            return f"completed in {duration(self.seconds)}"
+        first = (self.detail.splitlines() or [""])[0]
+        return f"{self.state.value} after {duration(self.seconds)}" + (f": {first}" if first else "")
 
     @property
     def reused_from(self) -> str:

@@ -23,7 +23,7 @@ from refrain.execution.runner import Force, OnFailure, Outcome, Runner, RunOptio
 from refrain.execution.sources import Sources
 from refrain.pipelines.workspace import Workspace
 from refrain.reuse.decision import Decision
-from refrain.steps.definition import PipelineDefinition, freeze
+from refrain.steps.definition import PipelineDefinition
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
 from refrain.tracking.run_id import new_root_id
 
@@ -97,7 +97,7 @@ def make_runner(  # noqa: PLR0913  # all that a run is made of
 ) -> tuple[Runner, str]:
     """Return a runner for one new run, and the run's id."""
     listener = listener or Listener()
-    values = assign({p.name: p for p in definition.parameters}, parameters)
+    values = assign(definition.declared, parameters)
     run = RunContext(run_id or new_root_id(), definition.name, experiment, workspace.name, workspace.root)
     engine = Engine(workspace.state, LocalCompute(), listener)
     return Runner(engine, definition, run, values, options, listener), run.root_id
@@ -132,13 +132,11 @@ def submit_detached(
     :raises WorkspaceError: when the workspace cannot be written.
     """
     name = workspace.name
-    values = assign({p.name: p for p in definition.parameters}, parameters)
-    sources = Sources(workspace.state)
-    snapshots = {step.key: sources.capture(step.source).digest for step in definition.steps}
+    values = assign(definition.declared, parameters)
     run_id = new_root_id()
     submission = {
         "schema": 1,
-        "definition": freeze(definition, snapshots).to_json(),
+        "definition": Sources(workspace.state).freeze(definition).to_json(),
         "parameters": values,
         "experiment": experiment,
         "workspace_name": name,

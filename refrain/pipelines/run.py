@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from refrain.data.handle import DataHandle
 from refrain.errors import DataError, RunFailedError, UnknownNameError, known
 from refrain.execution.failure import tail
+from refrain.execution.run_folder import LOG_FILE
 from refrain.pipelines.backends import Backend, backend
 from refrain.pipelines.local import RUNNER_LOG
 from refrain.pipelines.recorded import RecordedRun
@@ -196,7 +197,7 @@ class StepRun(RecordedRun):
     def get_stdout_log(self) -> str:
         """Return the process's output so far; of a reused step, that of the run that made the result."""
         try:
-            with open(f"{self._source_folder()}/logs/std_log.txt", encoding="utf-8", errors="replace") as file:
+            with open(f"{self._source_folder()}/{LOG_FILE}", encoding="utf-8", errors="replace") as file:
                 return file.read()
         except FileNotFoundError:
             return ""

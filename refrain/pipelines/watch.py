@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
+from refrain.execution.run_folder import LOG_FILE
 from refrain.tracking.record import RunRecord, RunStore
 
 
@@ -57,7 +58,7 @@ class Watch:
 
     def _follow_log(self, record: RunRecord) -> None:
         try:
-            with open(f"{self._store.folder(record.run_id)}/logs/std_log.txt", "rb") as file:
+            with open(f"{self._store.folder(record.run_id)}/{LOG_FILE}", "rb") as file:
                 file.seek(self._offsets.get(record.run_id, 0))
                 text = file.read()
         except FileNotFoundError:

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from refrain.data.datastore import Datastore
 from refrain.errors import WorkspaceError, WorkspaceSchemaError
+from refrain.storage.identity import set_data_identity
 from refrain.storage.state import WorkspaceState
 
 ROOT_VARIABLE = "REFRAIN_WORKSPACE"
@@ -95,6 +96,16 @@ class Workspace:
         :raises UnknownNameError: when there is no datastore of this name.
         """
         self.state.datastores.set_default(name)
+
+    def set_data_identity(self, value: str) -> None:
+        """Choose what counts of data that comes from outside of a pipeline.
+
+        :param value: ``content`` (the default): its bytes; ``definition``: where it is said to be, which is Azure ML's
+            rule and never reads the bytes, so that a file changed under its path goes unnoticed.
+        :raises UserError: for another word.
+        """
+        set_data_identity(self.state.registry, value)
+        self.state.__dict__.pop("data_identity", None)
 
     def __repr__(self) -> str:
         return f"Workspace({self.root!r})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -77,8 +76,3 @@ class Decision:
             "detail": self.detail,
             "sentence": self.sentence(),
         }
-
-    @staticmethod
-    def sentence_of(document: Mapping[str, Any]) -> str:
-        """Return the sentence of a decision that was stored with :meth:`to_json`."""
-        return str(document.get("sentence", ""))

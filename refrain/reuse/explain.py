@@ -43,6 +43,8 @@ class Explainer:
 
     def _describe(self, place: tuple[str, ...], before: Any, after: Any, manifest_of: ManifestOf) -> Change:
         head, *rest = place
+        if head == "after":
+            return Change("order", "a step that it comes after (run_after) has another result")
         if head == "snapshot":
             return Change("source", self._files(before, after, manifest_of))
         if head == "inputs" and isinstance(before, dict) and isinstance(after, dict):
@@ -99,7 +101,7 @@ _TITLES = {
 
 
 def _differences(old: Preimage, new: Preimage) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
-    for key in ("kind", "version", "snapshot", "schema"):
+    for key in ("kind", "version", "snapshot", "after", "schema"):
         if old.get(key) != new.get(key):
             yield (key,), old.get(key), new.get(key)
     commands = (dict(enumerate(_words(old["command"]), 0)), dict(enumerate(_words(new["command"]), 0)))

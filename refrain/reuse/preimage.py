@@ -43,6 +43,7 @@ class Ingredients:
     :param snapshot: the digest of its source snapshot.
     :param inputs: the resolved data by input name.
     :param parameters: the pipeline parameters' values by name.
+    :param predecessors: the runs that made the results of the steps which come first by ``run_after``.
     """
 
     step: StepDefinition
@@ -52,6 +53,7 @@ class Ingredients:
     declared: Mapping[str, PipelineParameter]
     interpreter: InterpreterIdentity
     secret_key: bytes
+    predecessors: tuple[str, ...] = ()
 
 
 def preimage(of: Ingredients) -> Preimage:
@@ -65,6 +67,7 @@ def preimage(of: Ingredients) -> Preimage:
         "parameters": {name: _token(token, of) for name, token in of.step.parameters},
         "inputs": {port.name: _input(port, of.inputs[port.name]) for port in of.step.inputs},
         "outputs": {port.name: _output(port) for port in of.step.outputs},
+        "after": sorted(of.predecessors),
         "environment": {
             "python": of.interpreter.version,
             "platform": of.interpreter.platform,

@@ -32,6 +32,11 @@ class ReuseRecord:
     seconds: float
     created: float
 
+    @property
+    def made_by(self) -> str:
+        """The id of the run that made the result."""
+        return self.run_id
+
 
 class RecordStore:
     """The ``reuse/`` part of a workspace.

@@ -84,6 +84,16 @@ class PipelineDefinition:
     description: str = ""
 
     @property
+    def declared(self) -> dict[str, PipelineParameter]:
+        """The parameters by name."""
+        return {parameter.name: parameter for parameter in self.parameters}
+
+    @property
+    def named_outputs(self) -> dict[str, tuple[str, str]]:
+        """The step key and the output name behind each named output of the pipeline."""
+        return {name: (output.step, output.output) for name, output in self.outputs}
+
+    @property
     def datastores(self) -> frozenset[str]:
         """The names of all datastores that steps read from or write to."""
         written = {port.datastore for step in self.steps for port in step.outputs}

@@ -118,7 +118,7 @@ def _read(
 ) -> T:
     if not os.path.isdir(source_directory):
         raise SnapshotError(f"The source directory {source_directory!r} does not exist or is not a directory.")
-    keep = _keep(source_directory, trees.workspace_root)
+    keep = _keep(source_directory, trees.own_folders)
     rules = TreeRules(keep=keep, executable=True, admit=admit, index_key="\0snapshot")
     try:
         return read(source_directory, rules)
@@ -127,12 +127,12 @@ def _read(
         raise SnapshotError(f"The source directory {source_directory!r} cannot be captured: {error} {hint}") from error
 
 
-def _keep(source_directory: str, workspace_root: str | None) -> Keep:
+def _keep(source_directory: str, own_folders: tuple[str, ...]) -> Keep:
     is_ignored = _ignored(source_directory)
-    own = _inside(workspace_root, source_directory)
+    own = {_relative(folder, source_directory) for folder in own_folders}
 
     def keep(path: str, is_directory: bool) -> bool:
-        if os.path.basename(path) in NEVER_CAPTURED or path == own:
+        if os.path.basename(path) in NEVER_CAPTURED or path in own:
             return False
         return not is_ignored(f"{path}/" if is_directory else path)
 
@@ -155,9 +155,6 @@ def _ignored(source_directory: str) -> Callable[[str], bool]:
     return lambda _: False
 
 
-def _inside(workspace_root: str | None, source_directory: str) -> str | None:
-    """Return the workspace's path relative to the source directory, or None when it is not in it."""
-    if workspace_root is None:
-        return None
-    path = os.path.relpath(os.path.realpath(workspace_root), os.path.realpath(source_directory))
-    return None if path == "." or path.split(os.sep)[0] == ".." else path
+def _relative(folder: str, source_directory: str) -> str:
+    """Return a folder's path as the walk names it; one outside of the source gets a path that the walk never names."""
+    return os.path.relpath(os.path.realpath(folder), os.path.realpath(source_directory))

@@ -13,6 +13,7 @@ from refrain.errors import WorkspaceError, WorkspaceSchemaError
 from refrain.storage.blobs import BlobStore
 from refrain.storage.cache import WorkerCache
 from refrain.storage.datastores import DatastoreTable
+from refrain.storage.identity import DataIdentity, data_identity
 from refrain.storage.objects import LocalObjectStore
 from refrain.storage.receipts import Receipts
 from refrain.storage.registry import Registry
@@ -48,7 +49,13 @@ class WorkspaceState:
     @cached_property
     def trees(self) -> Trees:
         """Digests of local trees, through this machine's stat index."""
-        return Trees(StatIndex(cache_folder()), str(self.root))
+        cache = cache_folder()
+        return Trees(StatIndex(cache), (str(self.root), str(cache)))
+
+    @cached_property
+    def data_identity(self) -> DataIdentity:
+        """What counts of data from outside of a pipeline, as it was set when this was first asked."""
+        return data_identity(self.registry)
 
     @cached_property
     def stores(self) -> Stores:

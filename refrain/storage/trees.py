@@ -50,13 +50,13 @@ OUTPUT = TreeRules(links=Links.INSIDE)
 class Trees:
     """Digests of trees on this machine's file system, backed by a stat index."""
 
-    def __init__(self, index: StatIndex, workspace_root: str | None = None) -> None:
+    def __init__(self, index: StatIndex, own_folders: tuple[str, ...] = ()) -> None:
         """Answer from *index* whatever it can answer.
 
-        :param workspace_root: the folder that no snapshot includes, because every run changes it.
+        :param own_folders: what no snapshot includes, because every run changes it: the workspace and the cache.
         """
         self._index = index
-        self.workspace_root = workspace_root
+        self.own_folders = own_folders
 
     def identify(self, path: str | os.PathLike[str], rules: TreeRules = DATA) -> TreeIdentity:
         """Return kind, digest and size of the tree at *path*, without reading files that have not changed.

@@ -29,7 +29,8 @@ def git_properties(directory: str, environ: Mapping[str, str] = os.environ) -> d
     ``_BUILD_URI`` rule over what git says.
     """
     found = _asked(directory) if _is_in_repository(directory) else {}
-    found.update({name: environ[f"AZUREML_GIT_{name}"] for name in _PROPERTIES if f"AZUREML_GIT_{name}" in environ})
+    given = {name: environ[f"AZUREML_GIT_{name}"] for name in _PROPERTIES if f"AZUREML_GIT_{name}" in environ}
+    found.update({name: _without_credentials(text) for name, text in given.items()})
     return {key: value for name, value in found.items() if value for key in _PROPERTIES[name]}
 
 
@@ -86,7 +87,7 @@ def _answer(process: subprocess.Popen[str] | None) -> str:
 
 
 def _without_credentials(text: str) -> str:
-    """Drop ``user:password@`` from a repository's address."""
+    """Drop ``user:password@`` from an address; other texts stay as they are."""
     scheme, separator, rest = text.partition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}" if separator else text

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cli.sample import TRAIN, Refrain, write
+from cli.sample import PIPELINE, TRAIN, Refrain, write
 
 
 def test_before_the_first_run_only_what_has_its_inputs_is_decided(refrain: Refrain, project: Path) -> None:
@@ -45,6 +45,13 @@ def test_a_step_is_shown_with_every_field_and_what_changed(refrain: Refrain, pro
     assert fields["parameter alpha"[:13]][-3:] == ["0.5", "→", "0.25"]
     for name in ("kind", "source", "argument 1", "input clean", "output model", "Python", "platform", "packages"):
         assert name in fields
+
+
+def test_an_order_without_data_is_one_of_the_fields(refrain: Refrain, project: Path) -> None:
+    write(project, "ordered.py", PIPELINE.replace("pipeline = ", "train.run_after(prepare)\npipeline = "))
+    first = refrain("run", "ordered.py", "--json").document
+    (step,) = refrain("explain", "ordered.py", "train", "--json").document["steps"]
+    assert {"field": "order", "now": f"after {first['run_id'][:8]}.prepare.1", "change": ""} in step["fields"]
 
 
 def test_a_step_s_document_has_its_fields_and_preimage(refrain: Refrain, project: Path) -> None:

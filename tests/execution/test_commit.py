@@ -10,14 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from fakes.project import WRITES, Project
-from refrain import (
-    OutputFileDatasetConfig,
-    PipelineData,
-)
-from refrain.errors import (
-    OutputError,
-)
+from fakes.project import WRITES, Project, Ran
+from refrain import OutputFileDatasetConfig, PipelineData
+from refrain.errors import OutputError, WorkspaceError
+from refrain.reuse.decision import Verdict
+from refrain.tracking.record import RunRecord, RunStatus, RunStore
 
 
 def _nothing_stays(project: Project) -> None:
@@ -141,3 +138,84 @@ def test_a_full_disk_fails_the_step_with_the_reason_and_leaves_nothing(project: 
     assert "No space left on device" in ran.error("fill")
     _nothing_stays(project)
     assert project.run(project.step("small", WRITES, [PipelineData("out")])).status == "Completed"
+
+
+def _fixed(project: Project, name: str, path: str) -> OutputFileDatasetConfig:
+    return OutputFileDatasetConfig(name, destination=(project.workspace.get_default_datastore(), path))
+
+
+WRITES_PART = "import sys; open(sys.argv[1] + '/' + sys.argv[2], 'w').write(sys.argv[2])"
+
+
+def test_a_place_that_several_runs_share_is_merged_and_counts_as_a_whole(project: Project) -> None:
+    one = project.run(project.step("one", WRITES_PART, [_fixed(project, "out", "shared"), "a"]))
+    two = project.run(project.step("two", WRITES_PART, [_fixed(project, "out", "shared"), "b"]))
+    assert one.path("one", "out") == two.path("two", "out")
+    assert sorted(path.name for path in two.path("two", "out").iterdir()) == ["a", "b"]
+    assert two.result("two").outputs["out"].files == 2
+    assert project.run(project.step("two", WRITES_PART, [_fixed(project, "out", "shared"), "b"])).reused() == ["two"]
+    again = project.run(project.step("one", WRITES_PART, [_fixed(project, "out", "shared"), "a"]))
+    assert again.verdict("one") is Verdict.OUTPUT_CHANGED
+
+
+def test_data_at_a_shared_place_is_not_replaced_unless_the_output_says_so(project: Project) -> None:
+    code = "import os, sys; os.makedirs('out', exist_ok=True); open('out/a', 'w').write(sys.argv[1])"
+
+    def run(text: str, overwrite: bool) -> Ran:
+        output = _fixed(project, "out", "shared").as_upload(overwrite=overwrite)
+        return project.run(project.step("write", code, [text], outputs=[output]))
+
+    assert run("1", False).status == "Completed"
+    refused = run("2", False)
+    assert "its output 'out' would replace" in refused.error("write")
+    assert refused.error("write").endswith("Pass overwrite=True, or put {run-id} into its destination.")
+    assert (run("3", True).path("write", "out") / "a").read_text() == "3"
+
+
+def test_two_outputs_of_one_step_may_go_to_the_same_place(project: Project) -> None:
+    code = "import sys; [open(path + f'/f{n}', 'w') for n, path in enumerate(sys.argv[1:])]"
+    for expected in ([], ["both"]):
+        outputs = [_fixed(project, "a", "together/{run-id}"), _fixed(project, "b", "together/{run-id}")]
+        ran = project.run(project.step("both", code, outputs))
+        assert ran.status == "Completed", ran.outcome.errors
+        assert ran.reused() == expected
+    assert sorted(path.name for path in ran.path("both", "a").iterdir()) == ["f0", "f1"]
+
+
+def test_outputs_are_taken_back_when_the_run_record_cannot_be_written(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = RunStore.put
+
+    def full(self: RunStore, record: RunRecord, *, durable: bool = False) -> None:
+        if durable:
+            raise WorkspaceError("Cannot write 'run.json': No space left on device.")
+        put(self, record)
+
+    monkeypatch.setattr(RunStore, "put", full)
+    ran = project.run(project.step("write", WRITES, [PipelineData("out")]))
+    assert ran.error("write") == "Cannot write 'run.json': No space left on device."
+    assert ran.step("write").status is RunStatus.FAILED
+    assert [path for path in project.outputs() if path.endswith("out")] == []
+    assert project.reuse_records() == []
+
+
+def test_only_the_files_that_were_asked_for_are_kept(project: Project) -> None:
+    code = "import os; os.makedirs('out/d'); [open(f'out/{n}', 'w') for n in ('a.bin', 'b.txt', 'd/c.bin')]"
+    output = OutputFileDatasetConfig("out", source="out").as_upload(source_globs=["*.bin"])
+    ran = project.run(project.step("some", code, outputs=[output]))
+    folder = ran.path("some", "out")
+    assert sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()) == ["a.bin", "d/c.bin"]
+
+
+def test_an_output_on_another_file_system_arrives_whole(project: Project, small_disk: Path) -> None:
+    from refrain import Datastore
+
+    Datastore.register_folder(project.workspace, "other", small_disk)
+    out = PipelineData("out", datastore=Datastore.get(project.workspace, "other"), output_mode="upload",
+                       output_path_on_compute="made")  # fmt: skip
+    code = "import os; os.makedirs('made/d'); open('made/d/x', 'w').write('x'); os.symlink('d/x', 'made/link')"
+    ran = project.run(project.step("make", code, outputs=[out]))
+    assert ran.status == "Completed", ran.outcome.errors
+    assert (ran.path("make", "out") / "link").read_text() == "x"
+    assert [path.name for path in small_disk.rglob(".refrain-*")] == []

@@ -34,7 +34,8 @@ from pathlib import Path
 from fakes.project import Project, WRITES
 from refrain import PipelineData
 project = Project(Path({str(project.folder)!r}))
-print(project.run(project.step("write", WRITES, [PipelineData("out")])).status)
+ran = project.run(project.step("write", WRITES, [PipelineData("out")]))
+print(ran.status, *ran.outcome.errors.values())
 """
     project.source("write", WRITES)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}

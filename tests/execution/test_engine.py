@@ -195,3 +195,19 @@ def test_a_second_checkout_at_another_path_reuses_the_results_of_the_first(tmp_p
         ran = project.run(project.step("read", COPIES, [data.as_mount(), _out()]), name=f"of-{project.folder.name}")
         reused.append(ran.reused())
     assert reused == [[], ["read"]]
+
+
+def test_a_step_that_comes_after_another_runs_again_when_that_one_did(project: Project) -> None:
+    def run(force: bool | set[str] = False) -> Ran:
+        load = project.step("load", WRITES, [PipelineData("a")])
+        report = project.step("report", WRITES, [PipelineData("b")])
+        report.run_after(load)
+        return project.run(load, report, force=force)
+
+    run()
+    assert run().reused() == ["load", "report"]
+    forced = run({"load"})
+    assert forced.verdict("report") is Verdict.CHANGED
+    (change,) = forced.heard.decisions["report"].changes
+    assert str(change) == "order: a step that it comes after (run_after) has another result"
+    assert run().reused() == ["load", "report"]

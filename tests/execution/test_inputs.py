@@ -5,19 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from fakes.project import COPIES, WRITES, Project
-from refrain import (
-    Dataset,
-    PipelineData,
-    PythonScriptStep,
-)
+import pytest
+
+from fakes.project import COPIES, WRITES, Heard, Project
+from refrain import Dataset, PipelineData, PythonScriptStep
 from refrain.data.handle import DataHandle
 from refrain.data.ports import FromReference, InputPort
-from refrain.errors import (
-    DataNotFoundError,
-    InputChangedError,
-)
+from refrain.errors import DataNotFoundError, InputChangedError, UserError
 from refrain.execution.inputs import provide, resolve
+from refrain.execution.listener import Phase
 from refrain.execution.stage import Stage
 from refrain.reuse.decision import Verdict
 from refrain.storage.state import WorkspaceState
@@ -110,3 +106,109 @@ def test_a_gathered_input_can_be_walked(tmp_path: Path) -> None:
     item = resolve(port, {"models": (handle,)}, state, "compare")
     path = provide(item, Stage("run", tmp_path / "stage", {}, ()), state.stores)
     assert [name for _, _, names in os.walk(path) for name in names] == ["x.txt"]
+
+
+def _look(project: Project, item: object) -> list[str]:
+    code = """
+        import os, sys
+        path = sys.argv[1]
+        print(os.path.basename(path), open(path).read() if os.path.isfile(path) else sorted(os.listdir(path)))
+    """
+    return project.run(project.step("look", code, [item])).heard.lines
+
+
+@pytest.fixture
+def table(project: Project) -> Path:
+    path = project.folder / "table.csv"
+    path.write_text("1,2")
+    return path
+
+
+@pytest.mark.parametrize("way", ["as_mount", "as_download"])
+def test_a_single_file_keeps_its_name_by_which_scripts_choose_how_to_read_it(
+    project: Project, table: Path, way: str
+) -> None:
+    data = Dataset.File.from_files(str(table)).as_named_input("t")
+    assert _look(project, getattr(data, way)()) == ["table.csv 1,2"]
+
+
+def test_an_absolute_path_on_compute_is_kept_within_the_run_so_that_two_runs_never_meet(
+    project: Project, table: Path
+) -> None:
+    for text in ("1,2", "3,4"):
+        table.write_text(text)
+        data = Dataset.File.from_files(str(table)).as_named_input("t").as_mount(path_on_compute="/data/in.csv")
+        assert _look(project, data) == [f"in.csv {text}"]
+    assert not Path("/data/in.csv").exists()
+
+
+def test_an_input_may_not_be_put_outside_of_the_working_directory(project: Project, table: Path) -> None:
+    data = Dataset.File.from_files(str(table)).as_named_input("t").as_download(path_on_compute="../../x")
+    ran = project.run(project.step("look", "pass", [data]))
+    assert "Input 't': path_on_compute '../../x' leads out of the working directory" in ran.error("look")
+    assert project.leftovers() == []
+
+
+def test_a_pattern_gives_a_folder_with_the_files_that_match(project: Project, table: Path) -> None:
+    (project.folder / "other.txt").write_text("")
+    (project.folder / "second.csv").write_text("")
+    data = Dataset.File.from_files(str(project.folder / "*.csv")).as_named_input("t")
+    for item in (data.as_mount(), data.as_download()):
+        assert _look(project, item) == ["t ['second.csv', 'table.csv']"]
+
+
+def test_what_an_earlier_step_wrote_and_is_gone_when_it_is_needed_is_named(project: Project) -> None:
+    out, other = PipelineData("out"), PipelineData("other")
+
+    class Deletes(Heard):
+        def entered(self, key: str, phase: Phase) -> None:
+            if key == "copy" and phase is Phase.STAGE:
+                next(project.state.root.rglob("azureml/*/out")).unlink()
+
+    ran = project.run(
+        project.step("write", WRITES, [out]),
+        project.step("copy", COPIES, [out, other], inputs=[out], outputs=[other]),
+        listener=Deletes(),
+    )
+    assert "its input 'out' at" in ran.error("copy")
+    assert "is no longer what an earlier step wrote: it was changed or deleted since" in ran.error("copy")
+
+
+def test_a_step_does_not_start_on_data_that_was_changed_since_it_was_written(project: Project) -> None:
+    out = PipelineData("out")
+    tamper = "import glob, sys; open(glob.glob(sys.argv[1] + '/**/out', recursive=True)[0], 'a').write('!')"
+    write = project.step("write", WRITES, [out])
+    middle = project.step("tamper", tamper, [str(project.folder / "workspace" / "datastores")])
+    read = project.step("read", COPIES, [out, PipelineData("copy")], inputs=[out])
+    middle.run_after(write)
+    read.run_after(middle)
+    ran = project.run(write, middle, read)
+    assert isinstance(ran.outcome.errors["read"], InputChangedError)
+    assert "its input 'out' at" in ran.error("read")
+    assert "is no longer what an earlier step wrote" in ran.error("read")
+    assert "clear that step" in ran.error("read")
+    assert project.leftovers() == []
+
+
+def test_a_workspace_may_identify_data_by_its_definition_as_azure_ml_does(project: Project) -> None:
+    table = project.folder / "table.csv"
+    table.write_text("1")
+
+    def run() -> Verdict:
+        data = Dataset.File.from_files(str(table)).as_named_input("table").as_mount()
+        return project.run(project.step("copy", COPIES, [data, PipelineData("out")], inputs=[data])).verdict("copy")
+
+    assert run() is Verdict.FIRST
+    table.write_text("changed")
+    assert run() is Verdict.CHANGED
+    project.workspace.set_data_identity("definition")
+    run()
+    table.write_text("changed once more")
+    assert run() is Verdict.REUSED
+    project.workspace.set_data_identity("content")
+    assert run() is Verdict.CHANGED
+
+
+def test_an_unknown_data_identity_names_the_known_ones(project: Project) -> None:
+    with pytest.raises(UserError, match=r"Unknown data identity 'bytes'. Known: content, definition."):
+        project.workspace.set_data_identity("bytes")

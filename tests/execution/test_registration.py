@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fakes.project import Project, Ran
-from refrain import OutputFileDatasetConfig
+from refrain import Dataset, OutputFileDatasetConfig, PipelineData
+from refrain.errors import UnknownNameError, UserError
 from refrain.reuse.decision import Verdict
 
 CODE = "import sys; open(sys.argv[1] + '/part', 'w').write(sys.argv[2])"
@@ -56,3 +59,29 @@ def test_a_step_that_fails_registers_nothing(project: Project) -> None:
     output = OutputFileDatasetConfig("out").register_on_complete("prices")
     project.run(project.step("fail", CODE + "; sys.exit(1)", [output, "1"]))
     assert project.state.registry.names("datasets") == []
+
+
+def test_a_registered_output_can_be_another_pipelines_input(project: Project) -> None:
+    _run(project, "1")
+    _run(project, "2")
+    code = "import sys; open(sys.argv[2], 'w').write(open(sys.argv[1] + '/part').read())"
+    for version, expected in (("latest", "2"), (2, "2"), ("1", "1")):
+        prices = Dataset.get_by_name(project.workspace, "prices", version).as_named_input("prices").as_mount()
+        step = project.step("read", code, [prices, PipelineData("copy")], inputs=[prices])
+        assert project.run(step).text("read", "copy") == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "message"),
+    [
+        ("price", "latest", r"Unknown dataset 'price'. Known: prices. Did you mean 'prices'\?"),
+        ("prices", 7, r"Dataset 'prices' has no version 7. Known: 1."),
+        ("prices", "newest", r"Dataset 'prices': the version 'newest' is neither a number nor 'latest'."),
+    ],
+)
+def test_a_dataset_that_is_not_there_is_named_with_those_that_are(
+    project: Project, name: str, version: int | str, message: str
+) -> None:
+    _run(project, "1")
+    with pytest.raises((UnknownNameError, UserError), match=message):
+        Dataset.get_by_name(project.workspace, name, version)

@@ -111,7 +111,9 @@ class Project:
         """Write a script into a folder of its own."""
         folder = self.folder / "steps" / name
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}.py").write_text(textwrap.dedent(code))
+        script, text = folder / f"{name}.py", textwrap.dedent(code)
+        if not script.exists() or script.read_text() != text:  # another process may be reading it
+            script.write_text(text)
         return folder
 
     def step(self, name: str, code: str = WRITES, arguments: Any = (), **options: Any) -> PythonScriptStep:

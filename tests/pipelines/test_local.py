@@ -59,7 +59,7 @@ def test_an_interrupt_stops_a_run_and_is_passed_on(project: Project) -> None:
         def line(self, key: str, line: str) -> None:
             signal.raise_signal(signal.SIGTERM)
 
-    step = project.step("slow", "import time; print(1, flush=True); time.sleep(600)")
+    step = project.step("slow", "import time; print(1, flush=True); time.sleep(25)")
     with interrupted_by(signal.SIGTERM), pytest.raises(KeyboardInterrupt):
         Pipeline(project.workspace, [step]).run(listener=Interrupts())
     assert project.leftovers() == []

@@ -121,7 +121,7 @@ def test_a_run_in_this_process_raises_what_failed_and_how_many_more_did(project:
     steps = [project.step(f"fail{n}", "raise SystemExit(2)") for n in range(2)]
     with pytest.raises(RunFailedError, match=r"exited with code 2(.|\n)*\(1 more steps did not end well\.\)"):
         Pipeline(project.workspace, steps).run(continue_on_step_failure=True)
-    run = Pipeline(project.workspace, steps).run(raise_on_error=False)
+    run = Pipeline(project.workspace, steps).run(raise_on_error=False, jobs=1)
     assert run.status == "Failed"
     with pytest.raises(RunFailedError):
         run.find_step_run("fail0")[0].wait_for_completion(show_output=False)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -74,3 +77,34 @@ def test_a_run_that_goes_on_has_no_sign(tmp_path: Path) -> None:
         pass
     assert list(tmp_path.iterdir()) == []
     assert not engine.is_canceled.is_set()
+
+
+# A worker, and its task, which waits to be canceled.
+WORKER = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', *sys.argv[1:]]); input()"
+TASK = """
+import pathlib, sys, threading
+from refrain_operators.run_stop import NoStop
+
+class Engine:
+    is_canceled = threading.Event()
+    def cancel(self):
+        self.is_canceled.set()
+
+with NoStop().obeyed_by(Engine()):
+    print("running", flush=True)
+    if Engine.is_canceled.wait(60):
+        pathlib.Path(sys.argv[1]).touch()
+"""
+
+
+def test_a_step_whose_worker_was_killed_is_canceled(tmp_path: Path) -> None:
+    canceled = tmp_path / "canceled"
+    command = [sys.executable, "-c", WORKER, TASK, str(canceled)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
+        assert worker.stdout
+        assert worker.stdout.readline() == b"running\n"
+        worker.kill()
+    deadline = time.monotonic() + 60
+    while not canceled.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert canceled.exists()

@@ -11,7 +11,7 @@ import pytest
 from refrain import Pipeline, PythonScriptStep, RunConfiguration, Workspace
 from refrain.errors import UserError
 from refrain.execution.sources import Sources
-from refrain.steps.definition import PipelineDefinition, freeze
+from refrain.steps.definition import PipelineDefinition
 from refrain_operators.submitted import KIND, MOST_LOADED, store, submitted_dags
 
 
@@ -30,8 +30,7 @@ def _frozen(workspace: Workspace, source: Path, runconfig: RunConfiguration | No
     (source / "work.py").write_text("")
     step = PythonScriptStep("work.py", source_directory=str(source), runconfig=runconfig)
     pipeline = Pipeline(workspace, [step], name="my pipeline")
-    sources = Sources(workspace.state)
-    return freeze(pipeline.definition, {s.key: sources.capture(s.source).digest for s in pipeline.definition.steps})
+    return Sources(workspace.state).freeze(pipeline.definition)
 
 
 def test_a_stored_pipeline_is_loaded_as_a_dag(workspace: Workspace, definition: PipelineDefinition) -> None:
@@ -71,10 +70,13 @@ def test_a_damaged_one_does_not_take_the_others_down(workspace: Workspace, defin
     assert set(submitted_dags(workspace)) == {good}
 
 
-def test_the_value_of_a_secret_is_not_stored(workspace: Workspace, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"), [("API_TOKEN", "very secret"), ("DATABASE", "postgresql://reader:very-secret@db/prices")]
+)
+def test_the_value_of_a_secret_is_not_stored(workspace: Workspace, tmp_path: Path, name: str, value: str) -> None:
     runconfig = RunConfiguration()
-    runconfig.environment.environment_variables = {"API_TOKEN": "very secret"}
+    runconfig.environment.environment_variables = {name: value}
     definition = _frozen(workspace, tmp_path / "source", runconfig)
-    with pytest.raises(UserError, match=r"'work\.py' has the environment variable 'API_TOKEN', whose value would be"):
+    with pytest.raises(UserError, match=rf"'work\.py' has the environment variable '{name}', whose value would be"):
         store(definition, "trial", False, workspace.state)
     assert workspace.state.registry.names(KIND) == []

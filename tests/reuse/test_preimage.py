@@ -74,6 +74,7 @@ BASE = Ingredients(
     },
     interpreter=InterpreterIdentity("/usr/bin/python3", "CPython 3.11.7", "linux-x86_64", ("numpy==2.0.0",)),
     secret_key=b"k" * 32,
+    predecessors=("0123456789abcdef0123456789abcdef.load.1",),
 )
 GOLDEN = fingerprint(preimage(BASE))
 
@@ -101,6 +102,8 @@ def _variables(**variables: str) -> Ingredients:
 
 
 COUNTED = {
+    "which run made the result of a step before": replace(BASE, predecessors=("f" * 32 + ".load.1",)),
+    "that a step comes after another": replace(BASE, predecessors=()),
     "the kind of step": _step(kind="command"),
     "its version": _step(version="2"),
     "the snapshot": replace(BASE, snapshot="6" * 64),
@@ -144,7 +147,7 @@ NOT_COUNTED = {
     "the step's key": _step(key="train_2"),
     "the compute target": _step(compute="gpu"),
     "whether it may be reused": _step(allow_reuse=False),
-    "the steps that merely come before": _step(after=("prepare",)),
+    "the keys of the steps that merely come before": _step(after=("prepare",)),
     "the source directory's path": _step(source=SourceCode(directory="/elsewhere/train")),
     "the path of a file": _data("table", uri="file:///elsewhere/table.csv"),
     "the path of an earlier output": _data("prepared", uri="file:///store/azureml/r2.prepare.1/other"),
@@ -180,7 +183,7 @@ def test_the_fingerprint_is_the_one_in_the_reference() -> None:
     (example,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
     assert json.loads(example) == preimage(BASE)
     assert f"`{GOLDEN}`" in text
-    assert GOLDEN == "0dc1b701c5a1d7961b7640b5dbee1950bf5a320862efc532399e514160ce3443"
+    assert GOLDEN == "2710633732056510d3fe529fc6717d956d7fb0514833a292771eb12f209b37f5"
 
 
 def test_the_reference_names_every_component() -> None:

@@ -110,15 +110,15 @@ def test_the_file_by_which_a_worktree_finds_its_repository_is_left_out(source, h
     assert held() == ["train.py"]
 
 
-def test_the_workspace_is_left_out_whatever_it_is_called(source, index):
-    write(source, "state/workspace.json", "state/blobs/x", "state.py", "sub/state/a.py")
-    trees = Trees(index, str(source / "state"))
+def test_the_workspace_and_the_cache_are_left_out_whatever_they_are_called(source, index):
+    write(source, "state/workspace.json", "state/blobs/x", "state.py", "sub/state/a.py", "sub/cache/index")
+    trees = Trees(index, (str(source / "state"), str(source / "sub/cache")))
     assert [e.path for e in read_manifest(str(source), trees).entries] == ["state.py", "sub/state/a.py", "train.py"]
 
 
-@pytest.mark.parametrize("root", ["{source}", "{source}/..", "{source}-other", "/nowhere"])
-def test_a_workspace_elsewhere_leaves_nothing_out(source, index, root):
-    trees = Trees(index, root.format(source=source))
+@pytest.mark.parametrize("folder", ["{source}", "{source}/..", "{source}-other", "/nowhere"])
+def test_a_workspace_elsewhere_leaves_nothing_out(source, index, folder):
+    trees = Trees(index, (folder.format(source=source),))
     assert [e.path for e in read_manifest(str(source), trees).entries] == ["train.py"]
 
 

@@ -63,6 +63,13 @@ def test_variables_rule_over_what_git_says(repository: Path) -> None:
     assert found["azureml.git.build_id"] == "7"
 
 
+def test_an_address_given_as_a_variable_is_recorded_without_its_password(tmp_path: Path) -> None:
+    addresses = {"REPOSITORY_URI": "https://user:pass@example.com/code", "BUILD_URI": "https://token@example.com/7"}
+    found = git_properties(str(tmp_path), {f"AZUREML_GIT_{name}": address for name, address in addresses.items()})
+    assert found["azureml.git.repository_uri"] == "https://example.com/code"
+    assert found["azureml.git.build_uri"] == "https://example.com/7"
+
+
 def test_outside_of_a_repository_there_is_nothing_to_say(tmp_path: Path) -> None:
     assert git_properties(str(tmp_path), {}) == {}
 

@@ -16,6 +16,9 @@ from refrain_operators.doc_pages import dag_page, parameters_of, task_page
 if TYPE_CHECKING:
     from airflow.sdk import DAG
 
+FORCE_PARAM = "regenerate_outputs"
+"""A run's parameter of this name, when true, makes every step run whatever could be reused."""
+
 
 def pipeline_dag(  # noqa: PLR0913  # Airflow's own settings of a DAG, as keywords
     pipeline: Pipeline,
@@ -72,8 +75,6 @@ def definition_dag(
     """
     from airflow.sdk import DAG
 
-    from refrain_operators.step_operator import FORCE_PARAM
-
     if dag_kwargs.get("fail_fast"):
         raise UserError(
             "Airflow's fail_fast would show a failed run of a pipeline as a success. Leave it out: unless "
@@ -93,7 +94,7 @@ def definition_dag(
         "experiment": experiment or dag_id,
         "declared": definition.parameters,
         "stops_run": not continue_on_step_failure,
-        "pipeline_outputs": named_outputs(definition),
+        "pipeline_outputs": definition.named_outputs,
     }
     operators: dict[str, Any] = {}
     with dag:
@@ -113,11 +114,6 @@ def _wait_for_next_tick(dag: DAG) -> None:
         dag.timetable.run_immediately = timedelta(0)
 
 
-def named_outputs(definition: PipelineDefinition) -> dict[str, tuple[str, str]]:
-    """Return the step key and the output name behind each of a pipeline's named outputs."""
-    return {name: (output.step, output.output) for name, output in definition.outputs}
-
-
 def _operator(step: StepDefinition, operators: Mapping[str, Any], settings: Mapping[str, Any]) -> Any:
     from refrain_operators.step_operator import StepOperator
 
@@ -133,8 +129,6 @@ def _operator(step: StepDefinition, operators: Mapping[str, Any], settings: Mapp
 
 def _params(definition: PipelineDefinition) -> dict[str, Any]:
     from airflow.sdk import Param
-
-    from refrain_operators.step_operator import FORCE_PARAM
 
     params = {parameter.name: _param(parameter, definition) for parameter in definition.parameters}
     force = Param(False, type="boolean", description="Run every step, whatever could be reused.")

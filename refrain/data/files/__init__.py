@@ -1,0 +1,1 @@
+"""File datasets: a lazily evaluated choice of files."""

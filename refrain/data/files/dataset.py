@@ -1,0 +1,181 @@
+"""FileDataset: files by path or glob, some of them chosen; what matches is decided when they are asked for."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from refrain.data.consumption import DatasetConsumptionConfig
+from refrain.data.files.item import FileItem, FileOrigin, StoredFiles, fetch
+from refrain.data.files.operations import METADATA, FileOperation, chosen, described
+from refrain.data.ports import FromFiles
+from refrain.data.tabular.access import FileAccess, Folders, Place
+from refrain.data.tabular.expression import Expression, column, condition
+from refrain.data.tabular.operations import Filter, Rows, Sample
+from refrain.data.tabular.partition import PartitionFormat
+from refrain.data.tabular.sampling import chosen_seed, proportion, row_count
+from refrain.errors import UserError, known
+
+_DOWNLOADS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class FileDataset:
+    """Files by path or glob. What matches is decided when a step runs, not when the dataset is made.
+
+    :param source: the places, as a step's input records them.
+    :param operations: which of the files are in it.
+    :param origin: where the files come from, if not from the places.
+    """
+
+    source: FromFiles
+    operations: tuple[FileOperation, ...] = ()
+    partition: PartitionFormat | None = None
+    access: FileAccess = field(default_factory=Folders, repr=False)
+    origin: FileOrigin | None = None
+
+    def __getitem__(self, key: str) -> Expression:
+        """Return a partition column for a condition."""
+        return column(key)
+
+    # ---- as an input
+
+    def as_named_input(self, name: str) -> DatasetConsumptionConfig:
+        """Return the dataset as an input called *name*, in direct mode."""
+        return self._input(name, "direct", None)
+
+    def as_mount(self, path_on_compute: str | None = None) -> DatasetConsumptionConfig:
+        """Return the dataset as an input that is read in place; each step gives it a name by position."""
+        return self._input(None, "mount", path_on_compute)
+
+    def as_download(self, path_on_compute: str | None = None) -> DatasetConsumptionConfig:
+        """Return the dataset as an input of which the step gets its own copy."""
+        return self._input(None, "download", path_on_compute)
+
+    def _input(self, name: str | None, mode: str, path_on_compute: str | None) -> DatasetConsumptionConfig:
+        if self.operations or self.origin is not None:
+            raise UserError(
+                "Files that were chosen by take, skip, filter, take_sample or random_split, or that a table becomes, "
+                "cannot be the input of a step yet. Give the step the whole dataset and choose in its script."
+            )
+        return DatasetConsumptionConfig(name, self, mode, path_on_compute)
+
+    # ---- choosing files
+
+    def take(self, count: int) -> FileDataset:
+        """Return a dataset of the first *count* files."""
+        return self._then(Rows(take=row_count(count, "take")))
+
+    def skip(self, count: int) -> FileDataset:
+        """Return a dataset without the first *count* files."""
+        return self._then(Rows(skip=row_count(count, "skip")))
+
+    def take_sample(self, probability: float, seed: int | None = None) -> FileDataset:
+        """Return a dataset of roughly this share of the files; the seed is as for tabular datasets."""
+        return self._then(Sample(0.0, proportion(probability, "take_sample: probability"), chosen_seed(seed)))
+
+    def random_split(self, percentage: float, seed: int | None = None) -> tuple[FileDataset, FileDataset]:
+        """Return two datasets, of roughly *percentage* (0 to 1) of the files and of all the others."""
+        share, drawn = proportion(percentage, "random_split: percentage"), chosen_seed(seed)
+        return self._then(Sample(0.0, share, drawn)), self._then(Sample(share, 1.0, drawn))
+
+    def filter(self, expression: Expression) -> FileDataset:
+        """Return a dataset of the files for which a condition on partition columns or ``file_metadata`` is true."""
+        return self._then(Filter(condition(expression)))
+
+    def file_metadata(self, col: str) -> Expression:
+        """Return what is known of a file, for a condition: its Path (``/``-rooted), Name, Extension or Size (bytes).
+
+        :raises UserError: for anything else.
+        """
+        if col not in METADATA:
+            raise UserError(f"file_metadata({col!r}): known are {known(METADATA)}.")
+        return column(col)
+
+    # ---- the files
+
+    @property
+    def partition_keys(self) -> list[str]:
+        """The columns that ``partition_format`` reads from the paths."""
+        return list(self.partition.keys) if self.partition else []
+
+    def get_partition_key_values(self, partition_keys: list[str] | None = None) -> list[dict[str, Any]]:
+        """Return the different values of the partition columns, sorted.
+
+        :param partition_keys: some of them; None for all.
+        :raises UserError: for a column that is not one.
+        """
+        from refrain.data.tabular.partitions import chosen_keys, distinct
+
+        keys = chosen_keys(self.partition_keys, partition_keys)
+        return distinct(
+            ({} if not self.partition else self.partition.values(item.address) for item in self.files()), keys
+        )
+
+    def files(self) -> list[FileItem]:
+        """Return the files of the dataset, as they are listed now.
+
+        :raises DataNotFoundError: when a place matches nothing.
+        """
+        return chosen(self._origin.items(self.access), self.operations, self.partition)
+
+    def to_path(self) -> list[str]:
+        """Return the files' paths, ``/``-rooted, relative to the folder or to the fixed part of the glob."""
+        return [item.name for item in self.files()]
+
+    def download(
+        self, target_path: str | None = None, overwrite: bool = False, ignore_not_found: bool = False
+    ) -> list[str]:
+        """Copy the files below a local folder and return their paths there; each appears when it is complete.
+
+        :param target_path: None for a new temporary folder, which is the caller's to remove.
+        :param overwrite: replace files that are there.
+        :param ignore_not_found: leave out files that vanish after they were listed.
+        :raises DataError: for a file that is there already, or two files of one name.
+        """
+        folder = Path(tempfile.mkdtemp(prefix="refrain-") if target_path is None else target_path).absolute()
+        items = self.files()
+        _reject_twins(items)
+        with ThreadPoolExecutor(_DOWNLOADS, thread_name_prefix="refrain-download") as pool:
+            fetched = list(pool.map(lambda item: fetch(item, folder, overwrite, ignore_not_found), items))
+        return [str(path) for path in fetched if path is not None]
+
+    # ---- the definition
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the definition as JSON values."""
+        return {
+            "schema": 1,
+            "kind": "file",
+            "source": self._origin.to_json(),
+            "operations": described(self.operations),
+            "partition_format": self.partition.text if self.partition else None,
+        }
+
+    @property
+    def identity(self) -> str:
+        """What enters a fingerprint for the definition: canonical JSON. The files' content is counted apart."""
+        return json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+
+    @property
+    def _origin(self) -> FileOrigin:
+        return self.origin or StoredFiles(tuple(Place(store or "", path) for store, path in self.source.locations))
+
+    def _then(self, operation: FileOperation) -> FileDataset:
+        return replace(self, operations=(*self.operations, operation))
+
+
+def _reject_twins(items: Iterable[FileItem]) -> None:
+    seen: dict[str, str] = {}
+    for item in items:
+        if item.name in seen:
+            raise UserError(
+                f"{seen[item.name]!r} and {item.address!r} would both be written as {item.name!r}. Use one dataset for "
+                "each folder."
+            )
+        seen[item.name] = item.address

@@ -1,0 +1,160 @@
+"""ParquetReader: Parquet files, small ones at once, large ones in batches of rows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from refrain.data.tabular.access import SourceFile
+from refrain.data.tabular.chunk import Chunk, Misfits, Piece
+from refrain.data.tabular.conversion import convert
+from refrain.data.tabular.source import Source
+from refrain.data.tabular.types import DataType
+from refrain.errors import DataError
+
+log = logging.getLogger(__name__)
+
+_SMALL = 16 << 20
+_BATCH_ROWS = 64 * 1024
+
+
+class ParquetReader:
+    """Reads Parquet files. The first file's schema decides: later files are cast to it, column by column, by name."""
+
+    def __init__(self, source: Source, files: Sequence[SourceFile]) -> None:
+        self._kinds = dict(source.types)
+        first = _schema(files[0])
+        self._files_types = {field.name: _plain(field.type) for field in first}
+        for file in files[1:]:
+            empty = [name for name, kind in self._files_types.items() if str(kind) == "null"]
+            if not empty:
+                break
+            schema = _schema(file)
+            self._files_types.update((name, _plain(schema.field(name).type)) for name in empty if name in schema.names)
+
+        self._types = {
+            name: self._kinds[name].arrow() if name in self._kinds else kind for name, kind in self._files_types.items()
+        }
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns that the files give."""
+        return tuple(self._files_types)
+
+    @property
+    def types(self) -> dict[str, Any]:
+        """Column name to Arrow type."""
+        return self._types
+
+    def pieces(self, file: SourceFile, wanted: tuple[str, ...], misfits: Misfits) -> Iterator[Piece]:
+        """Yield the parts of a file in order."""
+        if file.size <= _SMALL:
+            yield partial(self._whole, file, wanted, misfits)
+            return
+        row = 1
+        with _opened(file) as parquet:
+            present = self._present(parquet, file, wanted)
+            size = max(1, file.size // max(1, parquet.metadata.num_rows))
+            for batch in parquet.iter_batches(_BATCH_ROWS, columns=present):
+                yield partial(self._chunk, file, _table(batch, present), (row, size), wanted, misfits)
+                row += batch.num_rows
+
+    def _whole(self, file: SourceFile, wanted: tuple[str, ...], misfits: Misfits) -> Chunk:
+        with _opened(file) as parquet:
+            present = self._present(parquet, file, wanted)
+            table = parquet.read(columns=present, use_threads=False)
+            size = max(1, file.size // max(1, parquet.metadata.num_rows))
+            if not present:  # the number of rows is all that is wanted of it
+                import pyarrow as pa
+
+                table = pa.table({"": pa.nulls(parquet.metadata.num_rows)})
+        return self._chunk(file, table, (1, size), wanted, misfits)
+
+    def _present(self, parquet: Any, file: SourceFile, wanted: tuple[str, ...]) -> list[str]:
+        names = parquet.schema_arrow.names
+        extra = [name for name in names if name not in self._files_types]
+        if extra:
+            log.warning("%r has columns that the first file has not, left out: %s.", file.address, ", ".join(extra))
+        return [name for name in wanted if name in names]
+
+    def _chunk(
+        self, file: SourceFile, table: Any, place: tuple[int, int], wanted: tuple[str, ...], misfits: Misfits
+    ) -> Chunk:
+        import pyarrow as pa
+
+        row, size = place
+        arrays = []
+        for name in wanted:
+            if name in table.column_names:
+                arrays.append(self._typed(file, name, table.column(name), row, misfits))
+            else:
+                arrays.append(pa.nulls(table.num_rows, self.types[name]))
+        made = pa.table(arrays, names=list(wanted)) if wanted else table
+        return Chunk(made, size * table.num_rows)
+
+    def _typed(self, file: SourceFile, name: str, values: Any, row: int, misfits: Misfits) -> Any:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        kind: DataType | None = self._kinds.get(name)
+        target = self.types[name]
+        if pa.types.is_dictionary(values.type):
+            values = pc.cast(values, values.type.value_type)
+        if values.type == target:
+            return values
+        if kind is not None and (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
+            values = pc.cast(values, pa.string()).combine_chunks()
+            converted, mask = convert(values, kind)
+            if mask is not None:
+                first = mask.index(True).as_py()
+                misfits.add(file, name, kind, row + first, values[first].as_py(), mask.true_count)
+            return converted
+        try:
+            return pc.cast(values, target)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise DataError(
+                f"{file.address!r}, column {name!r} is {values.type}, but {target} in the dataset: {error}. Write the "
+                f"files with one type, or decide it with set_column_types={{{name!r}: DataType.to_string()}}."
+            ) from error
+
+
+def _table(batch: Any, present: list[str]) -> Any:
+    import pyarrow as pa
+
+    return pa.Table.from_batches([batch]) if present else pa.table({"": pa.nulls(batch.num_rows)})
+
+
+def _plain(kind: Any) -> Any:
+    """The type of the values, however they are stored."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        return _plain(kind.value_type)
+    if pa.types.is_large_string(kind):
+        return pa.string()
+    return kind
+
+
+def _schema(file: SourceFile) -> Any:
+    with _opened(file) as parquet:
+        return parquet.schema_arrow
+
+
+@contextmanager
+def _opened(file: SourceFile) -> Iterator[Any]:
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetFile
+
+    raw = pa.OSFile(file.path) if file.is_local else file.open()
+    try:
+        yield ParquetFile(raw)
+    except pa.ArrowInvalid as error:
+        raise DataError(
+            f"{file.address!r} is no Parquet file: {error}. Read it with its own reader, such as from_delimited_files, "
+            "or leave it out with a narrower path."
+        ) from error
+    finally:
+        raw.close()

@@ -1,0 +1,123 @@
+"""Places on file systems: local, in memory, on datastores."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from refrain import Dataset, Datastore, Workspace
+from refrain.data.tabular.access import Folders, Place, list_files
+from refrain.data.tabular.dataset import TabularDataset
+from refrain.errors import DataError, DataNotFoundError, UnknownNameError, UserError
+
+csv = Dataset.Tabular.from_delimited_files
+
+
+@pytest.fixture
+def memory() -> Iterator[Any]:
+    fs = fsspec.filesystem("memory")
+    fs.pipe("/box/in/1.csv", b"n\n1\n")
+    fs.pipe("/box/in/deep/2.csv", b"n\n2\n")
+    yield fs
+    fs.rm("/box", recursive=True)
+
+
+def test_a_url_is_read_through_fsspec(memory: Any) -> None:
+    found = csv("memory://box/in/**/*.csv", include_path=True).to_arrow().to_pylist()
+    assert [row["n"] for row in found] == [1, 2]
+    assert found[0]["Path"].startswith("memory://")
+
+
+def test_any_file_system_object_can_stand_behind_a_datastore(memory: Any) -> None:
+    access = Folders({"box": (memory, "/box")})
+    files = list_files([Place("box", "in")], access)
+    assert [(file.name, file.address, file.size) for file in files] == [
+        ("/1.csv", "/in/1.csv", 4),
+        ("/deep/2.csv", "/in/deep/2.csv", 4),
+    ]
+
+
+def test_parquet_and_json_lines_are_read_through_fsspec(memory: Any) -> None:
+    with memory.open("/box/a.parquet", "wb") as file:
+        pq.write_table(pa.table({"n": [1]}), file)
+    memory.pipe("/box/a.jsonl", b'{"n": 2}\n')
+    assert Dataset.Tabular.from_parquet_files("memory://box/a.parquet").to_arrow().to_pylist() == [{"n": 1}]
+    assert Dataset.Tabular.from_json_lines_files("memory://box/a.jsonl").to_arrow().to_pylist() == [{"n": 2}]
+
+
+def test_partitions_are_written_through_fsspec(memory: Any) -> None:
+    memory.pipe("/box/p.csv", b"k,v\na,1\nb,2\n")
+    made = csv("memory://box/p.csv").partition_by(["k"], "memory://box/out")
+    assert isinstance(made, TabularDataset)
+    assert made.to_arrow().to_pylist() == [{"v": 1, "k": "a"}, {"v": 2, "k": "b"}]
+
+
+def test_a_reader_that_stops_early_does_not_crash_the_interpreter() -> None:
+    """Arrow's threads would still read ahead, through Python, when there is none any more."""
+    program = (
+        "import time, fsspec\n"
+        "from fsspec.implementations.memory import MemoryFile\n"
+        "from refrain import Dataset\n"
+        "read = MemoryFile.read\n"
+        "MemoryFile.read = lambda self, size=-1: (time.sleep(0.02), read(self, size))[1]\n"
+        "fsspec.filesystem('memory').pipe('/x/a.csv', b'n,s\\n' + b'1,some text\\n' * 3_000_000)\n"
+        "batches = Dataset.Tabular.from_delimited_files('memory://x/a.csv').batches()\n"
+        "next(batches)\n"
+        "raise SystemExit(7)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (7, "")
+
+
+def test_datastores_references_and_lists_are_places(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path / "ws"))
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "a.csv").write_text("n\n1\n")
+    store = Datastore.register_folder(workspace, "raw", tmp_path / "raw")
+    dataset = csv([(store, "*.csv"), store.path("a.csv"), store], include_path=True)
+    assert dataset.to_arrow().to_pylist() == [{"Path": "/a.csv", "n": 1}]
+    again = TabularDataset.from_json(json.loads(dataset.identity), Folders({"raw": str(tmp_path / "raw")}))
+    assert again.to_arrow() == dataset.to_arrow()
+
+
+def test_a_definition_needs_its_datastores(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match=r"Unknown datastore 'raw'. Known here: row. Did you mean 'row'\?"):
+        list_files([Place("raw", "a")], Folders({"row": str(tmp_path)}))
+
+
+def test_a_glob_expands_folders_and_a_plain_name_may_hold_magic_characters(tmp_path: Path) -> None:
+    (tmp_path / "in/x").mkdir(parents=True)
+    (tmp_path / "in/x/1.csv").write_text("n\n1\n")
+    (tmp_path / "in/[2].csv").write_text("n\n2\n")
+    assert [file.name for file in list_files([Place("", str(tmp_path / "in/*"))], Folders())] == [
+        "/[2].csv",
+        "/x/1.csv",
+    ]
+    assert [file.name for file in list_files([Place("", str(tmp_path / "in/[2].csv"))], Folders())] == ["/[2].csv"]
+
+
+def test_a_pipe_in_a_folder_is_an_error(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="pipe' is no regular file"):
+        list_files([Place("", str(tmp_path))], Folders())
+
+
+def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataNotFoundError, match="matches no file"):
+        csv(str(tmp_path))
+
+
+@pytest.mark.parametrize("path", [None, 3, [], ("store", "path"), [["a"]]])
+def test_what_is_no_path_is_refused(path: Any) -> None:
+    with pytest.raises(UserError, match=r"from_delimited_files (cannot read|got an empty list)"):
+        csv(path)
