@@ -49,7 +49,9 @@ class Commit:
                 self._bring(port, written[port.name])
             return {port.name: self._publish(port, written[port.name]) for port in self._ports}
         except OSError as error:
-            raise OutputError(f"Step {self._step_name!r}: its outputs cannot be stored: {error}") from error
+            # A store that cannot be reached may be there at the next try; a file in the way will not go away.
+            kind = DataError if isinstance(error, DataError) else OutputError
+            raise kind(f"Step {self._step_name!r}: its outputs cannot be stored: {error}") from error
 
     def take_back(self) -> None:
         """Remove what was moved to places of this run's own; what was merged into a shared place stays there."""
