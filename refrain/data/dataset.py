@@ -84,7 +84,7 @@ class Dataset:
             listed = ", ".join(map(str, versions))
             raise UnknownNameError(f"Dataset {name!r} has no version {wanted}. Known: {listed}.")
         handle = DataHandle.from_json(registry.get(DATASETS, name, wanted) or {})
-        return FileDataset(FromFiles(((None, str(handle.path)),)))
+        return FileDataset(FromFiles(((None, handle.location),)))
 
 
 def _number(name: str, version: int | str) -> int:

@@ -32,6 +32,11 @@ class DataHandle:
         return local_path(self.uri)
 
     @property
+    def location(self) -> str:
+        """Where the data is, for people: the local path, or the URI of what is elsewhere."""
+        return str(self.path) if self.uri.startswith("file:") else self.uri
+
+    @property
     def name(self) -> str:
         """The last part of the URI's path, as the file system writes it."""
         return self.path.name if self.uri.startswith("file:") else self.uri.rstrip("/").rpartition("/")[2]

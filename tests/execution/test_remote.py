@@ -12,8 +12,7 @@ import pytest
 
 from fakes.project import COPIES, WRITES, Project
 from fakes.remote_stores import FlakyFileSystem, S3Server, s3_server
-from refrain import Datastore, OutputFileDatasetConfig, PipelineData
-from refrain.data.dataset import Dataset
+from refrain import Dataset, Datastore, OutputFileDatasetConfig, PipelineData, PipelineRun
 from refrain.execution import stage as stages
 from refrain.reuse.decision import Verdict
 from refrain.storage.cache import MARK_NS
@@ -197,6 +196,25 @@ def test_no_credential_is_in_any_file_of_the_workspace_or_any_line(
     assert [path for path in stored if b"top-secret-word" in path.read_bytes()] == []
     said = [repr(s3), repr(project.state.stores.on("objects", "x")), caplog.text, *ran.heard.lines, *ran.heard.notes]
     assert not any("top-secret-word" in text for text in said)
+
+
+def test_a_registered_output_is_found_by_its_name(project: Project, s3: Datastore) -> None:
+    out = OutputFileDatasetConfig("out", destination=(s3, "named/{run-id}")).register_on_complete("numbers")
+    first = project.step("first", "import sys; open(sys.argv[1] + '/n', 'w').write('1')", [out])
+    assert project.run(first).status == "Completed"
+    taken = Dataset.get_by_name(project.workspace, "numbers").as_named_input("numbers").as_mount()
+    look = project.step("look", "import os, sys; print(os.listdir(sys.argv[1]))", [taken], inputs=[taken])
+    assert project.run(look).heard.lines == ["['n']"]
+
+
+def test_the_output_of_a_run_can_be_downloaded(project: Project, s3: Datastore, tmp_path: Path) -> None:
+    ran = project.run(*_chain(project))
+    run = PipelineRun.get(project.workspace, ran.id)
+    (step,) = run.find_step_run("first")
+    data = step.get_output_data("made")
+    assert (data.datastore_name, data.path_on_datastore) == ("objects", f"azureml/{step.id}/made")
+    assert data.download(str(tmp_path / "back")) == 1
+    assert (tmp_path / "back" / data.path_on_datastore).read_text() == "hello"
 
 
 def test_a_store_that_cannot_be_reached_fails_the_step_and_says_so(
