@@ -33,7 +33,10 @@ class PortDataReference:
             raise DataError(f"The output {self.name!r} is no longer at {self.place}.")
         wanted = [(self.place.below(file).path, target / file if file else target) for file in files]
         missing = [(path, local) for path, local in wanted if overwrite or not local.exists()]
-        self.place.store.get(missing)
+        try:
+            self.place.store.get(missing)
+        except DataError as error:
+            raise DataError(f"The output {self.name!r} cannot be copied to {str(target)!r}: {error}") from error
         return len(missing)
 
 
