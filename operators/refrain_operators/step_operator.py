@@ -34,8 +34,10 @@ from refrain.execution.stage import sweep
 from refrain.pipelines.workspace import Workspace
 from refrain.reuse.decision import Decision
 from refrain.steps.definition import StepDefinition
+from refrain.storage.connections import set_resolver
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
 from refrain.tracking.run_id import root_id_for
+from refrain_operators.connections import airflow_connection
 from refrain_operators.dag import FORCE_PARAM
 from refrain_operators.mapped_step import MappedStep
 from refrain_operators.origin import Origin, ReusedFrom
@@ -171,6 +173,7 @@ class StepOperator(BaseOperator):
         return LogListener(logging.getLogger("refrain.step"))
 
     def _execute(self, context: Any) -> dict[str, Any]:
+        set_resolver(airflow_connection)
         workspace = Workspace(self.workspace)
         sweep(workspace.state)
         run = self._run_context(context, workspace)

@@ -163,7 +163,7 @@ def _output_rows(step: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
         except DataError as error:
             yield step["key"], name, "", "", str(error)
             continue
-        yield step["key"], name, str(handle.files), _size(handle.bytes), str(handle.path)
+        yield step["key"], name, str(handle.files), _size(handle.bytes), handle.location
 
 
 def _size(count: int) -> str:

@@ -32,8 +32,8 @@ class FileDatasetFactory:
     ) -> FileDataset:
         """Make a dataset of the files that *path* names.
 
-        :param path: a local path or glob, ``(datastore, path or glob)``, a ``DataReference``, or a list of these.
-            A folder stands for everything below it.
+        :param path: a local path or glob, a URL, ``(datastore, path or glob)``, a ``DataReference``, or a list of
+            these. A folder stands for everything below it.
         :param validate: check now that local paths match something.
         :param partition_format: columns in the paths; see :class:`PartitionFormat`.
         :param is_file: accepted for Azure ML's sake.
@@ -45,7 +45,12 @@ class FileDatasetFactory:
             raise UserError("Dataset.File.from_files got an empty list of paths.")
         locations = tuple(_location(item) for item in paths)
         for store, local in locations if validate else ():
-            if store is None and not os.path.exists(local) and not any(True for _ in glob.iglob(local, recursive=True)):
+            if (
+                store is None
+                and "://" not in local
+                and not os.path.exists(local)
+                and not any(True for _ in glob.iglob(local, recursive=True))
+            ):
                 raise DataNotFoundError(
                     f"Dataset.File.from_files: {local!r} matches nothing. Correct the path, or pass validate=False if "
                     "the files come later."
@@ -79,7 +84,7 @@ class Dataset:
             listed = ", ".join(map(str, versions))
             raise UnknownNameError(f"Dataset {name!r} has no version {wanted}. Known: {listed}.")
         handle = DataHandle.from_json(registry.get(DATASETS, name, wanted) or {})
-        return FileDataset(FromFiles(((None, str(handle.path)),)))
+        return FileDataset(FromFiles(((None, handle.location),)))
 
 
 def _number(name: str, version: int | str) -> int:
@@ -95,7 +100,7 @@ def _location(item: Any) -> Location:
     if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], Datastore):
         return item[0].name, normalized(_text(item[1]))
     if isinstance(item, str) and "://" in item:
-        raise UserError(f"Dataset.File.from_files cannot read the URL {item!r}: copy the data to a datastore first.")
+        return None, item
     if isinstance(item, (str, os.PathLike)):
         return None, os.path.abspath(os.path.expanduser(item))
     raise UserError(

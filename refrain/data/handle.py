@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote_to_bytes, urlsplit
 
 from refrain.errors import UntrustedReferenceError
 from refrain.storage.digest import is_digest
+from refrain.storage.local import local_path
 from refrain.storage.manifest import TreeKind
 
 
@@ -30,10 +29,17 @@ class DataHandle:
 
         :raises UntrustedReferenceError: when it is a URI of another kind, or of another host.
         """
-        parts = urlsplit(self.uri)
-        if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
-            raise UntrustedReferenceError(f"{self.uri[:200]!r} is no local path; only file:/// URIs can be read.")
-        return Path(os.fsdecode(unquote_to_bytes(parts.path)))
+        return local_path(self.uri)
+
+    @property
+    def location(self) -> str:
+        """Where the data is, for people: the local path, or the URI of what is elsewhere."""
+        return str(self.path) if self.uri.startswith("file:") else self.uri
+
+    @property
+    def name(self) -> str:
+        """The last part of the URI's path, as the file system writes it."""
+        return self.path.name if self.uri.startswith("file:") else self.uri.rstrip("/").rpartition("/")[2]
 
     def to_json(self) -> dict[str, Any]:
         """Return the handle as JSON values."""
@@ -64,8 +70,3 @@ class DataHandle:
         if not is_digest(handle.digest) or "://" not in handle.uri or min(handle.files, handle.bytes) < 0:
             raise UntrustedReferenceError(f"The reference {handle.uri[:200]!r} has no valid URI, digest and size.")
         return handle
-
-
-def file_uri(path: Path) -> str:
-    """Return the ``file://`` URI of an absolute path."""
-    return path.as_uri()

@@ -8,23 +8,19 @@ anything, whatever a killed process left behind.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import shutil
-import uuid
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
-from refrain.data.handle import DataHandle, file_uri
+from refrain.data.handle import DataHandle
 from refrain.data.ports import OutputKind, OutputPort
-from refrain.errors import OutputError
-from refrain.execution.stage import Stage
+from refrain.errors import DataError, OutputError
+from refrain.execution.stage import Stage, announce
 from refrain.storage.manifest import Manifest
 from refrain.storage.state import WorkspaceState
+from refrain.storage.store import Place
 from refrain.storage.trees import OUTPUT
-
-_SYNC_EACH_UP_TO = 256
 
 
 class Commit:
@@ -36,8 +32,8 @@ class Commit:
         self._ports = ports
         self._state = state
         self._step_name = step_name
-        self._targets = {p.name: state.datastores.get(p.datastore).resolve(p.path_for(stage.run_id)) for p in ports}
-        self._moved: list[Path] = []
+        self._targets = {p.name: state.stores.on(p.datastore, p.path_for(stage.run_id)) for p in ports}
+        self._own: list[Place] = []
 
     def publish(self) -> dict[str, DataHandle]:
         """Publish the outputs and return references to them.
@@ -48,20 +44,21 @@ class Commit:
         """
         written = {port.name: self._checked(port) for port in self._ports}
         try:
+            self._announce()
             for port in self._ports:
-                _flush(self._stage.outputs[port.name])
-                self._move(port)
+                self._bring(port, written[port.name])
             return {port.name: self._publish(port, written[port.name]) for port in self._ports}
         except OSError as error:
-            raise OutputError(f"Step {self._step_name!r}: its outputs cannot be stored: {error}") from error
+            # A store that cannot be reached may be there at the next try; a file in the way will not go away.
+            kind = DataError if isinstance(error, DataError) else OutputError
+            raise kind(f"Step {self._step_name!r}: its outputs cannot be stored: {error}") from error
 
     def take_back(self) -> None:
         """Remove what was moved to places of this run's own; what was merged into a shared place stays there."""
-        for target in self._moved:
-            _remove(target)
-            with contextlib.suppress(OSError):
-                target.parent.rmdir()
-        self._moved.clear()
+        for target in self._own:
+            with contextlib.suppress(DataError):  # a store that has gone away; the sweep tries again
+                target.store.remove(target.path)
+        self._own.clear()
 
     def _checked(self, port: OutputPort) -> Manifest:
         path = self._stage.outputs[port.name]
@@ -79,20 +76,26 @@ class Commit:
         _require_free(path, self._targets[port.name], port, self._step_name)
         return manifest
 
-    def _move(self, port: OutputPort) -> None:
+    def _announce(self) -> None:
+        """Note what will be this run's own, before any of it is there: bringing it may fail or be killed half-way."""
+        alone = (self._targets[port.name] for port in self._ports if not port.is_shared)
+        self._own = [target for target in alone if not target.exists()]
+        remote = [target.uri for target in self._own if target.in_place is None]
+        if remote:
+            announce(self._stage, remote)
+
+    def _bring(self, port: OutputPort, written: Manifest) -> None:
         source, target = self._stage.outputs[port.name], self._targets[port.name]
-        if not port.is_shared and not target.exists():
-            self._moved.append(target)  # before the move, which may fail half-way
-        _move(source, target)
+        target.store.publish(source, target.path, written)
 
     def _publish(self, port: OutputPort, written: Manifest) -> DataHandle:
         """Store the manifest of what consumers will see: at a shared place, that may be more than was written now."""
         target = self._targets[port.name]
-        others = [path for name, path in self._targets.items() if name != port.name]
-        is_alone = not port.is_shared and not any(target in (p, *p.parents) or p in target.parents for p in others)
-        manifest = written if is_alone else self._state.trees.manifest(target, OUTPUT)
+        others = [place for name, place in self._targets.items() if name != port.name]
+        is_alone = not port.is_shared and not any(target.covers(place) or place.covers(target) for place in others)
+        manifest = written if is_alone else target.manifest(OUTPUT)
         self._state.blobs.put_manifest(manifest)
-        return DataHandle(file_uri(target), manifest.kind, manifest.digest, manifest.files, manifest.bytes)
+        return DataHandle(target.uri, manifest.kind, manifest.digest, manifest.files, manifest.bytes)
 
 
 def _require_produced(path: Path, port: OutputPort, step_name: str) -> None:
@@ -134,81 +137,16 @@ def _make_links_relative(path: Path) -> None:
                     os.symlink(os.path.relpath(goal, os.path.realpath(parent)), link)
 
 
-def _require_free(source: Path, target: Path, port: OutputPort, step_name: str) -> None:
+def _require_free(source: Path, target: Place, port: OutputPort, step_name: str) -> None:
     """Refuse to replace files at a shared place unless the output says that it may."""
-    if not target.exists() or port.overwrite:
-        return
-    taken = [_below(target, file, source) for file in _files(source)] if source.is_dir() else [target]
-    clash = next((path for path in taken if path.exists()), None)
+    clash = None if port.overwrite else target.store.clash(source, target.path)
     if clash is not None:
         raise OutputError(
-            f"Step {step_name!r}: its output {port.name!r} would replace {str(clash)!r}. Pass overwrite=True, or put "
+            f"Step {step_name!r}: its output {port.name!r} would replace {clash!r}. Pass overwrite=True, or put "
             "{run-id} into its destination."
         )
-
-
-def _move(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.exists() and source.is_dir() != target.is_dir():
-        raise OSError(f"{str(target)!r} is in the way")
-    if not target.exists() or not source.is_dir():
-        _place(source, target)
-        return
-    for file in list(_files(source)):
-        place = _below(target, file, source)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        _place(Path(file), place)
-
-
-def _place(source: Path, target: Path) -> None:
-    try:
-        os.replace(source, target)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        _copy_beside(source, target)
-
-
-def _copy_beside(source: Path, target: Path) -> None:
-    """Come from another file system, as in upload mode: copy, flush, then rename."""
-    waiting = target.with_name(f".refrain-{uuid.uuid4().hex}")
-    try:
-        if source.is_dir():
-            shutil.copytree(source, waiting, symlinks=True)
-        else:
-            shutil.copyfile(source, waiting, follow_symlinks=False)
-        _flush(waiting)
-        os.replace(waiting, target)
-    except BaseException:
-        _remove(waiting)
-        raise
-
-
-def _flush(path: Path) -> None:
-    """Get the bytes onto the disk, so that no record outlives its data through a loss of power."""
-    files = list(_files(path)) if path.is_dir() else [str(path)]
-    if len(files) > _SYNC_EACH_UP_TO:
-        os.sync()
-        return
-    for file in files:
-        descriptor = os.open(file, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _files(folder: Path) -> Iterator[str]:
     for parent, _, names in os.walk(folder):
         yield from (os.path.join(parent, name) for name in names)
-
-
-def _below(target: Path, file: str, source: Path) -> Path:
-    return target / os.path.relpath(file, source)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)

@@ -16,7 +16,14 @@ from refrain.environments.interpreter import InterpreterIdentity, identify
 from refrain.errors import RefrainError, StepCanceledError, StepFailedError
 from refrain.execution.commit import Commit
 from refrain.execution.failure import TAIL_LINES, message
-from refrain.execution.inputs import ResolvedInput, provide, require_as_written, require_unchanged, resolve
+from refrain.execution.inputs import (
+    ResolvedInput,
+    provide,
+    require_as_written,
+    require_mounts_intact,
+    require_unchanged,
+    resolve,
+)
 from refrain.execution.listener import Listener, Phase, shielded
 from refrain.execution.process_environment import process_environment, text_of
 from refrain.execution.registration import register_outputs
@@ -131,8 +138,8 @@ class Engine:
         def manifest_of(digest: str) -> Manifest | None:
             if digest == value["snapshot"]:
                 return self.sources.manifest(step.source)
-            paths = (i.handle.path for i in inputs.values() if i.handle.digest == digest and not i.members)
-            return next((self.state.trees.manifest(path) for path in paths), None)
+            uris = (i.handle.uri for i in inputs.values() if i.handle.digest == digest and not i.members)
+            return next((self.state.stores.at(uri).manifest() for uri in uris), None)
 
         question = Question(value, request.run.pipeline, step.key, step.allow_reuse, request.is_forced, manifest_of)
         return self.lookup.decide(question), value
@@ -190,7 +197,7 @@ class Engine:
         step = request.step
         folder = self.runs.folder(record.run_id)
         interpreter = self._interpreter(step.environment.interpreter).path
-        read = {name: provide(item, stage.working_directory) for name, item in inputs.items()}
+        read = {name: provide(item, stage, self.state.stores) for name, item in inputs.items()}
         written = {name: str(path) for name, path in stage.outputs.items()}
         log_path = prepare(folder, request, record, read, written)
         return Job(
@@ -241,6 +248,7 @@ class Engine:
         value: Preimage,
     ) -> StepResult:
         step = request.step
+        require_mounts_intact(stage, step.name)
         is_sound = self._are_unchanged(inputs.values(), step.name)
         commit = Commit(stage, step.outputs, self.state, step.name)
         try:
@@ -280,7 +288,7 @@ class Engine:
             self.state.objects.put(key, interpreter.packages_text, durable=False)
         for item in inputs:
             if not item.is_ours and not item.members and item.handle.files:
-                self.state.blobs.put_manifest(self.state.trees.manifest(item.handle.path), durable=False)
+                self.state.blobs.put_manifest(self.state.stores.at(item.handle.uri).manifest(), durable=False)
 
     def _fail(self, record: RunRecord, error: BaseException, key: str) -> None:
         is_canceled = self._is_canceled.is_set() or isinstance(error, (KeyboardInterrupt, StepCanceledError))

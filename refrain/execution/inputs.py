@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from refrain.data.handle import DataHandle, file_uri
+from refrain.data.handle import DataHandle
 from refrain.data.ports import FromDatastore, FromFiles, FromStep, InputMode, InputPort
 from refrain.errors import DataError, DataNotFoundError, InputChangedError
-from refrain.execution.stage import inside
+from refrain.execution.stage import Stage, inside
 from refrain.steps.codec import encode
+from refrain.storage.cache import written_to
 from refrain.storage.digest import digest_bytes
 from refrain.storage.identity import DataIdentity
-from refrain.storage.manifest import MISSING, Entry, Manifest, TreeKind
+from refrain.storage.manifest import MISSING, Basis, Entry, Manifest, TreeKind
 from refrain.storage.state import WorkspaceState
-from refrain.storage.trees import DATA, Trees
+from refrain.storage.store import Place
+from refrain.storage.stores import Stores
+from refrain.storage.trees import DATA
+
+Member = tuple[str, Place]
 
 
 @dataclass(frozen=True)
 class ResolvedInput:
     """One input's data.
 
-    :param members: ``(path in the input, local path)`` of each part when the input is put together from several
-        places; empty when ``handle.path`` is the data.
+    :param members: ``(path in the input, place)`` of each part when the input is put together from several places;
+        empty when the handle's place is the data.
     """
 
     port: InputPort
     handle: DataHandle
-    members: tuple[tuple[str, str], ...] = ()
+    members: tuple[Member, ...] = ()
 
     @property
     def is_ours(self) -> bool:
@@ -52,10 +58,9 @@ def resolve(
         if isinstance(port.source, (FromFiles, FromDatastore)) and state.data_identity is DataIdentity.DEFINITION:
             return _by_definition(port, port.source, state)
         if isinstance(port.source, FromFiles):
-            return _resolve_files(port, port.source, state)
+            return _resolve_files(port, port.source, state.stores)
         if isinstance(port.source, FromDatastore):
-            path = state.datastores.get(port.source.datastore).resolve(port.source.path)
-            return ResolvedInput(port, _handle(path, state.trees))
+            return ResolvedInput(port, _handle(state.stores.on(port.source.datastore, port.source.path)))
     except DataError as error:
         raise type(error)(f"Step {step_name!r}, input {port.name!r}: {error}") from error
     if port.name not in handles:
@@ -66,29 +71,55 @@ def resolve(
             f"Step {step_name!r}, input {port.name!r}: {source or 'its data'} has not been published."
         )
     given = handles[port.name]
-    return _gathered(port, given, state.trees) if isinstance(given, tuple) else ResolvedInput(port, given)
+    return _gathered(port, given, state.stores) if isinstance(given, tuple) else ResolvedInput(port, given)
 
 
-def provide(item: ResolvedInput, working_directory: Path) -> str:
+def provide(item: ResolvedInput, stage: Stage, stores: Stores) -> str:
     """Return the path that the process gets; make a copy or a folder of links where the port asks for one.
 
     :raises DataError: when the copy cannot be made.
     """
-    target = _target(item.port, working_directory)
+    place = stores.at(item.handle.uri)
+    target = _target(item.port, stage.working_directory)
+    view = stage.mounts / item.port.name
     try:
-        if item.members:
-            _gather(item.members, target, is_copy=item.port.mode is InputMode.DOWNLOAD)
-            return str(target)
-        if item.port.mode is InputMode.DOWNLOAD and item.handle.kind is not TreeKind.MISSING:
-            is_named = item.port.path_on_compute or item.handle.kind is TreeKind.DIRECTORY
-            return str(_copy(item.handle.path, target if is_named else target / item.handle.path.name))
-        if item.port.path_on_compute and item.port.mode is InputMode.MOUNT:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.symlink_to(item.handle.path)
-            return str(target)
+        return _provided(item, place, target, view)
     except (OSError, shutil.Error) as error:
+        if isinstance(error, DataError):
+            raise
         raise DataError(f"Input {item.port.name!r} cannot be put at {str(target)!r}: {error}.") from error
-    return str(item.handle.path)
+
+
+def _provided(item: ResolvedInput, place: Place, target: Path, view: Path) -> str:
+    mode = item.port.mode
+    if item.members:
+        _gather(item.members, target, view, is_copy=mode is InputMode.DOWNLOAD)
+        return str(target)
+    if mode is InputMode.DIRECT:
+        return place.path
+    is_missing = item.handle.kind is TreeKind.MISSING
+    source = (place.in_place or view) if is_missing else place.store.mount(place.path, view)
+    if mode is InputMode.DOWNLOAD and not is_missing:
+        is_named = item.port.path_on_compute or item.handle.kind is TreeKind.DIRECTORY
+        return str(_copy(source, target if is_named else target / place.name))
+    if item.port.path_on_compute and mode is InputMode.MOUNT:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(source)
+        return str(target)
+    return str(source)
+
+
+def require_mounts_intact(stage: Stage, step_name: str) -> None:
+    """Refuse the result of a step that wrote to this machine's copy of its input, which other steps read too.
+
+    :raises InputChangedError: when it did; the copy is fetched anew by the next step that needs it.
+    """
+    path = written_to(stage.mounts)
+    if path is not None:
+        raise InputChangedError(
+            f"Step {step_name!r} changed its input at {path!r}, which other steps share. Write to a declared output "
+            "instead, or take the input with as_download()."
+        )
 
 
 def require_as_written(item: ResolvedInput, state: WorkspaceState, step_name: str) -> None:
@@ -104,9 +135,9 @@ def require_as_written(item: ResolvedInput, state: WorkspaceState, step_name: st
         now = str(error)
     if now != item.handle.digest:
         raise InputChangedError(
-            f"Step {step_name!r}: its input {item.port.name!r} at {item.handle.path} is no longer what an earlier step "
-            "wrote: it was changed or deleted since. Run the whole pipeline again (on Airflow, clear that step); the "
-            "step that wrote it will notice and run."
+            f"Step {step_name!r}: its input {item.port.name!r} at {state.stores.at(item.handle.uri)} is no longer what "
+            "an earlier step wrote: it was changed or deleted since. Run the whole pipeline again (on Airflow, clear "
+            "that step); the step that wrote it will notice and run."
         )
 
 
@@ -123,8 +154,9 @@ def require_unchanged(item: ResolvedInput, state: WorkspaceState, step_name: str
         return True
     if item.is_ours:
         raise InputChangedError(
-            f"Step {step_name!r} changed its input {item.port.name!r} at {item.handle.path}, which belongs to the step "
-            "that wrote it. Write to a declared output instead, or take the input with as_download()."
+            f"Step {step_name!r} changed its input {item.port.name!r} at {state.stores.at(item.handle.uri)}, which "
+            "belongs to the step that wrote it. Write to a declared output instead, or take the input with "
+            "as_download()."
         )
     return False
 
@@ -133,84 +165,111 @@ def _digest_now(item: ResolvedInput, state: WorkspaceState, step_name: str) -> s
     if not item.is_ours:
         return resolve(item.port, {}, state, step_name).handle.digest
     if item.members:
-        return _joined(item.members, state.trees).digest
-    return _handle(item.handle.path, state.trees).digest
+        return _joined(item.members).digest
+    return _handle(state.stores.at(item.handle.uri)).digest
 
 
-def _gathered(port: InputPort, handles: tuple[DataHandle, ...], trees: Trees) -> ResolvedInput:
+def _gathered(port: InputPort, handles: tuple[DataHandle, ...], stores: Stores) -> ResolvedInput:
     """Put the outputs of a mapped step together: one entry for each instance, named by its index."""
     if not handles:
         raise DataNotFoundError(f"Input {port.name!r} gathers the outputs of a mapped step that has no instances.")
-    members = tuple((str(index), str(handle.path)) for index, handle in enumerate(handles))
-    manifest = _joined(members, trees)
-    uri = os.path.commonpath([os.path.dirname(local) for _, local in members])
-    handle = DataHandle(file_uri(Path(uri)), TreeKind.DIRECTORY, manifest.digest, manifest.files, manifest.bytes)
-    return ResolvedInput(port, handle, members)
+    members = tuple((str(index), stores.at(handle.uri)) for index, handle in enumerate(handles))
+    return _combined(port, members)
 
 
-def _handle(path: Path, trees: Trees) -> DataHandle:
+def _handle(place: Place) -> DataHandle:
     try:
-        identity = trees.identify(path, DATA)
+        identity = place.identify(DATA)
     except DataNotFoundError:
-        return DataHandle(file_uri(path), TreeKind.MISSING, MISSING.digest, 0, 0)
-    return DataHandle(file_uri(path), identity.kind, identity.digest, identity.files, identity.bytes)
+        return DataHandle(place.uri, TreeKind.MISSING, MISSING.digest, 0, 0)
+    return DataHandle(place.uri, identity.kind, identity.digest, identity.files, identity.bytes)
 
 
-def _resolve_files(port: InputPort, source: FromFiles, state: WorkspaceState) -> ResolvedInput:
-    paths = [_absolute(store, path, state) for store, path in source.locations]
-    if len(paths) == 1 and not glob.has_magic(paths[0]):
-        handle = _handle(Path(paths[0]), state.trees)
+def _resolve_files(port: InputPort, source: FromFiles, stores: Stores) -> ResolvedInput:
+    places = _places(source, stores)
+    if len(places) == 1 and not glob.has_magic(places[0].path):
+        handle = _handle(places[0])
         if handle.kind is TreeKind.MISSING:
-            raise DataNotFoundError(f"there is nothing at {paths[0]!r}.")
+            raise DataNotFoundError(f"there is nothing at {places[0].path!r}.")
         return ResolvedInput(port, handle)
-    members = _members(paths)
-    manifest = _joined(members, state.trees)
-    base = os.path.commonpath([local for _, local in members])
-    handle = DataHandle(file_uri(Path(base)), TreeKind.DIRECTORY, manifest.digest, manifest.files, manifest.bytes)
+    return _combined(port, _named_members(_expanded(places)))
+
+
+def _places(source: FromFiles, stores: Stores) -> list[Place]:
+    return [stores.named(path) if store is None else stores.on(store, path) for store, path in source.locations]
+
+
+def _named_members(places: Sequence[Place]) -> tuple[Member, ...]:
+    """Name files by their layout below the folder that all have in common."""
+    base = _common_folder(places)
+    return tuple((place.path[len(base) :].replace("://", "/").lstrip("/"), place) for place in places)
+
+
+def _common_folder(places: Sequence[Place]) -> str:
+    """Return the folder that all places are in; empty when they are on different file systems."""
+    columns = zip(*(place.path.split("/")[:-1] for place in places), strict=False)  # the shortest path ends it
+    common = itertools.takewhile(lambda column: len(set(column)) == 1, columns)
+    return "/".join(column[0] for column in common)
+
+
+def _expanded(places: list[Place]) -> list[Place]:
+    """Expand globs, to files only; a place that is named without one may be a folder."""
+    found: dict[str, Place] = {}
+    for place in places:
+        is_pattern = glob.has_magic(place.path)
+        paths = place.store.match(place.path) if is_pattern else [place.path]
+        if not paths or not (is_pattern or place.exists()):
+            raise DataNotFoundError(f"{place.path!r} matches no file. To take a folder, name it without a pattern.")
+        found.update((path, Place(place.store, path)) for path in paths)
+    return [found[path] for path in sorted(found)]
+
+
+def _combined(port: InputPort, members: tuple[Member, ...]) -> ResolvedInput:
+    """Make one input of several places; its URI is that of the folder which they have in common."""
+    manifest = _joined(members)
+    handle = DataHandle(_base(members), TreeKind.DIRECTORY, manifest.digest, manifest.files, manifest.bytes)
     return ResolvedInput(port, handle, members)
+
+
+def _base(members: tuple[Member, ...]) -> str:
+    first = members[0][1]
+    return first.store.uri(_common_folder([place for _, place in members]) or first.path)
 
 
 def _by_definition(port: InputPort, source: FromFiles | FromDatastore, state: WorkspaceState) -> ResolvedInput:
     """Identify data by where it is said to be; that it exists is checked, its bytes are not read."""
-    places = source.locations if isinstance(source, FromFiles) else ((source.datastore, source.path),)
-    paths = [_absolute(store, path, state) for store, path in places]
     digest = digest_bytes(b"definition\n" + json.dumps(encode(source), sort_keys=True).encode())
-    members: tuple[tuple[str, str], ...] = ()
-    place = Path(paths[0])
+    members: tuple[Member, ...] = ()
     if isinstance(source, FromFiles):
-        found = _members(paths)
-        if len(paths) > 1 or glob.has_magic(paths[0]):
-            members, place = found, Path(os.path.commonpath([local for _, local in found]))
-    kind = TreeKind.DIRECTORY if place.is_dir() else TreeKind.FILE if place.exists() else TreeKind.MISSING
-    return ResolvedInput(port, DataHandle(file_uri(place), kind, digest, 0, 0), members)
+        places = _places(source, state.stores)
+        found = _expanded(places)
+        if len(places) > 1 or glob.has_magic(places[0].path):
+            members = _named_members(found)
+        uri, kind = (_base(members), TreeKind.DIRECTORY) if members else (found[0].uri, _kind(found[0]))
+    else:
+        place = state.stores.on(source.datastore, source.path)
+        uri, kind = place.uri, _kind(place)
+    return ResolvedInput(port, DataHandle(uri, kind, digest, 0, 0), members)
 
 
-def _absolute(store: str | None, path: str, state: WorkspaceState) -> str:
-    return path if store is None else str(state.datastores.get(store).resolve(path))
+def _kind(place: Place) -> TreeKind:
+    local = place.in_place
+    if local is None:
+        return _handle(place).kind
+    return TreeKind.DIRECTORY if local.is_dir() else TreeKind.FILE if local.exists() else TreeKind.MISSING
 
 
-def _members(paths: list[str]) -> tuple[tuple[str, str], ...]:
-    """Expand globs; files keep their layout below the folder that all patterns have in common."""
-    matches: list[str] = []
-    for path in paths:
-        found = sorted(glob.glob(path, recursive=True)) if glob.has_magic(path) else [path]
-        if not found or not os.path.exists(found[0]):
-            raise DataNotFoundError(f"{path!r} matches nothing.")
-        matches.extend(f for f in found if not glob.has_magic(path) or os.path.isfile(f))
-    unique = sorted(set(matches))
-    if not unique:
-        raise DataNotFoundError(f"{paths!r} match folders only; name the folder, or end the pattern with a file name.")
-    base = os.path.commonpath([os.path.dirname(path) for path in unique])
-    return tuple((os.path.relpath(path, base), path) for path in unique)
-
-
-def _joined(members: tuple[tuple[str, str], ...], trees: Trees) -> Manifest:
+def _joined(members: tuple[Member, ...]) -> Manifest:
     entries: list[Entry] = []
-    for relative, local in members:
-        for entry in trees.manifest(local, DATA).entries:
+    basis = Basis.CONTENT
+    for relative, place in members:
+        manifest = place.manifest(DATA)
+        if manifest.basis is Basis.LISTING:
+            basis = Basis.LISTING
+        for entry in manifest.entries:
             path = f"{relative}/{entry.path}" if entry.path else relative
             entries.append(Entry(path, entry.size, entry.digest))
-    return Manifest(TreeKind.DIRECTORY, tuple(entries))
+    return Manifest(TreeKind.DIRECTORY, tuple(entries), basis)
 
 
 def _target(port: InputPort, working_directory: Path) -> Path:
@@ -227,12 +286,12 @@ def _target(port: InputPort, working_directory: Path) -> Path:
     return working_directory / inside(port.path_on_compute, f"Input {port.name!r}")
 
 
-def _gather(members: tuple[tuple[str, str], ...], target: Path, is_copy: bool) -> None:
-    for relative, local in members:
-        place = target / relative
-        place.parent.mkdir(parents=True, exist_ok=True)
+def _gather(members: tuple[Member, ...], target: Path, view: Path, is_copy: bool) -> None:
+    for index, (relative, place) in enumerate(members):
+        copy = target / relative
+        copy.parent.mkdir(parents=True, exist_ok=True)
         # File by file: a walk through the input finds nothing behind a link to a folder.
-        _copy(Path(local), place, shutil.copyfile if is_copy else os.symlink)
+        _copy(place.store.mount(place.path, view / str(index)), copy, shutil.copyfile if is_copy else os.symlink)
 
 
 def _copy(source: Path, target: Path, copy_file: Callable[[str, str], object] = shutil.copyfile) -> Path:

@@ -5,7 +5,9 @@
     <root>/staging/<step run id>/owner.json     who works here, and which folders wait for the commit
     <root>/staging/<step run id>/work/          the working directory: a copy of the snapshot
     <root>/staging/<step run id>/inputs/        copies of inputs in download mode
+    <root>/staging/<step run id>/outputs/       outputs that are uploaded afterwards
     <datastore>/.refrain-staging/<step run id>/<output>    outputs, on the file system where they will stay
+    <cache>/mounts/<step run id>/<input>        links to what was fetched from another file system
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import os
 import shutil
 import socket
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,12 +37,17 @@ _SIGNED_AFTER_SECONDS = 60
 
 @dataclass(frozen=True)
 class Stage:
-    """The folders of one step run while it works. ``outputs`` are the paths that the process writes to, by name."""
+    """The folders of one step run while it works. ``outputs`` are the paths that the process writes to, by name.
+
+    :param waiting: folders outside of :attr:`folder` that go when the step ends.
+    :param mounts: one of them, for inputs that come from another file system.
+    """
 
     run_id: str
     folder: Path
     outputs: dict[str, Path]
     waiting: tuple[Path, ...]
+    mounts: Path = Path()
 
     @property
     def working_directory(self) -> Path:
@@ -62,23 +70,15 @@ def open_stage(run_id: StepRunId, ports: tuple[OutputPort, ...], state: Workspac
     :raises DataError: when an output is to be written outside of the working directory.
     """
     folder = state.root / "staging" / str(run_id)
-    stores = {port.name: state.datastores.get(port.datastore).root for port in ports}
-    waiting = {root / OUTPUT_STAGING / str(run_id) for root in stores.values()}
-    outputs = {
-        port.name: _place(port, folder / "work", stores[port.name] / OUTPUT_STAGING / str(run_id)) for port in ports
-    }
-    stage = Stage(str(run_id), folder, outputs, tuple(sorted(waiting)))
+    waiting = {port.name: _waiting(port, folder, state) for port in ports}
+    outputs = {port.name: _place(port, folder / "work", waiting[port.name]) for port in ports}
+    mounts = state.stores.cache.mounts(str(run_id))
+    stage = Stage(str(run_id), folder, outputs, (*sorted(set(waiting.values())), mounts), mounts)
     try:
         folder.mkdir(parents=True)
-        owner = {
-            "host": socket.gethostname(),
-            "process": os.getpid(),
-            "started": start_mark(os.getpid()),
-            "waiting": [str(path) for path in stage.waiting],
-        }
-        (folder / _OWNER).write_text(json.dumps(owner))
+        _sign(stage)
         stage.working_directory.mkdir()
-        for path in stage.waiting:
+        for path in stage.waiting[:-1]:
             _make_waiting(path)
     except OSError as error:
         stage.remove()
@@ -87,6 +87,17 @@ def open_stage(run_id: StepRunId, ports: tuple[OutputPort, ...], state: Workspac
         stage.remove()
         raise
     return stage
+
+
+def announce(stage: Stage, uris: Iterable[str]) -> None:
+    """Note which places of the step run's own are about to be filled, so that a sweep can empty them.
+
+    :raises WorkspaceError: when it cannot be noted.
+    """
+    try:
+        _sign(stage, tuple(uris))
+    except OSError as error:
+        raise WorkspaceError(f"Cannot write to {str(stage.folder)!r}: {error.strerror}.") from error
 
 
 def make_output_folders(stage: Stage, ports: tuple[OutputPort, ...]) -> None:
@@ -114,6 +125,8 @@ def sweep(state: WorkspaceState) -> list[str]:
         if owner["host"] != socket.gethostname() or is_alive(owner["process"], owner["started"]):
             continue
         kill_marked(name)
+        if not _take_back(name, owner["filling"], state):
+            continue
         Stage(name, folder, {}, tuple(Path(path) for path in owner["waiting"])).remove()
         _mark_failed(name, state)
         swept.append(name)
@@ -129,6 +142,39 @@ def inside(path: str, what: str) -> str:
     if os.path.isabs(normal) or normal.split(os.sep)[0] == os.pardir:
         raise DataError(f"{what}: path_on_compute {path!r} leads out of the working directory; make it relative to it.")
     return normal
+
+
+def _sign(stage: Stage, filling: tuple[str, ...] = ()) -> None:
+    owner = {
+        "host": socket.gethostname(),
+        "process": os.getpid(),
+        "started": start_mark(os.getpid()),
+        "waiting": [str(path) for path in stage.waiting],
+        "filling": list(filling),
+    }
+    temporary = stage.folder / f"{_OWNER}.tmp"
+    temporary.write_text(json.dumps(owner))
+    os.replace(temporary, stage.folder / _OWNER)
+
+
+def _take_back(run_id: str, uris: Iterable[str], state: WorkspaceState) -> bool:
+    """Remove what a killed engine had uploaded but not committed; False when the store cannot be reached."""
+    with contextlib.suppress(RefrainError):
+        if RunStore(state).get(run_id).status is RunStatus.COMPLETED:
+            return True
+    try:
+        for uri in uris:
+            place = state.stores.at(uri)
+            place.store.remove(place.path)
+    except RefrainError:
+        return False  # the next sweep tries again
+    return True
+
+
+def _waiting(port: OutputPort, folder: Path, state: WorkspaceState) -> Path:
+    """Return where an output waits: beside its place, or with the stage when it is to be uploaded."""
+    root = state.datastores.get(port.datastore).folder
+    return folder / "outputs" if root is None else root / OUTPUT_STAGING / folder.name
 
 
 def _place(port: OutputPort, working_directory: Path, waiting: Path) -> Path:
@@ -166,7 +212,8 @@ def _remove_if_old(folder: Path) -> None:
 def _owner(folder: Path) -> dict[str, Any] | None:
     try:
         owner = json.loads((folder / _OWNER).read_text())
-        return {name: owner[name] for name in ("host", "process", "started", "waiting")}
+        found = {name: owner[name] for name in ("host", "process", "started", "waiting")}
+        return {**found, "filling": owner.get("filling", [])}
     except (OSError, ValueError, KeyError, TypeError):
         return None  # being made right now, or not ours
 

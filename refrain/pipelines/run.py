@@ -248,11 +248,11 @@ def port_data(name: str, handle: DataHandle, state: WorkspaceState) -> PortDataR
 
     :raises DataError: when it is on none of the workspace's datastores.
     """
-    for store in state.datastores.names():
-        root = state.datastores.get(store).root
-        if handle.path.is_relative_to(root):
-            return PortDataReference(name, store, handle.path.relative_to(root).as_posix(), handle)
-    raise DataError(f"The output {name!r} at {handle.path} is on none of the workspace's datastores.")
+    place = state.stores.at(handle.uri)
+    found = state.stores.datastore_of(place)
+    if found is None:
+        raise DataError(f"The output {name!r} at {place} is on none of the workspace's datastores.")
+    return PortDataReference(name, *found, handle, place)
 
 
 def _pipeline_word(status: str) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from refrain.data.handle import DataHandle
 from refrain.errors import DataError
+from refrain.storage.store import Place
 
 
 @dataclass(frozen=True)
@@ -19,6 +18,7 @@ class PortDataReference:
     datastore_name: str
     path_on_datastore: str
     handle: DataHandle
+    place: Place
 
     def download(self, local_path: str, overwrite: bool | None = None, show_progress: bool | None = None) -> int:  # noqa: ARG002
         """Copy the data to ``<local_path>/<path_on_datastore>`` and return the number of files copied.
@@ -27,23 +27,17 @@ class PortDataReference:
 
         :raises DataError: when the data is gone or cannot be copied.
         """
-        source = self.handle.path
         target = Path(local_path, self.path_on_datastore)
-        if not source.exists():
-            raise DataError(f"The output {self.name!r} is no longer at {source}.")
-        files = [source] if source.is_file() else [Path(p, n) for p, _, names in os.walk(source) for n in names]
-        copied = 0
-        for file in files:
-            place = target / file.relative_to(source) if file != source else target
-            if place.exists() and not overwrite:
-                continue
-            try:
-                place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file, place)
-            except OSError as error:
-                raise DataError(f"The output {self.name!r} cannot be copied to {str(place)!r}: {error}.") from error
-            copied += 1
-        return copied
+        files = self.place.files()
+        if not files:
+            raise DataError(f"The output {self.name!r} is no longer at {self.place}.")
+        wanted = [(self.place.below(file).path, target / file if file else target) for file in files]
+        missing = [(path, local) for path, local in wanted if overwrite or not local.exists()]
+        try:
+            self.place.store.get(missing)
+        except DataError as error:
+            raise DataError(f"The output {self.name!r} cannot be copied to {str(target)!r}: {error}") from error
+        return len(missing)
 
 
 @dataclass(frozen=True)

@@ -61,14 +61,15 @@ class Lookup:
         return Decision(Verdict.REUSED, record.fingerprint, record)
 
     def _check(self, name: str, handle: DataHandle) -> tuple[Verdict, str]:
+        place = self._state.stores.at(handle.uri)
         try:
-            stored = self._state.trees.identify(handle.path, OUTPUT)
+            stored = place.identify(OUTPUT)
         except DataNotFoundError:
-            return Verdict.OUTPUT_MISSING, f"output {name} is no longer at {handle.path}"
+            return Verdict.OUTPUT_MISSING, f"output {name} is no longer at {place}"
         except DataError as error:
             return Verdict.OUTPUT_CHANGED, f"output {name}: {error}"
         if (stored.kind, stored.digest) != (handle.kind, handle.digest):
-            return Verdict.OUTPUT_CHANGED, f"output {name} at {handle.path} is not what its step wrote"
+            return Verdict.OUTPUT_CHANGED, f"output {name} at {place} is not what its step wrote"
         return Verdict.REUSED, ""
 
     def _explain_miss(self, question: Question, key: str) -> Decision:

@@ -120,7 +120,7 @@ def _input(port: InputPort, handle: DataHandle) -> dict[str, Any]:
 def _file_name(port: InputPort, handle: DataHandle) -> str | None:
     """Keep the name of a single file, by whose ending a script may choose how to read it; folders are never counted."""
     is_users = isinstance(port.source, FromFiles | FromDatastore)
-    return handle.path.name if is_users and handle.kind is TreeKind.FILE else None
+    return handle.name if is_users and handle.kind is TreeKind.FILE else None
 
 
 def _output(port: OutputPort) -> dict[str, Any]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from refrain.errors import UnknownNameError, UserError, did_you_mean, known
+from refrain.errors import UnknownNameError, UserError, WorkspaceSchemaError, did_you_mean, known
+from refrain.storage.connections import is_secret_name
 from refrain.storage.registry import Registry
 
 BLOB_STORE = "workspaceblobstore"
@@ -16,20 +19,49 @@ BUILT_IN = (BLOB_STORE, FILE_STORE)
 
 _NAME = re.compile(r"\w+", re.ASCII)  # Azure ML's rule; the name also names an input
 _KIND = "datastores"
+_URL_SCHEMA = 2
+
+WAY_OUT = "Make an Airflow connection (or set AIRFLOW_CONN_<ID>) that holds the credentials, and give its conn_id."
 _DEFAULT = "default-datastore"
+
+
+Option = str | int | float | bool | None
 
 
 @dataclass(frozen=True)
 class DatastoreLocation:
-    """A datastore's name and the folder that it stands for."""
+    """A datastore's name and what it stands for: a folder of this machine, or a URL on another file system.
+
+    :param folder: None for a URL.
+    :param conn_id: the Airflow connection with the credentials; None means those of the environment.
+    :param options: what the file system takes beside them, none of it secret.
+    """
 
     name: str
-    root: Path
+    folder: Path | None
+    url: str = ""
+    conn_id: str | None = None
+    options: tuple[tuple[str, Option], ...] = ()
+
+    @property
+    def root(self) -> Path:
+        """The local folder.
+
+        :raises UserError: when the datastore is not on this machine.
+        """
+        if self.folder is None:
+            raise UserError(f"Datastore {self.name!r} at {self.url} is no folder of this machine.")
+        return self.folder
+
+    @property
+    def address(self) -> str:
+        """The folder or the URL."""
+        return self.url if self.folder is None else str(self.folder)
 
     def resolve(self, path: str) -> Path:
         """Return the local path of *path* on this datastore; ``""``, ``"."`` and ``"/"`` mean its root.
 
-        :raises UserError: when the path would leave the datastore.
+        :raises UserError: when the path would leave the datastore, or it is not on this machine.
         """
         return self.root / normalized(path)
 
@@ -49,7 +81,7 @@ class DatastoreTable:
         """
         record = self._registry.get(_KIND, name)
         if record is not None:
-            return DatastoreLocation(name, Path(record["folder"]))
+            return _location(name, record)
         if name in BUILT_IN:
             return DatastoreLocation(name, self._root / "datastores" / name)
         raise UnknownNameError(
@@ -62,13 +94,31 @@ class DatastoreTable:
 
         :raises UserError: for an invalid name or a missing folder.
         """
-        if not _NAME.fullmatch(name):
-            raise UserError(f"{name!r} is no valid name for a datastore: use letters, digits and '_' only.")
+        _require_name(name)
         path = Path(os.path.abspath(os.path.expanduser(folder)))
         if not path.is_dir():
             raise UserError(f"Datastore {name!r}: the folder {str(path)!r} does not exist; create it first.")
         self._registry.add(_KIND, name, {"schema": 1, "folder": str(path)})
         return DatastoreLocation(name, path)
+
+    def register_url(
+        self, name: str, url: str, conn_id: str | None = None, options: Mapping[str, Option] | None = None
+    ) -> DatastoreLocation:
+        """Let *name* stand for a URL; nothing is looked up there.
+
+        :param options: arguments of the file system, such as ``endpoint_url``; nothing secret.
+        :raises UserError: for an invalid name or URL, or a secret in either.
+        """
+        _require_name(name)
+        _require_url(name, url)
+        _require_public(name, options or {})
+        given = tuple(sorted((options or {}).items()))
+        made = DatastoreLocation(name, None, url.rstrip("/"), conn_id, given)
+        self._require_apart(made)
+        record = {"schema": _URL_SCHEMA, "url": made.url, "conn_id": conn_id, "options": dict(given)}
+        if self._registry.get(_KIND, name) != record:
+            self._registry.add(_KIND, name, record)
+        return made
 
     def names(self) -> list[str]:
         """Return every datastore's name, sorted."""
@@ -85,6 +135,53 @@ class DatastoreTable:
         :raises UnknownNameError: when there is no such datastore.
         """
         self._registry.add(_DEFAULT, "name", {"schema": 1, "datastore": self.get(name).name})
+
+    def _require_apart(self, made: DatastoreLocation) -> None:
+        """A URI must lead back to one account: refuse a URL inside that of another datastore with another one."""
+        for name in set(self.names()) - {made.name}:
+            other = self.get(name)
+            is_inside = f"{made.url}/".startswith(f"{other.url}/") or f"{other.url}/".startswith(f"{made.url}/")
+            if other.url and is_inside and (other.conn_id, other.options) != (made.conn_id, made.options):
+                raise UserError(
+                    f"Datastore {made.name!r}: {made.url} is already reached through datastore {name!r}, with another "
+                    "connection or other options. Give both the same."
+                )
+
+
+def _location(name: str, record: Mapping[str, Any]) -> DatastoreLocation:
+    if record["schema"] > _URL_SCHEMA:
+        raise WorkspaceSchemaError(
+            f"Datastore {name!r} was registered by a newer Refrain: its record has schema {record['schema']}, this one "
+            f"reads up to {_URL_SCHEMA}. Upgrade Refrain."
+        )
+    if "url" not in record:
+        return DatastoreLocation(name, Path(record["folder"]))
+    options = tuple(sorted(record["options"].items()))
+    return DatastoreLocation(name, None, record["url"], record["conn_id"], options)
+
+
+def _require_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise UserError(f"{name!r} is no valid name for a datastore: use letters, digits and '_' only.")
+
+
+def _require_url(name: str, url: str) -> None:
+    scheme, separator, rest = url.partition("://")
+    if not separator or not scheme or not rest.strip("/"):
+        raise UserError(f"Datastore {name!r}: {url!r} is no URL such as 's3://bucket/folder'.")
+    user = rest.partition("/")[0].rpartition("@")[0]
+    if ":" in user or "?" in rest:
+        raise UserError(f"Datastore {name!r}: its URL must hold no credentials and no '?'. {WAY_OUT}")
+
+
+def _require_public(name: str, options: Mapping[str, Option]) -> None:
+    for option, value in options.items():
+        if is_secret_name(option):
+            raise UserError(f"Datastore {name!r}: the option {option!r} would be stored with the workspace. {WAY_OUT}")
+        if not isinstance(value, str | int | float | bool | None):
+            raise UserError(
+                f"Datastore {name!r}: the option {option!r} must be a text, a number, a truth value or None."
+            )
 
 
 def normalized(path: str) -> str:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+from typing import Any
 
 from refrain.errors import CorruptObjectError
 from refrain.storage.digest import digest_bytes
@@ -21,6 +22,13 @@ class TreeKind(str, Enum):
     FILE = "file"
     DIRECTORY = "directory"
     MISSING = "missing"  # a reference may name a place where nothing is yet
+
+
+class Basis(str, Enum):
+    """What the digests of a manifest's entries are of."""
+
+    CONTENT = "content"  # the files' bytes
+    LISTING = "listing"  # an object store's words for the bytes: ETags, versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +51,15 @@ class Manifest:
 
     kind: TreeKind
     entries: tuple[Entry, ...]
+    basis: Basis = Basis.CONTENT
 
     @cached_property
     def content(self) -> bytes:
         """The canonical bytes: what is stored, and what is hashed."""
         rows = [[e.path, e.size, e.digest, int(e.executable)] for e in sorted(self.entries, key=lambda e: e.path)]
-        document = {"schema": MANIFEST_SCHEMA, "kind": self.kind.value, "entries": rows}
+        document: dict[str, Any] = {"schema": MANIFEST_SCHEMA, "kind": self.kind.value, "entries": rows}
+        if self.basis is not Basis.CONTENT:
+            document["basis"] = self.basis.value  # so that no listing has the digest of a content
         return json.dumps(document, separators=(",", ":"), sort_keys=True).encode()
 
     @cached_property
@@ -81,7 +92,7 @@ class Manifest:
                 "upgrade Refrain."
             )
         entries = tuple(Entry(path, size, hexdigest, bool(x)) for path, size, hexdigest, x in document["entries"])
-        return cls(TreeKind(document["kind"]), entries)
+        return cls(TreeKind(document["kind"]), entries, Basis(document.get("basis", "content")))
 
 
 MISSING = Manifest(TreeKind.MISSING, ())

@@ -11,11 +11,15 @@ from pathlib import Path
 
 from refrain.errors import WorkspaceError, WorkspaceSchemaError
 from refrain.storage.blobs import BlobStore
+from refrain.storage.cache import WorkerCache
 from refrain.storage.datastores import DatastoreTable
 from refrain.storage.identity import DataIdentity, data_identity
 from refrain.storage.objects import LocalObjectStore
+from refrain.storage.receipts import Receipts
 from refrain.storage.registry import Registry
+from refrain.storage.remote import Knowledge
 from refrain.storage.statindex import StatIndex
+from refrain.storage.stores import Stores
 from refrain.storage.trees import Trees
 
 SCHEMA = 1
@@ -52,6 +56,12 @@ class WorkspaceState:
     def data_identity(self) -> DataIdentity:
         """What counts of data from outside of a pipeline, as it was set when this was first asked."""
         return data_identity(self.registry)
+
+    @cached_property
+    def stores(self) -> Stores:
+        """Where data is, by datastore or by URI."""
+        cache = WorkerCache(cache_folder() / "data")
+        return Stores(self.datastores, self.trees, Knowledge(self.blobs, Receipts(self.objects), cache))
 
     def open(self, name: str | None = None) -> str:
         """Make the workspace if it is not there, and return its name.

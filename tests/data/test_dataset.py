@@ -65,9 +65,8 @@ def test_a_list_within_a_pair_is_refused(store):
 
 
 @pytest.mark.parametrize("url", ["https://example.org/a.csv", "s3://bucket/a"])
-def test_a_url_is_refused_with_the_way_out(url):
-    with pytest.raises(UserError, match=f"cannot read the URL '{url}': copy the data to a datastore first"):
-        locations(url)
+def test_a_url_is_kept_as_it_is(url):
+    assert Dataset.File.from_files(url).source.locations == ((None, url),)
 
 
 def test_a_dataset_becomes_an_input(tmp_path):

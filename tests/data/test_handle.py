@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from refrain.data.handle import DataHandle, file_uri
+from refrain.data.handle import DataHandle
 from refrain.errors import UntrustedReferenceError
+from refrain.storage.local import file_uri
 from refrain.storage.manifest import TreeKind
 
 HANDLE = DataHandle("file:///data/x", TreeKind.FILE, "a" * 64, 1, 5)

@@ -14,6 +14,7 @@ from refrain.data.ports import FromReference, InputPort
 from refrain.errors import DataNotFoundError, InputChangedError, UserError
 from refrain.execution.inputs import provide, resolve
 from refrain.execution.listener import Phase
+from refrain.execution.stage import Stage
 from refrain.reuse.decision import Verdict
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.record import RunStatus
@@ -103,7 +104,7 @@ def test_a_gathered_input_can_be_walked(tmp_path: Path) -> None:
     handle = DataHandle((tmp_path / "a").as_uri(), written.kind, written.digest, written.files, written.bytes)
     port = InputPort("models", FromReference("train.model"))
     item = resolve(port, {"models": (handle,)}, state, "compare")
-    path = provide(item, tmp_path / "stage" / "work")
+    path = provide(item, Stage("run", tmp_path / "stage", {}, ()), state.stores)
     assert [name for _, _, names in os.walk(path) for name in names] == ["x.txt"]
 
 

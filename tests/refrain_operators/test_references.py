@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from refrain.data.handle import DataHandle, file_uri
+from refrain.data.handle import DataHandle
 from refrain.errors import UntrustedReferenceError
 from refrain.execution.request import StepResult
+from refrain.storage.local import file_uri
 from refrain.storage.manifest import TreeKind
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.record import RunRecord, RunStatus, RunStore

@@ -46,4 +46,9 @@ def place_of(item: Any, what: str) -> tuple[Place, Folders]:
 
 
 def _on(datastore: Any, path: str) -> tuple[Place, Folders]:
+    if "://" in datastore.root:
+        raise UserError(
+            f"Datastore {datastore.name!r} at {datastore.root} is not on this machine, where tables are read. Take the "
+            "files as an input of a step, or download them."
+        )
     return Place(datastore.name, normalized(path)), Folders({datastore.name: datastore.root})

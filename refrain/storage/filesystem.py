@@ -1,0 +1,106 @@
+"""FileSystem: an fsspec file system, opened when it is first needed, whose faults become errors of ours."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from refrain.errors import DataError, DataNotFoundError, UserError
+from refrain.storage.connections import connection, secret_values
+from refrain.storage.retry import retried
+
+T = TypeVar("T")
+
+_EXTRAS = {"s3": "s3", "s3a": "s3", "abfs": "azure", "abfss": "azure", "az": "azure"}
+_AZURE = ("abfs", "abfss", "az")
+
+
+class FileSystem:
+    """The file system behind one datastore; safe to use from many threads, and after a fork."""
+
+    def __init__(self, url: str, conn_id: str | None = None, options: Mapping[str, Any] | None = None) -> None:
+        """Name it by a URL on it; nothing is opened yet, and no credential is looked up.
+
+        :param conn_id: the Airflow connection that holds the credentials; None means those of the environment.
+        """
+        self.protocol = url.partition("://")[0].lower()
+        self._url = url
+        self._conn_id = conn_id
+        self._options = dict(options or {})
+        self._opened: tuple[int, Any] | None = None
+        self._secrets: tuple[str, ...] = ()
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"FileSystem({self.protocol}://)"
+
+    @property
+    def is_read_only(self) -> bool:
+        """Say whether nothing can be written there."""
+        return self.protocol in ("http", "https")
+
+    def call(self, what: str, act: Callable[[Any], T]) -> T:
+        """Return ``act(file system)``, tried again when a fault may pass.
+
+        :param what: what is done to what, for the message: ``list s3://bucket/data``.
+        :raises DataNotFoundError: when there is nothing.
+        :raises DataError: when it fails for good; no message shows a credential.
+        """
+        fs = self._fs()
+        try:
+            return retried(lambda: act(fs))
+        except DataError:
+            raise
+        except FileNotFoundError:
+            raise DataNotFoundError(f"Cannot {what}: it does not exist.") from None
+        except Exception as error:  # noqa: BLE001  # every cloud library raises its own
+            text = self._masked(f"{type(error).__name__}: {error}")
+            # Not chained: what a library put into its own message may be a credential.
+            raise DataError(f"Cannot {what}: {text}. {self._way_out()}") from None
+
+    def stripped(self, url: str) -> str:
+        """Return a URL as the file system writes it in its listings."""
+        return str(self._fs()._strip_protocol(url))
+
+    def _fs(self) -> Any:
+        with self._lock:
+            if self._opened is None or self._opened[0] != os.getpid():
+                self._opened = (os.getpid(), self._open())
+            return self._opened[1]
+
+    def _open(self) -> Any:
+        import fsspec
+
+        try:
+            made = fsspec.get_filesystem_class(self.protocol)
+        except ImportError as error:
+            extra = _EXTRAS.get(self.protocol)
+            hint = f"pip install 'refrain[{extra}]'" if extra else str(error)
+            raise UserError(f"Data at {self.protocol}:// needs another package: {hint}.") from error
+        except ValueError as error:
+            raise UserError(f"No file system is known for {self.protocol}://; see fsspec's list of them.") from error
+        options = {**made._get_kwargs_from_urls(self._url), **self._options}
+        if self._conn_id is not None:
+            options = _merged(options, connection(self._conn_id).options(self.protocol))
+        if self.protocol in _AZURE and not {"account_key", "sas_token", "connection_string", "anon"} & set(options):
+            options["anon"] = False  # adlfs then asks the machine's identity
+        self._secrets = secret_values(options)
+        return made(use_listings_cache=False, skip_instance_cache=True, **options)
+
+    def _masked(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+    def _way_out(self) -> str:
+        if self._conn_id is not None:
+            return f"Check the connection {self._conn_id!r} and what its account may do."
+        return "Check the address and this machine's credentials, or register the datastore with a conn_id."
+
+
+def _merged(options: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {**options, **given}
+    both = {**options.get("client_kwargs", {}), **given.get("client_kwargs", {})}
+    return {**merged, "client_kwargs": both} if both else merged

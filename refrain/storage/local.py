@@ -1,0 +1,175 @@
+"""LocalStore: files of this machine, identified by content and published by renaming."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import glob
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from refrain.errors import DataError, UntrustedReferenceError
+from refrain.storage.manifest import Manifest
+from refrain.storage.trees import DATA, TreeIdentity, TreeRules, Trees
+
+_SYNC_EACH_UP_TO = 256
+
+
+class LocalStore:
+    """The local file system as a :class:`refrain.storage.store.Store`."""
+
+    def __init__(self, trees: Trees) -> None:
+        """Answer what data is from *trees*."""
+        self._trees = trees
+
+    def uri(self, path: str) -> str:
+        """See :meth:`Store.uri`."""
+        return file_uri(Path(path))
+
+    def in_place(self, path: str) -> Path | None:
+        """See :meth:`Store.in_place`."""
+        return Path(path)
+
+    def exists(self, path: str) -> bool:
+        """See :meth:`Store.exists`."""
+        return os.path.exists(path)
+
+    def identify(self, path: str, rules: TreeRules = DATA) -> TreeIdentity:
+        """See :meth:`Store.identify`."""
+        return self._trees.identify(path, rules)
+
+    def manifest(self, path: str, rules: TreeRules = DATA) -> Manifest:
+        """See :meth:`Store.manifest`."""
+        return self._trees.manifest(path, rules)
+
+    def match(self, pattern: str) -> list[str]:
+        """See :meth:`Store.match`."""
+        return sorted(path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path))
+
+    def files(self, path: str) -> list[str]:
+        """See :meth:`Store.files`."""
+        if os.path.isfile(path):
+            return [""]
+        return sorted(os.path.relpath(file, path) for file in _files(Path(path)))
+
+    def mount(self, path: str, view: Path) -> Path:  # noqa: ARG002  # there is nothing to be put together
+        """See :meth:`Store.mount`."""
+        return Path(path)
+
+    def get(self, pairs: Iterable[tuple[str, Path]]) -> None:
+        """See :meth:`Store.get`."""
+        self.put((Path(path), str(target)) for path, target in pairs)
+
+    def put(self, pairs: Iterable[tuple[Path, str]]) -> None:
+        """See :meth:`Store.put`."""
+        for source, path in pairs:
+            target = Path(path)
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _copy_beside(source, target, is_durable=False)
+            except (OSError, shutil.Error) as error:
+                raise DataError(f"{str(source)!r} cannot be copied to {path!r}: {error}.") from error
+
+    def clash(self, source: Path, path: str) -> str | None:
+        """See :meth:`Store.clash`."""
+        target = Path(path)
+        if not target.exists():
+            return None
+        taken = [_below(target, file, source) for file in _files(source)] if source.is_dir() else [target]
+        return next((str(place) for place in taken if place.exists()), None)
+
+    def publish(self, source: Path, path: str, written: Manifest) -> None:  # noqa: ARG002  # a rename needs no list
+        """See :meth:`Store.publish`."""
+        target = Path(path)
+        _flush(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and source.is_dir() != target.is_dir():
+            raise OSError(f"{path!r} is in the way")
+        if not target.exists() or not source.is_dir():
+            _place(source, target)
+            return
+        for file in list(_files(source)):
+            place = _below(target, file, source)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            _place(Path(file), place)
+
+    def remove(self, path: str) -> None:
+        """See :meth:`Store.remove`."""
+        _remove(Path(path))
+        with contextlib.suppress(OSError):
+            Path(path).parent.rmdir()
+
+
+def file_uri(path: Path) -> str:
+    """Return the ``file://`` URI of an absolute path."""
+    return path.as_uri()
+
+
+def local_path(uri: str) -> Path:
+    """Return the local path behind a ``file://`` URI.
+
+    :raises UntrustedReferenceError: when it is a URI of another kind, or of another host.
+    """
+    parts = urlsplit(uri)
+    if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
+        raise UntrustedReferenceError(f"{uri[:200]!r} is no local path; only file:/// URIs can be read.")
+    return Path(os.fsdecode(unquote_to_bytes(parts.path)))
+
+
+def _place(source: Path, target: Path) -> None:
+    try:
+        os.replace(source, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        _copy_beside(source, target)
+
+
+def _copy_beside(source: Path, target: Path, is_durable: bool = True) -> None:
+    """Come from another file system, as in upload mode: copy, flush, then rename."""
+    waiting = target.with_name(f".refrain-{uuid.uuid4().hex}")
+    try:
+        if source.is_dir():
+            shutil.copytree(source, waiting, symlinks=True)
+        else:
+            shutil.copyfile(source, waiting, follow_symlinks=not is_durable)
+        if is_durable:
+            _flush(waiting)
+        os.replace(waiting, target)
+    except BaseException:
+        _remove(waiting)
+        raise
+
+
+def _flush(path: Path) -> None:
+    """Get the bytes onto the disk, so that no record outlives its data through a loss of power."""
+    files = list(_files(path)) if path.is_dir() else [str(path)]
+    if len(files) > _SYNC_EACH_UP_TO:
+        os.sync()
+        return
+    for file in files:
+        descriptor = os.open(file, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _files(folder: Path) -> Iterator[str]:
+    for parent, _, names in os.walk(folder):
+        yield from (os.path.join(parent, name) for name in names)
+
+
+def _below(target: Path, file: str, source: Path) -> Path:
+    return target / os.path.relpath(file, source)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

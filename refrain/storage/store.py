@@ -1,0 +1,119 @@
+"""Store: what the engine needs of the place where data is, whichever file system that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from refrain.storage.manifest import Manifest
+from refrain.storage.trees import DATA, TreeIdentity, TreeRules
+
+
+class Store(Protocol):
+    """A file system. Its paths are absolute: of local files as the system writes them, of all others URLs.
+
+    Everything raises :class:`refrain.errors.DataError` when the file system fails, and
+    :class:`refrain.errors.DataNotFoundError` when nothing is at a path.
+    """
+
+    def uri(self, path: str) -> str:
+        """Return the URI by which a reference names *path*."""
+
+    def in_place(self, path: str) -> Path | None:
+        """Return where processes of this machine find *path*; None when it must be brought here first."""
+
+    def exists(self, path: str) -> bool:
+        """Say whether a file or a folder is at *path*."""
+
+    def identify(self, path: str, rules: TreeRules = DATA) -> TreeIdentity:
+        """Return kind, digest and size of the tree at *path*, reading no file that has not changed."""
+
+    def manifest(self, path: str, rules: TreeRules = DATA) -> Manifest:
+        """Return the manifest behind :meth:`identify`."""
+
+    def match(self, pattern: str) -> list[str]:
+        """Return the files that match a glob (``*``, ``?``, ``[…]``, ``**``), sorted."""
+
+    def files(self, path: str) -> list[str]:
+        """Return the relative paths of all files below a folder, sorted; ``[""]`` for a file, none for nothing."""
+
+    def mount(self, path: str, view: Path) -> Path:
+        """Return where the tree can be read on this machine.
+
+        :param view: a path of the caller's own where nothing is yet; may be used to put the tree together.
+        """
+
+    def get(self, pairs: Iterable[tuple[str, Path]]) -> None:
+        """Copy files ``(path, local target)``; each target appears whole or not at all."""
+
+    def put(self, pairs: Iterable[tuple[Path, str]]) -> None:
+        """Copy local files ``(source, path)``, replacing what is there."""
+
+    def clash(self, source: Path, path: str) -> str | None:
+        """Return a file that publishing the local tree *source* at *path* would replace; None when all is free."""
+
+    def publish(self, source: Path, path: str, written: Manifest) -> None:
+        """Bring a finished local tree to *path*, merging it with a folder that is there; *source* may be gone then.
+
+        :param written: what is in *source*.
+        :raises OSError: when it cannot be stored.
+        """
+
+    def remove(self, path: str) -> None:
+        """Delete the tree at *path*, and its parent when that is empty then; nothing happens when there is none."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A path on a store."""
+
+    store: Store
+    path: str
+
+    @property
+    def uri(self) -> str:
+        """The URI by which a reference names the place."""
+        return self.store.uri(self.path)
+
+    @property
+    def in_place(self) -> Path | None:
+        """See :meth:`Store.in_place`."""
+        return self.store.in_place(self.path)
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rstrip("/").rpartition("/")[2]
+
+    def __str__(self) -> str:
+        return self.path
+
+    def below(self, relative: str) -> Place:
+        """Return the place of a relative path; the empty one is the place itself."""
+        return Place(self.store, f"{self.path.rstrip('/')}/{relative}") if relative else self
+
+    def covers(self, other: Place) -> bool:
+        """Say whether *other* is this place or below it."""
+        return self.store is other.store and f"{other.path}/".startswith(f"{self.path.rstrip('/')}/")
+
+    def exists(self) -> bool:
+        """See :meth:`Store.exists`."""
+        return self.store.exists(self.path)
+
+    def identify(self, rules: TreeRules = DATA) -> TreeIdentity:
+        """See :meth:`Store.identify`."""
+        return self.store.identify(self.path, rules)
+
+    def manifest(self, rules: TreeRules = DATA) -> Manifest:
+        """See :meth:`Store.manifest`."""
+        return self.store.manifest(self.path, rules)
+
+    def files(self) -> list[str]:
+        """See :meth:`Store.files`."""
+        return self.store.files(self.path)
+
+    def download(self, target: Path) -> None:
+        """Copy the tree at this place to the local path *target*."""
+        self.store.get((self.below(file).path, target / file if file else target) for file in self.files())

@@ -1,0 +1,81 @@
+"""Stores: from a datastore, a path or a URI to the place that it names."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from refrain.errors import UntrustedReferenceError
+from refrain.storage.cache import WorkerCache
+from refrain.storage.datastores import DatastoreLocation, DatastoreTable, normalized
+from refrain.storage.filesystem import FileSystem
+from refrain.storage.local import LocalStore, local_path
+from refrain.storage.remote import Knowledge, RemoteStore
+from refrain.storage.store import Place, Store
+from refrain.storage.trees import Trees
+
+
+class Stores:
+    """Every store that a workspace can reach."""
+
+    def __init__(self, datastores: DatastoreTable, trees: Trees, knowledge: Knowledge) -> None:
+        """Know the datastores of a table, and local files by *trees*."""
+        self._datastores = datastores
+        self._knowledge = knowledge
+        self._local = LocalStore(trees)
+        self._remote: dict[DatastoreLocation, RemoteStore] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def cache(self) -> WorkerCache:
+        """The cache of remote objects on this machine."""
+        return self._knowledge.cache
+
+    def on(self, datastore: str, path: str) -> Place:
+        """Return the place of a path on a datastore; ``""``, ``"."`` and ``"/"`` mean its root.
+
+        :raises UnknownNameError: when there is no such datastore.
+        :raises UserError: when the path would leave the datastore.
+        """
+        location = self._datastores.get(datastore)
+        return Place(self._store(location), location.address).below(normalized(path))
+
+    def at(self, uri: str) -> Place:
+        """Return the place that a URI names: on the datastore that holds it, or with the environment's credentials.
+
+        :raises UntrustedReferenceError: when no store can lead there.
+        """
+        scheme, separator, rest = uri.partition("://")
+        if not separator or not rest.strip("/") or ".." in rest.split("/"):
+            raise UntrustedReferenceError(f"{uri[:200]!r} names no data: it is no URI such as 's3://bucket/folder'.")
+        if scheme == "file":
+            return self.local(local_path(uri))
+        locations = (self._datastores.get(name) for name in self._datastores.names())
+        holding = [location for location in locations if location.url and f"{uri}/".startswith(f"{location.url}/")]
+        host = DatastoreLocation("", None, f"{scheme}://{rest.partition('/')[0]}")
+        return Place(self._store(max(holding, key=lambda location: len(location.url), default=host)), uri)
+
+    def named(self, text: str) -> Place:
+        """Return the place of an absolute local path or a URL, as users write them."""
+        return self.at(text) if "://" in text else self.local(text)
+
+    def local(self, path: str | os.PathLike[str]) -> Place:
+        """Return the place of an absolute local path."""
+        return Place(self._local, os.fspath(path))
+
+    def datastore_of(self, place: Place) -> tuple[str, str] | None:
+        """Return the name of a datastore that holds a place, and the path there; None when there is none."""
+        for name in self._datastores.names():
+            root = self.on(name, "")
+            if root.covers(place):
+                return name, place.path[len(root.path) :].strip("/")
+        return None
+
+    def _store(self, location: DatastoreLocation) -> Store:
+        if location.folder is not None:
+            return self._local
+        with self._lock:
+            if location not in self._remote:
+                files = FileSystem(location.url, location.conn_id, dict(location.options))
+                self._remote[location] = RemoteStore(files, self._knowledge)
+            return self._remote[location]
