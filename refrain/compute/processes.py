@@ -9,6 +9,9 @@ import time
 
 MARK = "AZUREML_RUN_ID"
 _PROC = "/proc"
+_PAUSE = 0.005
+_END_SECONDS = 2.0  # a killed process stays until the scheduler lets it end
+_LOOKS_AT_STARTING = 3  # some programs wipe their environment; they are not waited for
 
 
 def kill_group(group: int, number: signal.Signals = signal.SIGKILL) -> None:
@@ -19,30 +22,41 @@ def kill_group(group: int, number: signal.Signals = signal.SIGKILL) -> None:
 
 def marked(run_id: str) -> list[int]:
     """Return the processes whose environment names *run_id*; empty where there is no ``/proc``."""
-    mark = f"{MARK}={run_id}".encode()
-    found = []
-    for name in os.listdir(_PROC) if os.path.isdir(_PROC) else ():
-        if not name.isdigit() or int(name) == os.getpid():
-            continue
-        with contextlib.suppress(OSError), open(f"{_PROC}/{name}/environ", "rb") as file:
-            if mark in file.read().split(b"\0"):
-                found.append(int(name))
-    return found
+    return _look(run_id)[0]
 
 
 def kill_marked(run_id: str) -> int:
     """Kill every process of a step run, those that made a session of their own included; return how many."""
-    count = 0
-    for _ in range(10):  # a process that forks while it is being killed is met again in the next round
-        processes = marked(run_id)
-        if not processes:
+    killed: set[int] = set()
+    deadline = time.monotonic() + _END_SECONDS
+    looks_at_starting = 0
+    while time.monotonic() < deadline:  # one that forks while it is being killed is met again in the next round
+        processes, is_one_starting = _look(run_id)
+        looks_at_starting += is_one_starting
+        if not processes and (not is_one_starting or looks_at_starting > _LOOKS_AT_STARTING):
             break
         for process in processes:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(process, signal.SIGKILL)
-                count += 1
-        time.sleep(0.01)
-    return count
+                killed.add(process)
+        time.sleep(_PAUSE)
+    return len(killed)
+
+
+def _look(run_id: str) -> tuple[list[int], bool]:
+    """Return the processes of a step run, and whether some process is in the middle of exec, when it shows no mark."""
+    mark = f"{MARK}={run_id}".encode()
+    found, is_one_starting = [], False
+    for name in os.listdir(_PROC) if os.path.isdir(_PROC) else ():
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        with contextlib.suppress(OSError), open(f"{_PROC}/{name}/environ", "rb") as file:
+            environment = file.read()
+            if mark in environment.split(b"\0"):
+                found.append(int(name))
+            # A kernel thread or a zombie has no environment either, but no program.
+            is_one_starting |= not environment and bool(os.readlink(f"{_PROC}/{name}/exe"))
+    return found, is_one_starting
 
 
 def is_alive(process: int, started: str) -> bool:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,7 +27,7 @@ MakeJob = Callable[..., Job]
 @pytest.fixture
 def job(tmp_path: Path) -> MakeJob:
     def make(code: str, secrets: tuple[str, ...] = ()) -> Job:
-        run_id = f"run.{tmp_path.name}.1"
+        run_id = f"run.{uuid.uuid4().hex}.1"  # another run of these tests on this machine must not end our processes
         return Job(
             run_id=run_id,
             argv=(sys.executable, "-c", code),
