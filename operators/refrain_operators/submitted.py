@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ KIND = "submitted-pipelines"
 MOST_LOADED = 50
 TAG = "submitted"
 _LONGEST_STEM = 200
+
+log = logging.getLogger(__name__)
 
 
 def store(definition: PipelineDefinition, experiment: str, keep_going: bool, state: WorkspaceState) -> str:
@@ -52,8 +55,8 @@ def store(definition: PipelineDefinition, experiment: str, keep_going: bool, sta
 def submitted_dags(workspace: Workspace | None = None) -> dict[str, Any]:
     """Return the latest fifty submitted pipelines as DAGs by id, for ``globals().update(submitted_dags())``.
 
-    A definition that cannot be read is left out, so that one damaged file does not take the others down; the DAG
-    file's import then shows no error, but ``refrain`` commands on the run do.
+    A definition that cannot be read is left out, so that one damaged file does not take the others down; the log of
+    whoever reads the DAG file says so.
 
     :param workspace: None means ``REFRAIN_WORKSPACE`` or the nearest configuration file.
     """
@@ -65,7 +68,8 @@ def submitted_dags(workspace: Workspace | None = None) -> dict[str, Any]:
         try:
             record = state.registry.get(KIND, dag_id)
             definition = PipelineDefinition.from_json(record["definition"]) if record else None
-        except (RefrainError, ValueError, KeyError):
+        except (RefrainError, ValueError, KeyError) as error:
+            log.warning("The submitted pipeline %s cannot be read and is left out: %s", dag_id, error)
             continue
         if record is not None and definition is not None:
             dags[dag_id] = definition_dag(

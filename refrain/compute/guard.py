@@ -1,7 +1,8 @@
 """Guard: a small process that outlives the engine just long enough to end what the engine started.
 
-It reads ``+<group> <run id>`` and ``-<group>`` lines from its standard input. When the input ends, because the engine
-ended in whatever way, kill -9 included, it kills the groups that are left. It runs with the standard library alone.
+It reads lines from its standard input: ``?<run id>`` before a process is started, ``+<group> <run id>`` when it has
+been, ``-<group>`` when it has ended, ``!<run id>`` when it could not be started. When the input ends, because the
+engine ended in whatever way, kill -9 included, it kills what is left. It runs with the standard library alone.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import signal
 import sys
 import time
 
-_ROUNDS = 10
+_LOOKS = 25
+_PAUSE = 0.02
 
 
 def main() -> None:
@@ -19,37 +21,46 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     groups: dict[int, str] = {}
+    expected: set[str] = set()
     for line in sys.stdin:
-        group, _, run_id = line[1:].strip().partition(" ")
-        if line.startswith("+"):
-            groups[int(group)] = run_id
-        else:
-            groups.pop(int(group), None)
+        _take(line[:1], line[1:].strip(), groups, expected)
     for group in groups:
         try:
             os.killpg(group, signal.SIGKILL)
         except OSError:
             continue
-    marks = {f"AZUREML_RUN_ID={run_id}".encode() for run_id in groups.values()}
-    for _ in range(_ROUNDS):  # a process that forks while it is being killed is met again in the next round
-        if not marks or not _kill_marked(marks):
-            break
-        time.sleep(0.01)
+    marks = {f"AZUREML_RUN_ID={run_id}".encode() for run_id in {*groups.values(), *expected}}
+    # Again and again for half a second, even when nothing is found: a process that forks while it is being killed has
+    # a child that was not seen, and one that is just replacing its program shows no mark.
+    for _ in range(_LOOKS if marks else 0):
+        _kill_marked(marks)
+        time.sleep(_PAUSE)
 
 
-def _kill_marked(marks: set[bytes]) -> int:
-    """Kill the processes that made a session of their own, and return how many there were."""
+def _take(kind: str, text: str, groups: dict[int, str], expected: set[str]) -> None:
+    """Take in one line of the engine."""
+    if kind == "?":
+        expected.add(text)
+    elif kind == "!":
+        expected.discard(text)
+    elif kind == "+":
+        group, _, run_id = text.partition(" ")
+        groups[int(group)] = run_id
+        expected.discard(run_id)
+    else:
+        groups.pop(int(text), None)
+
+
+def _kill_marked(marks: set[bytes]) -> None:
+    """Kill the processes that carry a mark, those that made a session of their own included."""
     names = os.listdir("/proc") if os.path.isdir("/proc") else []
-    count = 0
     for name in (name for name in names if name.isdigit() and int(name) != os.getpid()):
         try:
             with open(f"/proc/{name}/environ", "rb") as file:
                 if marks & set(file.read().split(b"\0")):
                     os.kill(int(name), signal.SIGKILL)
-                    count += 1
         except OSError:
             continue
-    return count
 
 
 if __name__ == "__main__":

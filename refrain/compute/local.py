@@ -46,6 +46,7 @@ class LocalCompute:
         :raises StepFailedError: when the command cannot be started or its log not be written.
         """
         log = _open_log(job.log_path)
+        watchman().expect(job.run_id)  # before the start, so that no moment is left in which nobody knows of it
         try:
             process = subprocess.Popen(
                 job.argv,
@@ -58,6 +59,7 @@ class LocalCompute:
             )
         except (OSError, ValueError) as error:  # ValueError: a NUL in an argument
             log.close()
+            watchman().forget(job.run_id)
             reason = error.strerror if isinstance(error, OSError) else error
             raise StepFailedError(f"Cannot start {job.argv[0]!r}: {reason}.") from error
         job_id = f"{process.pid} {start_mark(process.pid)}"

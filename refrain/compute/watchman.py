@@ -20,18 +20,26 @@ class Watchman:
         self._lock = threading.Lock()
         self._guard: subprocess.Popen[bytes] | None = None
         self._groups: dict[int, str] = {}
+        self._expected: set[str] = set()
+
+    def expect(self, run_id: str) -> None:
+        """End what is marked with the run's id if this process dies; said before the run's process is started."""
+        with self._lock:
+            self._expected.add(run_id)
+            self._tell(f"?{run_id}\n")
+
+    def forget(self, run_id: str) -> None:
+        """Take back an expectation: the process could not be started."""
+        with self._lock:
+            self._expected.discard(run_id)
+            self._say(f"!{run_id}\n")
 
     def watch(self, group: int, run_id: str) -> None:
         """End this process group, and what is marked with the run's id, if this process dies."""
         with self._lock:
             self._groups[group] = run_id
-            if self._guard is None or self._guard.poll() is not None:
-                if self._guard is None:
-                    atexit.register(self.close)
-                self._guard = _start_guard()
-                self._say("".join(f"+{known} {mark}\n" for known, mark in self._groups.items()))
-            else:
-                self._say(f"+{group} {run_id}\n")
+            self._expected.discard(run_id)
+            self._tell(f"+{group} {run_id}\n")
 
     def release(self, group: int) -> None:
         """Forget a process group that has ended."""
@@ -45,6 +53,17 @@ class Watchman:
             if self._guard is not None:
                 self._guard.communicate()
                 self._guard = None
+
+    def _tell(self, line: str) -> None:
+        """Say a line to the guard, or everything that is known to a new one."""
+        if self._guard is not None and self._guard.poll() is None:
+            self._say(line)
+            return
+        if self._guard is None:
+            atexit.register(self.close)
+        self._guard = _start_guard()
+        known = [f"+{group} {run_id}\n" for group, run_id in self._groups.items()]
+        self._say("".join([*known, *(f"?{run_id}\n" for run_id in self._expected)]))
 
     def _say(self, text: str) -> None:
         if self._guard is not None and self._guard.stdin is not None:

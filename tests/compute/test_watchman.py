@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import uuid
 
 from refrain.compute.watchman import Watchman, watchman
 
@@ -32,6 +33,25 @@ def test_a_guard_that_was_killed_is_replaced_by_one_that_knows_the_same_groups()
     watching.watch(second.pid, "r.second.1")
     watching.close()
     assert first.wait(20) == second.wait(20) == -9
+
+
+def test_a_process_that_was_announced_but_not_yet_named_is_ended_by_its_mark() -> None:
+    watching, run_id = Watchman(), f"r.{uuid.uuid4().hex}.1"
+    watching.expect(run_id)
+    started = subprocess.Popen(["sleep", "600"], start_new_session=True, env={"AZUREML_RUN_ID": run_id})
+    watching.close()
+    assert started.wait(20) == -9
+
+
+def test_a_process_that_could_not_be_started_is_forgotten() -> None:
+    watching, run_id = Watchman(), f"r.{uuid.uuid4().hex}.1"
+    watching.expect(run_id)
+    watching.forget(run_id)
+    other = subprocess.Popen(["sleep", "600"], start_new_session=True, env={"AZUREML_RUN_ID": run_id})
+    watching.close()
+    assert other.poll() is None
+    other.kill()
+    other.wait()
 
 
 def test_a_process_has_one_watchman() -> None:

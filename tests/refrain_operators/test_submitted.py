@@ -64,10 +64,13 @@ def test_of_many_the_latest_are_loaded_and_one_submitted_again_is_among_them(
     assert set(submitted_dags(workspace)) == {ids[0], *ids[2:]}
 
 
-def test_a_damaged_one_does_not_take_the_others_down(workspace: Workspace, definition: PipelineDefinition) -> None:
+def test_a_damaged_one_is_told_of_and_does_not_take_the_others_down(
+    workspace: Workspace, definition: PipelineDefinition, caplog: pytest.LogCaptureFixture
+) -> None:
     good, bad = (store(replace(definition, name=name), "trial", False, workspace.state) for name in ("good", "bad"))
     workspace.state.objects.path(f"registry/{KIND}/{bad}/1").write_text('{"schema": 1}')
     assert set(submitted_dags(workspace)) == {good}
+    assert f"The submitted pipeline {bad} cannot be read and is left out" in caplog.text
 
 
 @pytest.mark.parametrize(
