@@ -337,7 +337,7 @@ def _predecessors(step: StepDefinition, run: RunContext, runs: RunStore) -> dict
     if not step.after:
         return {}
     done = {r.key: r for r in runs.latest_steps(run.root_id) if r.status is RunStatus.COMPLETED}
-    return {key: done[key].reused_from or done[key].run_id for key in step.after if key in done}
+    return {key: done[key].made_by for key in step.after if key in done}
 
 
 def _asset(name: str) -> Asset:

@@ -86,7 +86,7 @@ def seconds_of(record: RunRecord, status: RunStatus) -> float | None:
 
 def log_path(record: RunRecord, store: RunStore) -> str | None:
     """Return the log behind a step run, of a reused step that of the run that made the result; None without one."""
-    path = os.path.join(store.folder(record.reused_from or record.run_id), LOG_FILE)
+    path = os.path.join(store.folder(record.made_by), LOG_FILE)
     return path if os.path.exists(path) else None
 
 

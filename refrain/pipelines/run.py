@@ -234,7 +234,7 @@ class StepRun(RecordedRun):
         return f"{self._source_folder()}/events.jsonl"
 
     def _source_folder(self) -> str:
-        return self.store.folder(self.record.reused_from or self.id)
+        return self.store.folder(self.record.made_by)
 
     def _output(self, name: str) -> PortDataReference:
         outputs = self.record.outputs

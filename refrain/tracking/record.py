@@ -80,6 +80,11 @@ class RunRecord:
     pipeline_outputs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
+    def made_by(self) -> str:
+        """The id of the run that made the result: an earlier one, if that was reused."""
+        return self.reused_from or self.run_id
+
+    @property
     def root_id(self) -> str:
         """The id of the pipeline run that this run is or belongs to."""
         return self.run_id.split(".", 1)[0]
