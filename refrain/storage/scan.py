@@ -76,6 +76,10 @@ class Folder:
         """Yield the rows, unpacked."""
         return map(Stat._make, ROW.iter_unpack(self.rows))
 
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        """Yield each file's path from the root, with its size in bytes."""
+        return ((self.prefix + name, found.size) for name, found in zip(self.names, self.stats(), strict=True))
+
     def row(self, position: int) -> bytes:
         """Return the row of the name at a position."""
         return self.rows[position * ROW.size : (position + 1) * ROW.size]
@@ -144,15 +148,21 @@ def _looked_at(
             if isinstance(error, DataError):
                 raise
             raise DataError(f"Cannot read {entry.path!r}: {error.strerror}.") from error
-        if stat.S_ISREG(status.st_mode):
-            files.append((entry.name, row_of(status)))
-        elif stat.S_ISDIR(status.st_mode):
+        if stat.S_ISDIR(status.st_mode):
             below.append(_below(here, entry, status))
         else:
-            raise DataError(
-                f"{entry.path!r} is a {_special(status.st_mode)}, not a file; only files and folders can be stored."
-            )
+            require_plain(entry.path, status)
+            files.append((entry.name, row_of(status)))
     return files, below
+
+
+def require_plain(path: str, status: os.stat_result) -> None:
+    """Refuse what is neither a file nor a folder: reading a FIFO would wait for its writer.
+
+    :raises DataError: for a special file.
+    """
+    if not stat.S_ISREG(status.st_mode):
+        raise DataError(f"{path!r} is a {_special(status.st_mode)}, not a file; only files and folders can be stored.")
 
 
 def _listing(folder: str) -> list[os.DirEntry[str]]:
