@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from refrain.compute.job import Compute, Job, JobResult, JobStatus
@@ -35,6 +36,8 @@ from refrain.reuse.decision import Decision
 from refrain.reuse.lookup import Lookup, Question
 from refrain.reuse.preimage import Ingredients, Preimage, is_secret, preimage
 from refrain.reuse.record import ReuseRecord
+from refrain.reuse.verification import Verification
+from refrain.reuse.verification import verification as stored_verification
 from refrain.steps.command import InputPath, Interpreter, OutputPath, Token
 from refrain.steps.definition import StepDefinition
 from refrain.storage.blobs import blob_key
@@ -48,9 +51,19 @@ from refrain.tracking.run_id import StepRunId
 class Engine:
     """Runs steps of one pipeline run; safe to use from many threads."""
 
-    def __init__(self, state: WorkspaceState, compute: Compute, listener: Listener | None = None) -> None:
-        """Keep results in *state*, run processes on *compute* and tell *listener* about it."""
+    def __init__(
+        self,
+        state: WorkspaceState,
+        compute: Compute,
+        listener: Listener | None = None,
+        verification: Verification | None = None,
+    ) -> None:
+        """Keep results in *state*, run processes on *compute* and tell *listener* about it.
+
+        :param verification: None means what the workspace says.
+        """
         self.state = state
+        self._wanted_verification = verification
         self.runs = RunStore(state)
         self.lookup = Lookup(state)
         self.sources = Sources(state)
@@ -69,8 +82,7 @@ class Engine:
 
         :raises RefrainError: when its inputs or its source cannot be read.
         """
-        decision, value = self._decide(request, self._resolve(request))
-        return replace(decision, preimage=value)
+        return self._decide(request, self._resolve(request))
 
     def run(self, request: StepRequest) -> StepResult:
         """Take a step through its life and return references to its outputs.
@@ -89,12 +101,14 @@ class Engine:
             self._listener.entered(key, Phase.RESOLVE)
             inputs = self._resolve(request)
             self._listener.entered(key, Phase.LOOK_UP)
-            decision, value = self._decide(request, inputs)
+            decision = self._decide(request, inputs)
             self._listener.decided(key, decision, str(run_id))
             record = replace(record, fingerprint=decision.fingerprint, decision=decision.to_json())
             if decision.record is not None:
                 return self._reuse(request, record, decision.record)
-            return self._make(request, replace(record, snapshot=value["snapshot"]), inputs, value)
+            self.lookup.bury(decision)
+            snapshot = self.sources.digest(request.step.source)
+            return self._make(request, replace(record, snapshot=snapshot), inputs, decision.preimage or {})
         except BaseException as error:
             self._fail(record, error, key)
             raise
@@ -115,11 +129,15 @@ class Engine:
                 self._git[directory] = git_properties(directory)
             return self._git[directory]
 
+    @cached_property
+    def _verification(self) -> Verification:
+        return self._wanted_verification or stored_verification(self.state.registry)
+
     def _resolve(self, request: StepRequest) -> dict[str, ResolvedInput]:
         step = request.step
         return {port.name: resolve(port, request.handles, self.state, step.name) for port in step.inputs}
 
-    def _decide(self, request: StepRequest, inputs: Mapping[str, ResolvedInput]) -> tuple[Decision, Preimage]:
+    def _decide(self, request: StepRequest, inputs: Mapping[str, ResolvedInput]) -> Decision:
         step = request.step
         value = preimage(
             Ingredients(
@@ -141,8 +159,17 @@ class Engine:
             uris = (i.handle.uri for i in inputs.values() if i.handle.digest == digest and not i.members)
             return next((self.state.stores.at(uri).manifest() for uri in uris), None)
 
-        question = Question(value, request.run.pipeline, step.key, step.allow_reuse, request.is_forced, manifest_of)
-        return self.lookup.decide(question), value
+        question = Question(
+            value,
+            request.run.pipeline,
+            step.key,
+            step.allow_reuse,
+            request.is_forced,
+            manifest_of,
+            request.run.root_id,
+            self._verification,
+        )
+        return self.lookup.decide(question)
 
     def _reuse(self, request: StepRequest, record: RunRecord, earlier: ReuseRecord) -> StepResult:
         now = time.time()
@@ -267,7 +294,8 @@ class Engine:
             known = ReuseRecord(
                 record.fingerprint, value, outputs, record.run_id, record.pipeline, step.name, seconds, ended
             )
-            self.lookup.records.put(known, step.key)
+            if not self.lookup.records.put(known, step.key):
+                self._listener.noted(step.key, "the pinned earlier result stays the one to be reused")
         else:
             self._listener.noted(step.key, "an input changed while the step ran: its result is not kept for reuse")
         registered = register_outputs(step.outputs, outputs, record.run_id, self.state)

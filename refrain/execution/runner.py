@@ -26,6 +26,7 @@ from refrain.execution.request import RunContext, StepRequest, StepResult
 from refrain.execution.schedule import Schedule
 from refrain.execution.stage import sweep
 from refrain.reuse.decision import Decision, Verdict
+from refrain.reuse.verification import Verification
 from refrain.steps.definition import PipelineDefinition, StepDefinition
 from refrain.tracking.record import RunRecord, RunStatus
 
@@ -53,11 +54,16 @@ class Force:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run goes. ``jobs`` is how many steps run at once; None means the number of cores."""
+    """How a run goes.
+
+    :param jobs: how many steps run at once; None means the number of cores.
+    :param verification: of reused outputs; None means what the workspace says.
+    """
 
     jobs: int | None = None
     on_failure: OnFailure = OnFailure.STOP
     force: Force = Force()
+    verification: Verification | None = None
 
 
 @dataclass
@@ -151,7 +157,7 @@ class Runner:
         for step in self._definition.steps:
             running = sorted(key for key in step.upstream if key not in known)
             if running:
-                decisions[step.key] = Decision(Verdict.UNDECIDED, detail=f"after {', '.join(running)}")
+                decisions[step.key] = Decision(Verdict.UNDECIDED, detail=f"decided when {', '.join(running)} has run")
                 continue
             try:
                 decision = self._engine.decide(self._request(step, known))

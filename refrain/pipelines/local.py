@@ -99,7 +99,7 @@ def make_runner(  # noqa: PLR0913  # all that a run is made of
     listener = listener or Listener()
     values = assign(definition.declared, parameters)
     run = RunContext(run_id or new_root_id(), definition.name, experiment, workspace.name, workspace.root)
-    engine = Engine(workspace.state, LocalCompute(), listener)
+    engine = Engine(workspace.state, LocalCompute(), listener, options.verification)
     return Runner(engine, definition, run, values, options, listener), run.root_id
 
 

@@ -14,6 +14,7 @@ from refrain.execution.request import StepResult
 from refrain.execution.runner import Force, OnFailure, Outcome, Runner, RunOptions
 from refrain.pipelines.local import make_runner
 from refrain.reuse.decision import Decision, Verdict
+from refrain.reuse.verification import Verification
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.record import RunRecord, RunStore
 
@@ -146,12 +147,13 @@ class Project:
         jobs: int | None = 2,
         listener: Listener | None = None,
         name: str = "project",
+        verification: Verification | None = None,
     ) -> tuple[Runner, str]:
         """Return a runner of steps as a pipeline."""
         forced = Force(everything=force) if isinstance(force, bool) else Force(steps=frozenset(force))
         on_failure = OnFailure.CONTINUE if keep_going else OnFailure.STOP
         definition = Pipeline(self.workspace, list(steps), name=name).definition
-        options = RunOptions(jobs, on_failure, forced)
+        options = RunOptions(jobs, on_failure, forced, verification)
         return make_runner(self.workspace, definition, parameters or {}, "experiment", options, listener)
 
     def leftovers(self) -> list[str]:
