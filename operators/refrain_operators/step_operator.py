@@ -38,7 +38,8 @@ from refrain.storage.connections import set_resolver
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
 from refrain.tracking.run_id import root_id_for
 from refrain_operators.connections import airflow_connection
-from refrain_operators.dag import FORCE_PARAM
+from refrain_operators.doc_pages import FORCE_PARAM
+from refrain_operators.forced import is_forced
 from refrain_operators.mapped_step import MappedStep
 from refrain_operators.origin import Origin, ReusedFrom
 from refrain_operators.references import outputs_of, published, step_key, verified, verified_all
@@ -261,7 +262,7 @@ class StepOperator(BaseOperator):
             declared=self.declared,
             handles=self._handles(context, run, runs),
             predecessors=_predecessors(self.step, run, runs),
-            is_forced=FORCE_PARAM in given and given[FORCE_PARAM] is True,
+            is_forced=is_forced(given.get(FORCE_PARAM), self, context["dag"]),
             attempt=instance.try_number or 1,
         )
 

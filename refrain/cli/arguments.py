@@ -66,7 +66,7 @@ def _add_pipeline(parser: argparse.ArgumentParser) -> None:
         action="extend",
         nargs="*",
         metavar="STEP",
-        help="do not look for earlier results of these steps; without STEP, of none",
+        help="run these steps whatever could be reused, with STEP+ also everything after it; without STEP, all",
     )
 
 
@@ -77,6 +77,9 @@ def _add_run(commands: Any) -> None:
     parser.add_argument("--keep-going", action="store_true", help="after a failure, run what does not depend on it")
     parser.add_argument("--experiment", metavar="NAME", default="default", help="gather the run under this name")
     parser.add_argument("--detach", action="store_true", help="return at once; the run goes on in the background")
+    parser.add_argument(
+        "--verify", metavar="HOW", help="read reused results again: full, stat or a share (default: the workspace's)"
+    )
     parser.add_argument("--verbose", action="store_true", help="show all output of the steps on a terminal too")
 
 

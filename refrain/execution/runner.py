@@ -21,6 +21,7 @@ from refrain.data.parameters import Scalar
 from refrain.data.ports import FromStep
 from refrain.errors import RefrainError
 from refrain.execution.engine import Engine
+from refrain.execution.force import NONE_FORCED, Force
 from refrain.execution.listener import Listener, shielded
 from refrain.execution.request import RunContext, StepRequest, StepResult
 from refrain.execution.schedule import Schedule
@@ -41,18 +42,6 @@ class OnFailure(Enum):
 
 
 @dataclass(frozen=True)
-class Force:
-    """Which steps run although an earlier result could be reused. ``everything`` rules over ``steps`` (keys)."""
-
-    everything: bool = False
-    steps: frozenset[str] = frozenset()
-
-    def covers(self, key: str) -> bool:
-        """Say whether a step is forced."""
-        return self.everything or key in self.steps
-
-
-@dataclass(frozen=True)
 class RunOptions:
     """How a run goes.
 
@@ -62,7 +51,7 @@ class RunOptions:
 
     jobs: int | None = None
     on_failure: OnFailure = OnFailure.STOP
-    force: Force = Force()
+    force: Force = NONE_FORCED
     verification: Verification | None = None
 
 

@@ -12,7 +12,7 @@ from refrain.reuse.decision import Check, Decision, Verdict
 from refrain.reuse.explain import Explainer, ManifestOf, no_manifest
 from refrain.reuse.preimage import Preimage, fingerprint
 from refrain.reuse.record import RecordStore, ReuseRecord, Tombstone
-from refrain.reuse.verification import Verification, damaged_file
+from refrain.reuse.verification import ON_STAT, Verification, damaged_file
 from refrain.storage.state import WorkspaceState
 from refrain.storage.store import Place
 from refrain.storage.trees import OUTPUT
@@ -37,7 +37,7 @@ class Question:
     is_forced: bool = False
     manifest_of: ManifestOf = no_manifest
     run_id: str = ""
-    verification: Verification = Verification()
+    verification: Verification = ON_STAT
 
 
 class Lookup:
@@ -82,7 +82,7 @@ class Lookup:
         return self.records.bury(decision.nearest, Tombstone(decision.verdict.value, decision.detail, time.time()))
 
     def nearest(self, question: Question) -> ReuseRecord | None:
-        """Return the earlier result of the step that differs from its preimage in the fewest places, if there is one."""
+        """Return the earlier result of the step that differs in the fewest places, if there is one."""
         return self._explainer.nearest(question.preimage, self.records.recent(question.pipeline, question.step_key))
 
     def _verified(self, record: ReuseRecord, question: Question) -> Decision:

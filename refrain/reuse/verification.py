@@ -60,6 +60,10 @@ class Verification:
         return self.share == 1.0 or (place.in_place is not None and size <= _MOST_BYTES_SAMPLED)
 
 
+ON_STAT = Verification(0.0)
+"""Reads no bytes."""
+
+
 def verification(registry: Registry) -> Verification:
     """Return the workspace's setting, one in a hundred unless it was set."""
     record = registry.get(_KIND, _NAME)

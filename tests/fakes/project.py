@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from refrain import Pipeline, PipelineData, PythonScriptStep, Workspace
+from refrain.execution.force import Force
 from refrain.execution.listener import Listener, Phase
 from refrain.execution.request import StepResult
-from refrain.execution.runner import Force, OnFailure, Outcome, Runner, RunOptions
+from refrain.execution.runner import OnFailure, Outcome, Runner, RunOptions
 from refrain.pipelines.local import make_runner
 from refrain.reuse.decision import Decision, Verdict
 from refrain.reuse.verification import Verification
