@@ -11,6 +11,7 @@ from refrain.data.ports import FromStep
 from refrain.errors import UserError
 from refrain.pipelines.pipeline import Pipeline, is_defining
 from refrain.steps.definition import PipelineDefinition, StepDefinition
+from refrain.steps.sharing import shared_sources
 from refrain_operators.doc_pages import FORCE_PARAM, dag_page, parameters_of, task_page
 
 if TYPE_CHECKING:
@@ -95,9 +96,10 @@ def definition_dag(
         "pipeline_outputs": definition.named_outputs,
     }
     operators: dict[str, Any] = {}
+    warnings = shared_sources(definition)
     with dag:
         for step in definition.steps:
-            operators[step.key] = _operator(step, operators, settings)
+            operators[step.key] = _operator(step, operators, {**settings, "warning": warnings.get(step.key, "")})
     for step in definition.steps:
         for key in step.after:
             operators[key].set_downstream(operators[step.key])

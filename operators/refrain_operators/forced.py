@@ -50,7 +50,7 @@ def is_forced(wanted: Any, task: Any, dag: Any) -> bool:
 
 
 def _definition(dag: Any) -> PipelineDefinition:
-    """Return the tasks of a DAG, each behind all that Airflow puts before it; an ordinary one leads to its followers."""
+    """Return the tasks of a DAG, ordinary ones too, each behind all that Airflow puts before it."""
     return PipelineDefinition(dag.dag_id, tuple(_outline(task) for task in dag.tasks))
 
 

@@ -92,6 +92,7 @@ class StepOperator(BaseOperator):
     :param is_script_retried: whether a failed script is run again; None means, if ``retries`` are given.
     :param stops_run: let the run's other steps stop when this one has failed for good.
     :param pipeline_outputs: the step key and the output name behind each named output of the pipeline.
+    :param warning: what is wrong with the pipeline, for the log of one of its tasks.
     """
 
     ui_color = "#e8f0fe"
@@ -112,6 +113,7 @@ class StepOperator(BaseOperator):
         is_script_retried: bool | None = None,
         stops_run: bool = False,
         pipeline_outputs: Mapping[str, tuple[str, str]] | None = None,
+        warning: str = "",
         **kwargs: Any,
     ) -> None:
         registered = [_asset(port.registration.name) for port in step.outputs if port.registration]
@@ -131,6 +133,7 @@ class StepOperator(BaseOperator):
         self._is_script_failure_final = retries is None if is_script_retried is None else not is_script_retried
         self.stops_run = stops_run
         self.pipeline_outputs = dict(pipeline_outputs or {})
+        self.warning = warning
         self._engine: Engine | None = None
         self._stop: RunStop = NoStop()
         for producer in self.producers.values():
@@ -175,6 +178,8 @@ class StepOperator(BaseOperator):
 
     def _execute(self, context: Any) -> dict[str, Any]:
         set_resolver(airflow_connection)
+        if self.warning:
+            self.log.warning("%s", self.warning)
         workspace = Workspace(self.workspace)
         sweep(workspace.state)
         run = self._run_context(context, workspace)

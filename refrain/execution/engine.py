@@ -103,6 +103,8 @@ class Engine:
             self._listener.entered(key, Phase.LOOK_UP)
             decision = self._decide(request, inputs)
             self._listener.decided(key, decision, str(run_id))
+            if decision.note:
+                self._listener.noted(key, decision.note)
             record = replace(record, fingerprint=decision.fingerprint, decision=decision.to_json())
             if decision.record is not None:
                 return self._reuse(request, record, decision.record)
@@ -139,10 +141,12 @@ class Engine:
 
     def _decide(self, request: StepRequest, inputs: Mapping[str, ResolvedInput]) -> Decision:
         step = request.step
+        selection = self.sources.selection(step.source)
         value = preimage(
             Ingredients(
                 step=step,
-                snapshot=self.sources.digest(step.source),
+                snapshot=selection.digest,
+                is_part=selection.part is not None,
                 inputs={name: item.handle for name, item in inputs.items()},
                 parameters=request.parameters,
                 declared=request.declared,
@@ -155,7 +159,7 @@ class Engine:
 
         def manifest_of(digest: str) -> Manifest | None:
             if digest == value["snapshot"]:
-                return self.sources.manifest(step.source)
+                return selection.part or self.sources.manifest(step.source)
             uris = (i.handle.uri for i in inputs.values() if i.handle.digest == digest and not i.members)
             return next((self.state.stores.at(uri).manifest() for uri in uris), None)
 
@@ -169,7 +173,7 @@ class Engine:
             request.run.root_id,
             self._verification,
         )
-        return self.lookup.decide(question)
+        return replace(self.lookup.decide(question), note=selection.note)
 
     def _reuse(self, request: StepRequest, record: RunRecord, earlier: ReuseRecord) -> StepResult:
         now = time.time()
@@ -309,7 +313,10 @@ class Engine:
         return min((require_unchanged(item, self.state, step_name) for item in inputs), default=True)
 
     def _remember_inputs(self, step: StepDefinition, inputs: Iterable[ResolvedInput]) -> None:
-        """Store what a later explanation will want to name: the package list and the inputs' file lists."""
+        """Store what a later explanation will want to name: the package list and the file lists of what counted."""
+        part = self.sources.selection(step.source).part
+        if part is not None:
+            self.state.blobs.put_manifest(part, durable=False)
         interpreter = self._interpreter(step.environment.interpreter)
         key = blob_key(interpreter.packages_digest)
         if not self.state.objects.exists(key):

@@ -29,6 +29,7 @@ from refrain.execution.stage import sweep
 from refrain.reuse.decision import Decision, Verdict
 from refrain.reuse.verification import Verification
 from refrain.steps.definition import PipelineDefinition, StepDefinition
+from refrain.steps.sharing import shared_sources
 from refrain.tracking.record import RunRecord, RunStatus
 
 _SIGNAL_SECONDS = 1.0
@@ -117,6 +118,8 @@ class Runner:
         status = RunStatus.FAILED
         try:
             self._listener.began(self._run.root_id, self._definition)
+            for warning in shared_sources(self._definition).values():
+                self._listener.warned(warning)
             self._run_to_the_end(outcome)
             self._end(record, outcome)
             status = outcome.status

@@ -53,6 +53,7 @@ class Decision:
     :param detail: the output or record that could not be trusted, in words.
     :param preimage: what the step's fingerprint is made of now.
     :param nearest: the earlier result that *changes* start from, if any, or the one that could not be reused.
+    :param note: a remark on what was counted.
     :param is_lost: whether *nearest* was found wanting just now, so that nobody needs to look at it again.
     """
 
@@ -65,6 +66,7 @@ class Decision:
     nearest: ReuseRecord | None = None
     is_lost: bool = False
     check: Check = Check.STAT
+    note: str = ""
 
     @property
     def is_reused(self) -> bool:
@@ -95,6 +97,7 @@ class Decision:
             "compared_with": self.nearest.run_id if self.nearest else None,
             "changes": [{"what": change.what, "detail": change.detail} for change in self.changes],
             "detail": self.detail,
+            "note": self.note,
             "sentence": self.sentence(),
             "preimage": None if self.record else self.preimage,
         }

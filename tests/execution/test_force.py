@@ -56,10 +56,10 @@ def test_words_mean_steps_and_with_a_plus_what_comes_after_them(wanted: Any, cov
     [
         (
             ["trian"],
-            "There is no step 'trian'. Known: load, prepare, other, train, plus\\+, report. Did you mean 'train'",
+            "There is no step 'trian'. Known: load, other, plus+, prepare, report, train. Did you mean 'train'?",
         ),
         (["trian+"], "There is no step 'trian'"),
-        (["+"], "There is no step '\\+'"),
+        (["+"], "There is no step '+'"),
         ([1], "A step to force is given by its name, not as 1"),
         (1.5, "given as True, False or a list of step names, not as 1.5"),
     ],

@@ -41,7 +41,11 @@ class Heard(Listener):
     phases: list[tuple[str, Phase]] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     ends: dict[str, str] = field(default_factory=dict)
+
+    def warned(self, warning: str) -> None:
+        self.warnings.append(warning)
 
     def entered(self, key: str, phase: Phase) -> None:
         self.phases.append((key, phase))
