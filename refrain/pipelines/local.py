@@ -19,11 +19,11 @@ from refrain.errors import RefrainError, RunFailedError, UserError, WorkspaceErr
 from refrain.execution.engine import Engine
 from refrain.execution.force import Force, Wanted
 from refrain.execution.listener import Listener
+from refrain.execution.preview import Explained
 from refrain.execution.request import RunContext
 from refrain.execution.runner import OnFailure, Outcome, Runner, RunOptions, process_origin
 from refrain.execution.sources import Sources
 from refrain.pipelines.workspace import Workspace
-from refrain.reuse.decision import Decision
 from refrain.reuse.verification import Verification
 from refrain.steps.definition import PipelineDefinition
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
@@ -82,7 +82,7 @@ def run_pipeline(  # noqa: PLR0913  # a user's options, as keywords
 
 def explain_pipeline(
     pipeline: Pipeline, pipeline_parameters: Mapping[str, Any], regenerate_outputs: Wanted = False
-) -> dict[str, Decision | RefrainError]:
+) -> dict[str, Explained]:
     """Return, by step key, what a run would decide and why; nothing is run.
 
     :raises ParameterError: for an unknown parameter or a wrong type.

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from refrain.data.datastore import Datastore
 from refrain.errors import WorkspaceError, WorkspaceSchemaError
+from refrain.pipelines.reuse import Reuse
 from refrain.reuse.verification import set_verification
 from refrain.storage.identity import set_data_identity
 from refrain.storage.state import WorkspaceState
@@ -86,6 +87,11 @@ class Workspace:
     def datastores(self) -> dict[str, Datastore]:
         """Every datastore by name."""
         return {name: Datastore(self, name) for name in self.state.datastores.names()}
+
+    @cached_property
+    def reuse(self) -> Reuse:
+        """The results that are kept for reuse."""
+        return Reuse(self.state)
 
     def get_default_datastore(self) -> Datastore:
         """Return the datastore of outputs that name none."""

@@ -53,6 +53,7 @@ class Decision:
     :param detail: the output or record that could not be trusted, in words.
     :param preimage: what the step's fingerprint is made of now.
     :param nearest: the earlier result that *changes* start from, if any, or the one that could not be reused.
+    :param expected: of a step that cannot be decided yet, the verdict if what it reads is the same as before.
     :param note: a remark on what was counted.
     :param is_lost: whether *nearest* was found wanting just now, so that nobody needs to look at it again.
     """
@@ -66,6 +67,7 @@ class Decision:
     nearest: ReuseRecord | None = None
     is_lost: bool = False
     check: Check = Check.STAT
+    expected: Verdict | None = None
     note: str = ""
 
     @property
@@ -97,6 +99,7 @@ class Decision:
             "compared_with": self.nearest.run_id if self.nearest else None,
             "changes": [{"what": change.what, "detail": change.detail} for change in self.changes],
             "detail": self.detail,
+            "expected": self.expected.value if self.expected else None,
             "note": self.note,
             "sentence": self.sentence(),
             "preimage": None if self.record else self.preimage,

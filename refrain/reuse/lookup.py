@@ -85,6 +85,13 @@ class Lookup:
         """Return the earlier result of the step that differs in the fewest places, if there is one."""
         return self._explainer.nearest(question.preimage, self.records.recent(question.pipeline, question.step_key))
 
+    def recall(self, fingerprint: str) -> ReuseRecord | None:
+        """Return the earlier result of a fingerprint, dead or alive and unchecked; None without a sound record."""
+        try:
+            return self.records.get(fingerprint)
+        except WorkspaceError:
+            return None
+
     def _verified(self, record: ReuseRecord, question: Question) -> Decision:
         key, is_read = record.fingerprint, question.verification.covers(record.fingerprint, question.run_id)
         for name, handle in record.outputs.items():

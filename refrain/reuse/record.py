@@ -118,6 +118,11 @@ class RecordStore:
             if len(folder) == _FOLDER_LENGTH:
                 yield from self._sound(name.removesuffix(".json") for name in self._objects.names(f"reuse/{folder}"))
 
+    def beginning_with(self, start: str) -> Iterator[ReuseRecord]:
+        """Yield the sound records of fingerprints that begin with these digits, two at least."""
+        names = self._objects.names(f"reuse/{start[:_FOLDER_LENGTH]}")
+        yield from self._sound(name.removesuffix(".json") for name in names if name.startswith(start))
+
     def recent(self, pipeline: str, step_key: str) -> list[ReuseRecord]:
         """Return the latest sound records of a step, newest first, dead ones included."""
         return list(self._sound(self._remembered(pipeline, step_key)))
