@@ -99,4 +99,5 @@ def _token(token: Sequence[Any]) -> str:
 
 def _settings(value: Mapping[str, Any]) -> str:
     parts = [value["digest"][:_DIGEST_SHOWN]] if "digest" in value else []
-    return ", ".join([*parts, *(f"{k} {v}" for k, v in value.items() if k != "digest" and v not in (None, False, []))])
+    told = (f"{k} {v}" for k, v in sorted(value.items()) if k != "digest" and v not in (None, False, []))
+    return ", ".join([*parts, *told])
