@@ -105,7 +105,7 @@ class Engine:
             self._listener.decided(key, decision, str(run_id))
             if decision.note:
                 self._listener.noted(key, decision.note)
-            record = replace(record, fingerprint=decision.fingerprint, decision=decision.to_json())
+            record = _decided(record, decision)
             if decision.record is not None:
                 return self._reuse(request, record, decision.record)
             self.lookup.bury(decision)
@@ -114,6 +114,19 @@ class Engine:
         except BaseException as error:
             self._fail(record, error, key)
             raise
+
+    def reuse(self, request: StepRequest, decision: Decision) -> StepResult:
+        """Let the earlier result that :meth:`decide` found stand for the step, without asking again.
+
+        :raises ValueError: when it found none.
+        :raises RefrainError: when the run record cannot be written.
+        """
+        if decision.record is None:
+            raise ValueError(f"Step {request.step.name!r} has no earlier result to reuse: it {decision.sentence()}.")
+        run_id = self.runs.new_step_run(request.run.root_id, request.step.key, request.attempt)
+        record = _decided(_new_record(request, run_id), decision)
+        self._listener.decided(request.step.key, decision, str(run_id))
+        return self._reuse(request, record, decision.record)
 
     def cancel(self) -> None:
         """Stop every running step and let no other start."""
@@ -359,6 +372,10 @@ def _new_record(request: StepRequest, run_id: StepRunId) -> RunRecord:
         parameters=dict(request.parameters),
         origin=request.run.origin,
     )
+
+
+def _decided(record: RunRecord, decision: Decision) -> RunRecord:
+    return replace(record, fingerprint=decision.fingerprint, decision=decision.to_json())
 
 
 def _references(outputs: Mapping[str, DataHandle]) -> dict[str, Any]:

@@ -184,6 +184,12 @@ class RunStore:
         names = (f"{root}.{name}" for name in self._state.objects.names(f"{run_folder(root)}/steps"))
         return sorted(self._sound(names), key=lambda record: (record.created, record.run_id))
 
+    def attempts(self, root: str, key: str) -> list[RunRecord]:
+        """Return every attempt of one step of a pipeline run, in the order of their start."""
+        names = self._state.objects.names(f"{run_folder(root)}/steps")
+        found = (f"{root}.{name}" for name in names if name.rpartition(".")[0] == key)
+        return sorted(self._sound(found), key=lambda record: (record.created, record.run_id))
+
     def latest_steps(self, root: str) -> list[RunRecord]:
         """Return the newest attempt of each step of a pipeline run, in the order of their start."""
         newest: dict[str, RunRecord] = {}
