@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from refrain_operators.gathered import Gathered as Gathered
     from refrain_operators.python_script_operator import PythonScriptOperator as PythonScriptOperator
     from refrain_operators.rest import AirflowClient as AirflowClient
+    from refrain_operators.reuse_sensor import ReuseSensor as ReuseSensor
     from refrain_operators.step_operator import StepOperator as StepOperator
     from refrain_operators.submitted import submitted_dags as submitted_dags
 
@@ -19,6 +20,7 @@ _MODULES = {
     "EmbeddedAirflow": "refrain_operators.embedded",
     "Gathered": "refrain_operators.gathered",
     "PythonScriptOperator": "refrain_operators.python_script_operator",
+    "ReuseSensor": "refrain_operators.reuse_sensor",
     "StepOperator": "refrain_operators.step_operator",
     "pipeline_dag": "refrain_operators.dag",
     "submitted_dags": "refrain_operators.submitted",

@@ -12,10 +12,13 @@ from refrain.errors import UserError
 from refrain.pipelines.pipeline import Pipeline, is_defining
 from refrain.steps.definition import PipelineDefinition, StepDefinition
 from refrain.steps.sharing import shared_sources
-from refrain_operators.doc_pages import FORCE_PARAM, dag_page, parameters_of, task_page
+from refrain_operators.doc_pages import FORCE_PARAM, PLAN_PAGE, dag_page, parameters_of, task_page
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
+
+PLAN_TASK = "plan"
+"""The id of a pipeline's planning task, unless a step has it."""
 
 
 def pipeline_dag(  # noqa: PLR0913  # Airflow's own settings of a DAG, as keywords
@@ -28,9 +31,10 @@ def pipeline_dag(  # noqa: PLR0913  # Airflow's own settings of a DAG, as keywor
     default_args: Mapping[str, Any] | None = None,
     tags: Sequence[str] = (),
     experiment: str | None = None,
+    has_plan: bool = True,
     **dag_kwargs: Any,
 ) -> DAG | None:
-    """Return a DAG that runs a pipeline, one task for each step.
+    """Return a DAG that runs a pipeline, one task for each step, behind one that plans what is reused.
 
     The pipeline's parameters become the DAG's params, with their types, so that the trigger form in the UI shows them;
     another one, ``regenerate_outputs``, makes a run's steps run whatever could be reused: true means all of them, a
@@ -40,6 +44,8 @@ def pipeline_dag(  # noqa: PLR0913  # Airflow's own settings of a DAG, as keywor
     :param schedule: as Airflow's; a cron text without a ``start_date`` waits for its next tick.
     :param continue_on_step_failure: let the branches that do not depend on a failed step go on.
     :param experiment: the experiment's name; None means the DAG's id.
+    :param has_plan: put a :class:`~refrain_operators.reuse_sensor.ReuseSensor` in front, the task ``plan``, which skips
+        the tasks of reused steps in bulk; without it, each step's task decides for itself.
     :param dag_kwargs: whatever else :class:`airflow.sdk.DAG` takes.
     :returns: None while a file is loaded for its pipelines alone (``refrain run FILE``), where no Airflow is needed.
     """
@@ -54,6 +60,7 @@ def pipeline_dag(  # noqa: PLR0913  # Airflow's own settings of a DAG, as keywor
         start_date=start_date,
         catchup=catchup,
         continue_on_step_failure=continue_on_step_failure,
+        has_plan=has_plan,
         default_args=dict(default_args or {}),
         tags={"refrain", *tags},
         **dag_kwargs,
@@ -66,6 +73,7 @@ def definition_dag(
     dag_id: str,
     experiment: str | None = None,
     continue_on_step_failure: bool = False,
+    has_plan: bool = True,
     **dag_kwargs: Any,
 ) -> DAG:
     """Return the DAG of a pipeline's definition; ``dag_kwargs`` go to :class:`airflow.sdk.DAG` as they are.
@@ -103,7 +111,18 @@ def definition_dag(
     for step in definition.steps:
         for key in step.after:
             operators[key].set_downstream(operators[step.key])
+    if has_plan and definition.steps:
+        _put_plan_in_front(dag, [operators[step.key] for step in definition.steps if not step.upstream])
     return dag
+
+
+def _put_plan_in_front(dag: DAG, first: Sequence[Any]) -> None:
+    from refrain_operators.reuse_sensor import ReuseSensor
+
+    task_id = PLAN_TASK
+    while dag.has_task(task_id):  # a step may be called so
+        task_id += "_"
+    ReuseSensor(task_id=task_id, dag=dag, doc_md=PLAN_PAGE).set_downstream(list(first))
 
 
 def _wait_for_next_tick(dag: DAG) -> None:

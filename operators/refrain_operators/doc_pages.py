@@ -19,8 +19,14 @@ steps as JSON. A task that is cleared decides again, and so may be reused.
 
 A step is reused when nothing that its result depends on has changed: its files, its command line, its parameters, the
 bytes of its inputs and its environment. The log of its task begins with what was decided, and why; the details of a
-reused task have a button that leads to the task that made the result.
+reused task have a button that leads to the task that made the result. A task that did not even have to start is shown
+as skipped; the reason is in the log of the planning task in front.
 """
+PLAN_PAGE = """\
+Decides which steps are reused, before any of them starts, and skips their tasks; its log has a line for each. A step
+behind one that runs decides for itself. Clear this task together with those behind it to plan again.
+"""
+"""The page of a planning task."""
 
 
 def dag_page(definition: PipelineDefinition) -> str:

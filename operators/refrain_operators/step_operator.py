@@ -36,12 +36,13 @@ from refrain.tracking.record import RunStore
 from refrain_operators.connections import airflow_connection
 from refrain_operators.mapped_step import MappedStep
 from refrain_operators.origin import Origin, ReusedFrom
-from refrain_operators.references import published
+from refrain_operators.plan import planned_before
+from refrain_operators.references import published, recorded
 from refrain_operators.run_stop import NoStop, RunStop
 from refrain_operators.step_request import ensure_root, run_context, step_request
 
-_RETRIES = 2
-_RETRY_DELAY = timedelta(seconds=5)
+RETRIES = 2
+RETRY_DELAY = timedelta(seconds=5)
 _FINAL_ERRORS = (UserError, SnapshotError, OutputError, UntrustedReferenceError)
 # Airflow kills a task five seconds after it asked it to end; by then the step's process must be gone.
 _CANCEL_GRACE_SECONDS = 2.0
@@ -87,6 +88,7 @@ class StepOperator(BaseOperator):
     :param is_script_retried: whether a failed script is run again; None means, if ``retries`` are given.
     :param stops_run: let the run's other steps stop when this one has failed for good.
     :param pipeline_outputs: the step key and the output name behind each named output of the pipeline.
+    :param planned_by: the planning tasks that may have short-circuited steps right before this one; they set it.
     :param warning: what is wrong with the pipeline, for the log of one of its tasks.
     """
 
@@ -108,13 +110,14 @@ class StepOperator(BaseOperator):
         is_script_retried: bool | None = None,
         stops_run: bool = False,
         pipeline_outputs: Mapping[str, tuple[str, str]] | None = None,
+        planned_by: Sequence[str] = (),
         warning: str = "",
         **kwargs: Any,
     ) -> None:
         registered = [_asset(port.registration.name) for port in step.outputs if port.registration]
         super().__init__(
-            retries=_RETRIES if retries is None else retries,
-            retry_delay=retry_delay or _RETRY_DELAY,
+            retries=RETRIES if retries is None else retries,
+            retry_delay=retry_delay or RETRY_DELAY,
             outlets=[*(outlets or ()), *registered],
             **kwargs,
         )
@@ -128,6 +131,7 @@ class StepOperator(BaseOperator):
         self._is_script_failure_final = retries is None if is_script_retried is None else not is_script_retried
         self.stops_run = stops_run
         self.pipeline_outputs = dict(pipeline_outputs or {})
+        self.planned_by = tuple(planned_by)
         self.warning = warning
         self._engine: Engine | None = None
         self._stop: RunStop = NoStop()
@@ -144,8 +148,8 @@ class StepOperator(BaseOperator):
         given._expand_called = True  # it is replaced, and would warn that it was never expanded
         settings = given.kwargs
         settings["is_script_retried"] = settings["retries"] is not None
-        settings["retries"] = settings["retries"] if settings["retries"] is not None else _RETRIES
-        settings["retry_delay"] = settings["retry_delay"] or _RETRY_DELAY
+        settings["retries"] = settings["retries"] if settings["retries"] is not None else RETRIES
+        settings["retry_delay"] = settings["retry_delay"] or RETRY_DELAY
         settings["outlets"] = list(settings["outlets"] or ())
         return MappedStep(operator_class=given.operator_class, kwargs=settings, params=given.params)
 
@@ -172,6 +176,7 @@ class StepOperator(BaseOperator):
         return LogListener(logging.getLogger("refrain.step"))
 
     def _execute(self, context: Any) -> dict[str, Any]:
+        planned = planned_before(self, context)
         set_resolver(airflow_connection)
         if self.warning:
             self.log.warning("%s", self.warning)
@@ -185,7 +190,8 @@ class StepOperator(BaseOperator):
         # In a thread of its own, so that on_kill, which Airflow calls from a signal handler, never meets a lock that
         # the interrupted code holds.
         with self._stop.obeyed_by(engine), ThreadPoolExecutor(1, "step") as pool:
-            request = step_request(self, context, run, engine.runs, {})
+            made = {task_id: recorded(task_id, run.root_id, engine.runs) for task_id in planned}
+            request = step_request(self, context, run, engine.runs, made)
             result = pool.submit(engine.run, request).result()
         workspace.state.trees.flush()
         self._note_origin(result, engine.runs)

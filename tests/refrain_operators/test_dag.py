@@ -11,7 +11,7 @@ import pytest
 from refrain import Pipeline, PipelineData, PipelineParameter, PythonScriptStep, StepSequence, Workspace
 from refrain.errors import UserError
 from refrain.pipelines.pipeline import defining
-from refrain_operators import pipeline_dag
+from refrain_operators import StepOperator, pipeline_dag
 
 
 @pytest.fixture
@@ -39,11 +39,28 @@ def _dag(pipeline: Pipeline, **settings: Any) -> Any:
     return dag
 
 
+def _steps(dag: Any) -> list[StepOperator]:
+    return [task for task in dag.tasks if isinstance(task, StepOperator)]
+
+
 def test_each_step_is_a_task_behind_those_whose_data_it_reads(pipeline: Pipeline) -> None:
     dag = _dag(pipeline)
     edges = {task.task_id: task.upstream_task_ids for task in dag.tasks}
-    assert edges == {"fetch_data": set(), "train": {"fetch_data"}, "first": set(), "second": {"first"}}
+    steps = {"fetch_data": {"plan"}, "train": {"fetch_data"}, "first": {"plan"}, "second": {"first"}}
+    assert edges == {"plan": set(), **steps}
     assert dag.get_task("fetch_data").task_display_name == "fetch data"
+
+
+def test_the_planning_task_can_be_left_out(pipeline: Pipeline) -> None:
+    edges = {task.task_id: task.upstream_task_ids for task in _dag(pipeline, has_plan=False).tasks}
+    assert edges == {"fetch_data": set(), "train": {"fetch_data"}, "first": set(), "second": {"first"}}
+
+
+def test_the_planning_task_makes_way_for_a_step_of_its_name(tmp_path: Path) -> None:
+    (tmp_path / "work.py").write_text("")
+    steps = [PythonScriptStep("work.py", name="plan", source_directory=str(tmp_path))]
+    dag = _dag(Pipeline(Workspace(tmp_path / "workspace"), steps, name="named"))
+    assert {task.task_id: task.upstream_task_ids for task in dag.tasks} == {"plan_": set(), "plan": {"plan_"}}
 
 
 def test_parameters_are_typed_params_of_the_dag(pipeline: Pipeline) -> None:
@@ -69,8 +86,8 @@ def test_names_and_settings_are_the_pipelines_unless_given(pipeline: Pipeline) -
 
 
 def test_a_failed_step_stops_the_run_unless_told_otherwise(pipeline: Pipeline) -> None:
-    assert all(task.stops_run for task in _dag(pipeline).tasks)
-    assert not any(task.stops_run for task in _dag(pipeline, continue_on_step_failure=True).tasks)
+    assert [step.stops_run for step in _steps(_dag(pipeline))] == [True] * 4
+    assert [step.stops_run for step in _steps(_dag(pipeline, continue_on_step_failure=True))] == [False] * 4
 
 
 def test_airflows_fail_fast_is_refused(pipeline: Pipeline) -> None:
