@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
-from refrain.errors import DataNotFoundError
+from refrain.errors import DataError, DataNotFoundError
 from refrain.storage.pattern import literal_part
 from refrain.storage.reading import BLOCK
 from refrain.storage.state import stores_without_workspace
@@ -124,6 +125,8 @@ class StoreAccess:
             found = {at.below(below).path: size for below, size in at.sizes().items()}
             if not found and not at.exists():
                 raise DataNotFoundError(f"{place} does not exist. Correct the path, or write the data first.")
+        if base is not None and at.in_place is not None:
+            _require_inside(found, base, place.datastore)
         for path, size in found.items():
             address = path if base is None else "/" + path[len(base) :].lstrip("/")
             yield SourceFile(f"/{_below(root, path)}", address, size, StorePlace(at.store, path), root)
@@ -142,6 +145,21 @@ class ListedFiles:
     def files(self, places: Sequence[Place], *, with_hidden: bool = True) -> list[SourceFile]:  # noqa: ARG002
         """Return the files, whatever the places are."""
         return list(self.listed)
+
+
+def _require_inside(paths: Iterable[str], root: str, datastore: str) -> None:
+    """Refuse links that leave a datastore: what it holds could change without anybody who may write to it.
+
+    :raises DataError: when a file, or a folder above it, is such a link.
+    """
+    top = os.path.realpath(root)
+    is_inside = lru_cache(maxsize=None)(lambda path: os.path.commonpath((os.path.realpath(path), top)) == top)
+    for path in paths:
+        if not is_inside(os.path.dirname(path)) or (os.path.islink(path) and not is_inside(path)):
+            raise DataError(
+                f"{path!r} leads to {os.path.realpath(path)!r}, outside of datastore {datastore!r} at {root!r}. Copy "
+                "the data, or register the other folder as a datastore of its own."
+            )
 
 
 def _is_pattern(path: str) -> bool:
