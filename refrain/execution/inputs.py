@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import itertools
 import json
 import os
@@ -21,7 +20,7 @@ from refrain.storage.cache import written_to
 from refrain.storage.digest import digest_bytes
 from refrain.storage.identity import DataIdentity
 from refrain.storage.manifest import MISSING, Basis, Entry, Manifest, TreeKind
-from refrain.storage.pattern import literal_part
+from refrain.storage.pattern import is_pattern, literal_part
 from refrain.storage.state import WorkspaceState
 from refrain.storage.store import Place
 from refrain.storage.stores import Stores
@@ -208,7 +207,7 @@ def _handle(place: Place) -> DataHandle:
 
 def _resolve_files(port: InputPort, source: FromFiles, stores: Stores) -> ResolvedInput:
     places = _places(source, stores)
-    if len(places) == 1 and not glob.has_magic(places[0].path):
+    if len(places) == 1 and not places[0].is_pattern():
         handle = _handle(places[0])
         if handle.kind is TreeKind.MISSING:
             raise DataNotFoundError(f"there is nothing at {places[0].path!r}.")
@@ -232,7 +231,7 @@ def _of_output(item: ResolvedInput, stores: Stores, step_name: str) -> ResolvedI
 
 
 def _folder_uri(place: Place) -> str:
-    return place.store.uri(literal_part(place.path) if glob.has_magic(place.path) else place.path)
+    return place.store.uri(literal_part(place.path) if is_pattern(place.path) else place.path)
 
 
 def _places(source: FromFiles, stores: Stores) -> list[Place]:
@@ -256,9 +255,9 @@ def _expanded(places: list[Place]) -> list[Place]:
     """Expand globs, to files only; a place that is named without one may be a folder."""
     found: dict[str, Place] = {}
     for place in places:
-        is_pattern = glob.has_magic(place.path)
-        paths = place.store.match(place.path) if is_pattern else [place.path]
-        if not paths or not (is_pattern or place.exists()):
+        is_glob = place.is_pattern()
+        paths = place.store.match(place.path) if is_glob else [place.path]
+        if not paths or not (is_glob or place.exists()):
             raise DataNotFoundError(f"{place.path!r} matches no file. To take a folder, name it without a pattern.")
         found.update((path, Place(place.store, path)) for path in paths)
     return [found[path] for path in sorted(found)]
@@ -286,7 +285,7 @@ def _by_definition(port: InputPort, source: FromFiles | FromDatastore, state: Wo
     if isinstance(source, FromFiles):
         places = _places(source, state.stores)
         found = _expanded(places)
-        if len(places) > 1 or glob.has_magic(places[0].path):
+        if len(places) > 1 or places[0].is_pattern():
             members = _named_members(found)
         uri, kind = (_base(members), TreeKind.DIRECTORY) if members else (found[0].uri, _kind(found[0]))
     else:

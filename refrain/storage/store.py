@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from refrain.storage.manifest import Manifest
+from refrain.storage.pattern import is_pattern
 from refrain.storage.reading import BLOCK
 from refrain.storage.trees import DATA, TreeIdentity, TreeRules
 
@@ -110,6 +111,10 @@ class Place:
     def covers(self, other: Place) -> bool:
         """Say whether *other* is this place or below it."""
         return self.store is other.store and f"{other.path}/".startswith(f"{self.path.rstrip('/')}/")
+
+    def is_pattern(self) -> bool:
+        """Say whether the path is a glob: it has wildcards, and nothing is called by just these characters."""
+        return is_pattern(self.path) and not self.exists()
 
     def exists(self) -> bool:
         """See :meth:`Store.exists`."""

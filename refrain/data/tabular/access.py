@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -117,7 +116,7 @@ class StoreAccess:
     def _listed(self, place: Place) -> Iterator[SourceFile]:
         at = self.at(place)
         base = self.root_of(place) if place.datastore else None
-        is_pattern = _is_pattern(at.path) and not at.exists()
+        is_pattern = at.is_pattern()
         root = StorePlace(at.store, literal_part(at.path)) if is_pattern else at
         if is_pattern:
             found = at.store.match(at.path)
@@ -160,10 +159,6 @@ def _require_inside(paths: Iterable[str], root: str, datastore: str) -> None:
                 f"{path!r} leads to {os.path.realpath(path)!r}, outside of datastore {datastore!r} at {root!r}. Copy "
                 "the data, or register the other folder as a datastore of its own."
             )
-
-
-def _is_pattern(path: str) -> bool:
-    return glob.has_magic(path.partition("?")[0] if path.startswith(_WEB) else path)
 
 
 def _below(root: StorePlace, path: str) -> str:
