@@ -31,6 +31,7 @@ class S3Server:
     url: str = ""
     requests: Counter[str] = field(default_factory=Counter)
     bytes_sent: int = 0
+    refusal: tuple[str, str] | None = None  # what it answers to everything: "403 Forbidden", "ExpiredToken"
 
     def connection(self) -> str:
         """Return a connection to it, as the variable of an Airflow connection holds one."""
@@ -55,6 +56,10 @@ def s3_server() -> Iterator[S3Server]:
     def counted(environ: dict[str, Any], start_response: Any) -> Any:
         is_listing = "list-type" in environ.get("QUERY_STRING", "")
         server.requests["LIST" if is_listing else environ["REQUEST_METHOD"]] += 1
+        if server.refusal is not None:
+            status, code = server.refusal
+            start_response(status, [("Content-Type", "application/xml")])
+            return [f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode()]
         answer = list(application(environ, start_response))
         server.bytes_sent += sum(map(len, answer))
         return answer
