@@ -163,6 +163,7 @@ class RemoteStore:
         arrived = {o.path: o for o in listing.objects}
         for name, entry in entries.items():
             self._require_arrived(arrived.get(name), entry.size, sums[name], f"{path}/{name}".rstrip("/"))
+        in_parallel(self._require_listed_anew, [o for o in arrived.values() if o.path in entries and o.md5 is None])
         if arrived.keys() == entries.keys():  # else others have written here too, and the listing speaks for itself
             identity = TreeIdentity(written.kind, written.digest, written.files, written.bytes)
             self._known.receipts.put(listing.manifest.digest, identity)
@@ -263,6 +264,11 @@ class RemoteStore:
         is_other = self._fs.protocol in ("s3", "s3a") and listed.md5 not in (None, md5)
         if listed.size != size or (is_other and not self._is_kms(path)):  # with KMS, no tag is an MD5
             raise DataError(f"{path} did not arrive as it was sent: {listed.size} of {size} bytes. Run again.")
+
+    def _require_listed_anew(self, listed: Listed) -> None:
+        """Refuse a listing of before the object was overwritten: a receipt would vouch for the old one by the new."""
+        if not listed.is_known_by_chance and self._stat(listed.uri).tag != listed.tag:
+            raise DataError(f"{listed.uri} was written, but the store lists what was there before. Run again.")
 
     def _is_kms(self, path: str) -> bool:
         info: Mapping[str, Any] = self._fs.call(f"read {path}", lambda fs: _info(fs, path))
