@@ -21,7 +21,8 @@ from refrain.storage.scan import require_plain, scan
 from refrain.storage.trees import DATA, TreeIdentity, TreeRules, Trees
 
 _SYNC_EACH_UP_TO = 256
-_PLAIN = re.compile(r"file://((?:/\.?[\w+=,@~-][\w.+=,@~-]*)+)", re.ASCII)  # nothing in it to be decoded or put in order
+# Nothing in it to be decoded or put in order.
+_PLAIN = re.compile(r"file://((?:/\.?[\w+=,@~-][\w.+=,@~-]*)+)", re.ASCII)
 
 
 class LocalStore:
