@@ -1,4 +1,4 @@
-"""Peers: the same independent steps as other tools write them down, each with the command that brings all up to date."""
+"""Peers: the same independent steps as other tools write them down, and how each brings all up to date."""
 
 from __future__ import annotations
 

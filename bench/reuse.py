@@ -1,4 +1,4 @@
-"""Reuse measured: a run in which nothing has changed beside other tools, one decision, and a store of a million records."""
+"""Reuse: a run in which nothing has changed, beside other tools; one decision; a store of a million records."""
 
 from __future__ import annotations
 
