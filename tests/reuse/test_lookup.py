@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import time
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,8 @@ from refrain.reuse.decision import Check, Decision, Verdict
 from refrain.reuse.lookup import Lookup
 from refrain.reuse.record import ReuseRecord, Tombstone
 from refrain.reuse.verification import Verification, set_verification
-from refrain.storage.trees import OUTPUT
+from refrain.storage.statindex import encoded
+from refrain.storage.trees import OUTPUT, _look
 
 
 def _run(project: Project, **options: Any) -> Ran:
@@ -47,22 +47,23 @@ def _damage(path: Path) -> None:
 
 
 def _let_stats_lie(project: Project, path: Path) -> None:
-    """Damage a file that this machine knows, and let the index believe that it knows it as it is now."""
+    """Damage a file that this machine knows, and let the index take its new change time for the old one."""
     trees = project.state.trees
-    rows = []
-    for change in (_rest, _damage):
-        change(path)
-        _rest(path)
-        trees.identify(path, OUTPUT)
-        rows.append(trees._index.load(str(path)))
-    known, damaged = rows
-    assert known.digest not in ("", damaged.digest)
-    trees._index.save(str(path), replace(known, stats=damaged.stats))
-    trees.flush()
+    _rest(path)
+    known = trees.identify(path.parent if path.is_dir() else path)
+    _damage(path)
+    index = trees._index
+    row = index.load(str(path))
+    assert row.digest == known.digest
+    _, folders = _look(str(path), OUTPUT)
+    index.save(str(path), replace(row, stats=encoded(folders)))
+    index.flush()
 
 
 def _rest(path: Path) -> None:
     """A file counts as at rest two seconds after its last change; wait until the kernel's clock says so."""
+    import time
+
     while time.time_ns() - path.stat().st_ctime_ns < 2_100_000_000:
         time.sleep(0.1)
 
