@@ -26,6 +26,7 @@ from refrain.storage.manifest import TreeKind
 
 SCHEMA = 1
 _PREFIX = b"refrain fingerprint\n"
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 _SECRET = re.compile(
     r"password|passwd|passphrase|secret|token|api_?key|access_?key|private_?key|account_?key|credential"
     r"|authorization|_sas$|^sas_|connection_string",
@@ -85,8 +86,7 @@ def preimage(of: Ingredients) -> Preimage:
 
 def fingerprint(value: Preimage) -> str:
     """Return the fingerprint of a preimage: 64 hexadecimal digits."""
-    encoded = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return digest_bytes(_PREFIX + encoded.encode("ascii"))
+    return digest_bytes(_PREFIX + _CANONICAL.encode(value).encode("ascii"))
 
 
 def is_secret(name: str, value: str = "") -> bool:

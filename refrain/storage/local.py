@@ -6,6 +6,7 @@ import contextlib
 import errno
 import glob
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,8 @@ from refrain.storage.scan import require_plain, scan
 from refrain.storage.trees import DATA, TreeIdentity, TreeRules, Trees
 
 _SYNC_EACH_UP_TO = 256
+# Nothing in it to be decoded or put in order.
+_PLAIN = re.compile(r"file://((?:/\.?[\w+=,@~-][\w.+=,@~-]*)+)", re.ASCII)
 
 
 class LocalStore:
@@ -137,10 +140,18 @@ def local_path(uri: str) -> Path:
 
     :raises UntrustedReferenceError: when it is a URI of another kind, or of another host.
     """
+    return Path(local_text(uri))
+
+
+def local_text(uri: str) -> str:
+    """Return :func:`local_path` as text, which costs a tenth of it."""
+    plain = _PLAIN.fullmatch(uri)
+    if plain is not None:
+        return plain[1]
     parts = urlsplit(uri)
     if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
         raise UntrustedReferenceError(f"{uri[:200]!r} is no local path; only file:/// URIs can be read.")
-    return Path(os.fsdecode(unquote_to_bytes(parts.path)))
+    return os.fspath(Path(os.fsdecode(unquote_to_bytes(parts.path))))
 
 
 def _size(path: str) -> int:

@@ -10,7 +10,7 @@ from refrain.errors import UnknownNameError, UntrustedReferenceError
 from refrain.storage.cache import WorkerCache
 from refrain.storage.datastores import DatastoreLocation, normalized
 from refrain.storage.filesystem import FileSystem
-from refrain.storage.local import LocalStore, local_path
+from refrain.storage.local import LocalStore, local_text
 from refrain.storage.remote import Knowledge, RemoteStore
 from refrain.storage.store import Place, Store
 from refrain.storage.trees import Trees
@@ -77,7 +77,7 @@ class Stores:
         if not separator or not rest.strip("/") or ".." in rest.split("/"):
             raise UntrustedReferenceError(f"{uri[:200]!r} names no data: it is no URI such as 's3://bucket/folder'.")
         if scheme == "file":
-            return self.local(local_path(uri))
+            return self.local(local_text(uri))
         locations = (self._datastores.get(name) for name in self._datastores.names())
         holding = [location for location in locations if location.url and f"{uri}/".startswith(f"{location.url}/")]
         host = DatastoreLocation("", None, f"{scheme}://{rest.partition('/')[0]}")
