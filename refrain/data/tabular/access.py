@@ -9,9 +9,10 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from refrain.errors import DataNotFoundError
+from refrain.errors import DataNotFoundError, UnknownNameError
 from refrain.storage.pattern import literal_part
 from refrain.storage.reading import BLOCK
+from refrain.storage.sql.database import Database
 from refrain.storage.state import stores_without_workspace
 from refrain.storage.store import Place as StorePlace
 from refrain.storage.stores import Stores
@@ -71,8 +72,31 @@ class SourceFile:
             yield content
 
 
+@dataclass(frozen=True)
+class SourceRows(SourceFile):
+    """The rows of a query in the place of a file; there is nothing to open."""
+
+    at: Any = None
+
+    @property
+    def path(self) -> str:
+        """What tells it from others."""
+        return self.address
+
+    @property
+    def is_local(self) -> bool:
+        """Say no."""
+        return False
+
+
 class FileAccess(Protocol):
     """What evaluating a dataset needs of the outside world."""
+
+    def database(self, datastore: str) -> Database:
+        """Return the database that a datastore stands for.
+
+        :raises UnknownNameError: for a datastore that is not known.
+        """
 
     def files(self, places: Sequence[Place], *, with_hidden: bool = True) -> list[SourceFile]:
         """Return the files of the places: in the order of the places, sorted by name in each, none twice.
@@ -100,6 +124,10 @@ class StoreAccess:
             for file in files:
                 found.setdefault(file.at, file)
         return list(found.values())
+
+    def database(self, datastore: str) -> Database:
+        """See :meth:`FileAccess.database`."""
+        return (self.stores or stores_without_workspace()).database(datastore)
 
     def at(self, place: Place) -> StorePlace:
         """Return where a place is.
@@ -142,6 +170,10 @@ class ListedFiles:
     def files(self, places: Sequence[Place], *, with_hidden: bool = True) -> list[SourceFile]:  # noqa: ARG002
         """Return the files, whatever the places are."""
         return list(self.listed)
+
+    def database(self, datastore: str) -> Database:
+        """Refuse: the rows of a database are among the files."""
+        raise UnknownNameError(f"The database {datastore!r} cannot be reached from here.")
 
 
 def _is_pattern(path: str) -> bool:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from refrain.data.tabular.access import FileAccess, SourceFile
+from refrain.data.tabular.access import FileAccess, SourceFile, SourceRows
 from refrain.data.tabular.chunk import Chunk, Misfits, OnError, Piece, Reader
 from refrain.data.tabular.conversion import convert
 from refrain.data.tabular.expression import Expression, missing_column
 from refrain.data.tabular.operations import DropColumns, Filter, KeepColumns, Operation, Rows, Sample
-from refrain.data.tabular.source import Delimited, Parquet, Source
+from refrain.data.tabular.source import Delimited, Parquet, Source, Sql
 from refrain.errors import DataNotFoundError
 
 PATH = "Path"
@@ -45,7 +45,8 @@ class Scan:
         self._source = source
         self._operations = tuple(operations)
         self._misfits = Misfits(on_error)
-        self.files = _matching(source, access.files(source.places, with_hidden=False))
+        self._access = access
+        self.files = _files(source, access)
         self.only: SourceFile | None = None  # of all files, whose types count, just this one's rows
 
     @property
@@ -64,6 +65,10 @@ class Scan:
             from refrain.data.tabular.parquet import ParquetReader
 
             return ParquetReader(self._source, self.files)
+        if isinstance(self._source.format, Sql):
+            from refrain.data.sql.reader import SqlReader
+
+            return SqlReader(self._source, self._source.format, self._access)
         from refrain.data.tabular.json_lines import JsonLinesReader
 
         return JsonLinesReader(self._source, self._source.format, self.files)
@@ -212,6 +217,12 @@ class Scan:
         for operation in running:
             table = operation.apply(table)
         return table
+
+
+def _files(source: Source, access: FileAccess) -> list[SourceFile]:
+    if isinstance(source.format, Sql):
+        return [SourceRows("/query", f"query on {source.places[0].datastore}", 0)]
+    return _matching(source, access.files(source.places, with_hidden=False))
 
 
 def _matching(source: Source, files: list[SourceFile]) -> list[SourceFile]:

@@ -88,12 +88,12 @@ def _inferred(values: Sequence[Any]) -> Any:
     import pyarrow as pa
 
     kinds = {type(value) for value in values if value is not None}
-    if not kinds or len(kinds - {int, float}) > 1:
+    if kinds == {int, float}:
+        return pa.float64()
+    if len(kinds) != 1:
         return pa.string()
     if kinds == {Decimal}:
         return decimal(WIDEST, WIDEST // 2)
-    if kinds == {int, float}:
-        return pa.float64()
     return pa.array([value for value in values if value is not None]).type
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
@@ -96,6 +97,14 @@ class SqlProcedure:
 Relation = SqlTable | SqlQuery | SqlProcedure
 
 
+@dataclass(frozen=True)
+class SqlSource:
+    """A relation of a datastore."""
+
+    datastore: str
+    relation: Relation
+
+
 def parameter_type(value: object, what: str) -> ParameterType:
     """Return a parameter's type, given one, its word in any case, or None for texts.
 
@@ -118,7 +127,7 @@ def _boolean(text: str) -> bool:
     return {"true": True, "1": True, "false": False, "0": False}[text.lower()]
 
 
-_READERS = {
+_READERS: dict[ParameterType, Callable[[str], Any]] = {
     ParameterType.STRING: str,
     ParameterType.INT: int,
     ParameterType.DECIMAL: Decimal,
