@@ -1,8 +1,8 @@
 """RowsDigest: what rows are, however they came: in an order that a query promises, or in any.
 
 Without ``ORDER BY`` a database may give the same rows in another order each time. Such rows count as a multiset: the
-sum of the digests of the rows, modulo 2**256 (MSet-Add-Hash of Clarke et al., ASIACRYPT 2003, without a key: it is to see
-changes, not to withstand somebody who makes up rows). Where a query may promise an order, the order counts.
+sum of the digests of the rows, modulo 2**256 (MSet-Add-Hash of Clarke et al., ASIACRYPT 2003, without a key: it is
+to see changes, not to withstand somebody who makes up rows). Where a query may promise an order, the order counts.
 """
 
 from __future__ import annotations

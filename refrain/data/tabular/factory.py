@@ -92,7 +92,7 @@ class TabularDatasetFactory:
 
         :param query: ``(datastore, 'SELECT …')``; without ``ORDER BY`` the rows come in no certain order.
         :param validate: ask now for the columns; no row is read where the database can tell them without.
-        :param query_timeout: seconds that the database has for the first rows, and for each of the next; 0 for any time.
+        :param query_timeout: seconds that the database has for the first rows, and for each of the next; 0: any time.
         :raises UserError: for a datastore that is no database, a query that does not read, or a missing driver.
         :raises DataError: when *validate* finds that the query cannot be answered.
         """
