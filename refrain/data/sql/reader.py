@@ -6,21 +6,23 @@ from collections.abc import Iterator
 from functools import cached_property, partial
 from typing import Any
 
-from refrain.data.tabular.access import FileAccess, SourceFile
+from refrain.data.tabular.access import SourceFile
 from refrain.data.tabular.chunk import Chunk, Misfits, Piece
 from refrain.data.tabular.column import Column
 from refrain.data.tabular.source import Source, Sql
 from refrain.errors import DataError
+from refrain.storage.sql.database import Database
 from refrain.storage.sql.relation import SqlQuery
 
 
 class SqlReader:
     """Reads the rows of one query, each time anew. Its columns are asked for before, without rows."""
 
-    def __init__(self, source: Source, form: Sql, access: FileAccess) -> None:
+    def __init__(self, source: Source, database: Database) -> None:
+        assert isinstance(source.format, Sql)  # noqa: S101  # of which this is the reader
         self._kinds = dict(source.types)
-        self._form = form
-        self._database = access.database(source.places[0].datastore)
+        self._form = source.format
+        self._database = database
 
     @property
     def columns(self) -> tuple[str, ...]:

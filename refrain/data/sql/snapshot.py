@@ -1,4 +1,4 @@
-"""Snapshot: the rows of a dataset at one moment, as a Parquet file and a digest."""
+"""Snapshot: what a database answers at one moment, as a Parquet file and a digest."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from refrain.data.files.dataset import FileDataset
 from refrain.data.sql.digest import RowsDigest
+from refrain.data.tabular.converted import ConvertedFiles
 from refrain.data.tabular.dataset import TabularDataset
+from refrain.data.tabular.operations import Rows, Sample
 from refrain.data.tabular.source import Sql
 from refrain.errors import DataError
+from refrain.storage.sql.database import Database
+from refrain.storage.sql.relation import SqlQuery
 from refrain.storage.sql.statement import gives_order
 
 _GROUP_BYTES = 32 << 20
@@ -25,43 +30,68 @@ class Snapshot:
     bytes: int
 
 
-def take_snapshot(dataset: TabularDataset, target: Path, product: str) -> Snapshot:
-    """Write a dataset's rows to a local Parquet file, in a memory that does not grow with their number.
+@dataclass(frozen=True)
+class Query:
+    """A query, and whether the order of its rows counts."""
 
-    The digest is that of the rows after all operations, so that rows which a filter leaves out do not count.
+    text: str
+    timeout: int
+    is_ordered: bool
 
-    :param product: whose query it is, see :class:`refrain.storage.sql.address.DatabaseAddress`.
-    :raises DataError: when the rows cannot be read, or the file cannot be written.
+    def answer(self, database: Database, target: Path) -> Snapshot:
+        """Write the rows to a local Parquet file, in a memory that does not grow with their number.
+
+        :raises DataError: when they cannot be read or written; then there is no file.
+        """
+        try:
+            return self._answer(database, target)
+        except OSError as error:
+            target.unlink(missing_ok=True)
+            if isinstance(error, DataError):
+                raise
+            raise DataError(f"The rows cannot be written to {str(target)!r}: {error.strerror or error}.") from error
+
+    def _answer(self, database: Database, target: Path) -> Snapshot:
+        from pyarrow.parquet import ParquetWriter
+
+        with database.read(SqlQuery(self.text), self.timeout) as result:
+            digest = RowsDigest(result.schema, self.is_ordered)
+            with ParquetWriter(target, result.schema) as writer:
+                for group in _groups(result.batches()):
+                    for batch in group.to_batches():
+                        digest.add(batch)
+                    writer.write_table(group)
+        return Snapshot(digest.hexdigest(), digest.rows, target.stat().st_size)
+
+
+def query_of(dataset: TabularDataset | FileDataset, product: str) -> Query:
+    """Return what a dataset asks of its database.
+
+    The order of rows counts where the query may promise one, and where the dataset takes rows by their number.
+
+    :param product: see :class:`refrain.storage.sql.address.DatabaseAddress`.
+    :raises DataError: for a dataset of something else.
     """
-    from pyarrow.parquet import ParquetWriter
-
-    scan = dataset.scan()
-    schema = scan.empty.schema
-    form = dataset.source.format
-    digest = RowsDigest(schema, is_ordered=not isinstance(form, Sql) or gives_order(form.query, product))
-    try:
-        with ParquetWriter(target, schema) as writer:
-            for table in _groups((batch.table for batch in scan.batches()), schema):
-                for part in table.to_batches():
-                    digest.add(part)
-                writer.write_table(table)
-    except OSError as error:
-        target.unlink(missing_ok=True)
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"The rows cannot be written to {str(target)!r}: {error.strerror or error}.") from error
-    return Snapshot(digest.hexdigest(), digest.rows, target.stat().st_size)
+    origin = dataset.origin if isinstance(dataset, FileDataset) else None
+    table = origin.table if isinstance(origin, ConvertedFiles) else dataset
+    if not isinstance(table, TabularDataset) or not isinstance(table.source.format, Sql):
+        raise DataError("This is no dataset of a query.")
+    form = table.source.format
+    takes_by_number = any(isinstance(operation, Rows | Sample) for operation in table.operations)
+    return Query(form.query, form.timeout, takes_by_number or gives_order(form.query, product))
 
 
-def _groups(tables: Iterator[Any], schema: Any) -> Iterator[Any]:
-    """Put small tables together, so that the file has few groups of rows."""
+def _groups(batches: Iterator[Any]) -> Iterator[Any]:
+    """Put batches together, so that the file has few groups of rows."""
     import pyarrow as pa
 
     waiting: list[Any] = []
-    for table in tables:
-        waiting.append(table.cast(schema))
-        if sum(part.nbytes for part in waiting) >= _GROUP_BYTES:
-            yield pa.concat_tables(waiting)
-            waiting = []
+    size = 0
+    for batch in batches:
+        waiting.append(batch)
+        size += batch.nbytes
+        if size >= _GROUP_BYTES:
+            yield pa.Table.from_batches(waiting)
+            waiting, size = [], 0
     if waiting:
-        yield pa.concat_tables(waiting)
+        yield pa.Table.from_batches(waiting)

@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from refrain.errors import DataNotFoundError, UnknownNameError
+from refrain.errors import DataNotFoundError
 from refrain.storage.pattern import literal_part
 from refrain.storage.reading import BLOCK
 from refrain.storage.sql.database import Database
@@ -92,8 +92,8 @@ class SourceRows(SourceFile):
 class FileAccess(Protocol):
     """What evaluating a dataset needs of the outside world."""
 
-    def database(self, datastore: str) -> Database:
-        """Return the database that a datastore stands for.
+    def database(self, datastore: str) -> Database | None:
+        """Return the database that a datastore stands for; None when its rows are in a file here.
 
         :raises UnknownNameError: for a datastore that is not known.
         """
@@ -171,9 +171,8 @@ class ListedFiles:
         """Return the files, whatever the places are."""
         return list(self.listed)
 
-    def database(self, datastore: str) -> Database:
-        """Refuse: the rows of a database are among the files."""
-        raise UnknownNameError(f"The database {datastore!r} cannot be reached from here.")
+    def database(self, datastore: str) -> None:
+        """Return None: what was asked of a database is among the files."""
 
 
 def _is_pattern(path: str) -> bool:
