@@ -76,6 +76,7 @@ class MariaServer:
             program,
             "--no-defaults",
             f"--datadir={self.folder}/data",
+            f"--tmpdir={self.folder}",
             "--auth-root-authentication-method=normal",
         ]
         done = subprocess.run(
@@ -91,6 +92,7 @@ class MariaServer:
             program,
             "--no-defaults",
             f"--datadir={self.folder}/data",
+            f"--tmpdir={self.folder}",
             f"--socket={self.folder}/socket",
             f"--pid-file={self.folder}/pid",
             f"--init-file={accounts}",

@@ -87,12 +87,11 @@ class SqlServer:
 
     def is_timeout(self, error: BaseException) -> bool:
         """Say whether an error means that the time was up."""
-        return error.args[:1] == (_TIMED_OUT,)
+        return _code_and_words(error)[0] == _TIMED_OUT
 
     def words(self, error: BaseException) -> str:
         """Return what the database said."""
-        text = error.args[-1] if error.args else b""
-        said = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+        _, said = _code_and_words(error)
         return said.partition("DB-Lib error message")[0].strip() or said
 
     def begin(self, raw: Raw, table: SqlTable) -> Raw:
@@ -190,6 +189,13 @@ def insertion(product: SqlServer, table: SqlTable, batch: Any) -> Statement:
     marks = f"({', '.join(['%s'] * len(columns))})"
     text = f"INSERT INTO {bare(quoted(product, table))} ({names}) VALUES {', '.join([marks] * batch.num_rows)}"
     return Statement(text, tuple(value for row in zip(*columns, strict=True) for value in row))
+
+
+def _code_and_words(error: BaseException) -> tuple[Any, str]:
+    """Take apart what pymssql raises: the two, or a pair of them."""
+    parts = error.args[0] if error.args and isinstance(error.args[0], tuple) else error.args
+    text = parts[-1] if parts else str(error)
+    return (parts[0] if parts else None), text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
 
 
 def _insertable(column: Any) -> list[Any]:

@@ -78,7 +78,7 @@ class MySql:
         """
         result = getattr(raw, "_result", None)
         if result is not None:
-            result.unbuffered_active = False
+            result.unbuffered_active = result.has_next = False
         raw._force_close()
 
     def stop(self, raw: Raw, again: Raw) -> None:

@@ -5,33 +5,20 @@ from __future__ import annotations
 import contextlib
 import itertools
 import sqlite3
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
 
+from fakes.databases import Bench, location
 from fakes.mariadb import MariaServer
 from fakes.postgres import PostgresServer
-from refrain.storage.sql.address import DatabaseAddress, DatabaseLocation
 from refrain.storage.sql.database import Database
 
 PRODUCTS = ["sqlite", "postgresql", "mysql"]
 _numbers = itertools.count()
-
-
-@dataclass(frozen=True)
-class Bench:
-    """A database, and a way to it beside ours."""
-
-    product: str
-    database: Database
-    run: Callable[..., list[tuple[Any, ...]]]
-
-    def query(self, text: str) -> list[tuple[Any, ...]]:
-        return self.run(text)
 
 
 @pytest.fixture(scope="session")
@@ -44,10 +31,6 @@ def postgres() -> Iterator[PostgresServer]:
 def mariadb() -> Iterator[MariaServer]:
     with MariaServer.start() as server:
         yield server
-
-
-def location(url: str, conn_id: str | None = None) -> DatabaseLocation:
-    return DatabaseLocation("sales", DatabaseAddress.parse("sales", url), conn_id)
 
 
 @pytest.fixture
