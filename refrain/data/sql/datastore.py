@@ -22,7 +22,7 @@ class SqlDatastore(Datastore):
     @property
     def database(self) -> Database:
         """The database itself, to read from and to load into."""
-        return self.stores.database(self.name)
+        return self.state.stores.database(self.name)
 
     def path(self, path: str | None = None, data_reference_name: str | None = None) -> NoReturn:  # noqa: ARG002
         """Refuse: a database has no paths.

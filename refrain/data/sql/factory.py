@@ -25,7 +25,7 @@ def from_sql_query(
         raise UserError(f"{WHAT}: query_timeout {query_timeout!r} is no number of seconds; 0 means any time.")
     only_query(text, datastore.database.location.database.product)
     source = Source((Place(datastore.name, ""),), Sql(text, query_timeout), column_types(set_column_types, WHAT))
-    dataset = TabularDataset(source, access=StoreAccess(datastore.stores))
+    dataset = TabularDataset(source, access=StoreAccess(datastore.state.stores))
     if validate:
         _ = dataset.schema
     return dataset

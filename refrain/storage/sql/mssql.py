@@ -87,7 +87,8 @@ class SqlServer:
 
     def is_timeout(self, error: BaseException) -> bool:
         """Say whether an error means that the time was up."""
-        return _code_and_words(error)[0] == _TIMED_OUT
+        code, _ = _code_and_words(error)
+        return code == _TIMED_OUT
 
     def words(self, error: BaseException) -> str:
         """Return what the database said."""
@@ -191,7 +192,7 @@ def insertion(product: SqlServer, table: SqlTable, batch: Any) -> Statement:
     return Statement(text, tuple(value for row in zip(*columns, strict=True) for value in row))
 
 
-def _code_and_words(error: BaseException) -> tuple[Any, str]:
+def _code_and_words(error: BaseException) -> tuple[object, str]:
     """Take apart what pymssql raises: the two, or a pair of them."""
     parts = error.args[0] if error.args and isinstance(error.args[0], tuple) else error.args
     text = parts[-1] if parts else str(error)

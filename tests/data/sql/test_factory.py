@@ -64,10 +64,16 @@ def test_types_can_be_chosen(shop, caplog):
 
 def test_the_definition_comes_back_from_json(shop):
     dataset = query(shop, query_timeout=7, set_column_types=DAYS).take(1)
-    again = TabularDataset.from_json(dataset.to_json(), StoreAccess(shop.stores))
+    again = TabularDataset.from_json(dataset.to_json(), StoreAccess(shop.state.stores))
     assert again.to_json() == dataset.to_json()
     assert again.to_arrow() == dataset.to_arrow()
     assert dataset.to_json()["source"]["options"] == {"query": "SELECT * FROM sold ORDER BY day", "timeout": 7}
+
+
+def test_it_can_be_registered(workspace, shop):
+    dataset = query(shop).take(1)
+    assert dataset.register(workspace, "first").version == 1
+    assert Dataset.get_by_name(workspace, "first").to_arrow() == dataset.to_arrow()
 
 
 def test_a_data_path_can_hold_the_query(shop):
