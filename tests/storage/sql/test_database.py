@@ -256,6 +256,18 @@ def test_a_wrong_password_of_postgresql_is_not_shown(postgresql_bench, monkeypat
     assert Database(location(url, "pg")).describe(SqlQuery("SELECT 1 AS a")).names == ["a"]
 
 
+@pytest.mark.postgres
+def test_without_a_connection_the_drivers_own_means_count(postgresql_bench, monkeypatch, tmp_path):
+    postgresql_bench.run(
+        "DO $$ BEGIN CREATE ROLE locked LOGIN PASSWORD 'right'; EXCEPTION WHEN duplicate_object THEN END $$"
+    )
+    (tmp_path / "pgpass").write_text("*:*:*:locked:right")
+    (tmp_path / "pgpass").chmod(0o600)
+    monkeypatch.setenv("PGPASSFILE", str(tmp_path / "pgpass"))
+    url = postgresql_bench.database.location.address.replace("postgres@", "locked@")
+    assert Database(location(url)).describe(SqlQuery("SELECT 1 AS a")).names == ["a"]
+
+
 @pytest.mark.mariadb
 def test_a_wrong_password_of_mysql_is_not_shown(mysql_bench, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_MARIA", "mysql://refrain:wrong-secret@/")
