@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from refrain.data.handle import DataHandle
-from refrain.data.ports import FromDatastore, FromFiles, FromStep, InputMode, InputPort
+from refrain.data.ports import FromDatabase, FromDatastore, FromFiles, FromStep, InputMode, InputPort
 from refrain.errors import DataError, DataNotFoundError, InputChangedError
 from refrain.execution.datasets import MadeDataset, make
+from refrain.execution.queries import QueriedDataset, ask
 from refrain.execution.stage import Stage, inside
 from refrain.steps.codec import encode
 from refrain.storage.cache import written_to
@@ -41,7 +42,7 @@ class ResolvedInput:
     port: InputPort
     handle: DataHandle
     members: tuple[Member, ...] = ()
-    made: MadeDataset | None = None
+    made: MadeDataset | QueriedDataset | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -51,14 +52,14 @@ class ResolvedInput:
     @property
     def counted(self) -> DataHandle:
         """The handle as a fingerprint counts it."""
-        if self.made is None or not self.is_ours:
+        if not isinstance(self.made, MadeDataset) or not self.is_ours:
             return self.handle
         return replace(self.handle, digest=self.made.told_with(self.handle.digest))
 
     @property
     def is_ours(self) -> bool:
         """Say whether an earlier step wrote the data."""
-        return not isinstance(self.port.source, (FromFiles, FromDatastore))
+        return not isinstance(self.port.source, (FromFiles, FromDatastore, FromDatabase))
 
 
 def resolve(
@@ -70,6 +71,8 @@ def resolve(
     :raises DataError: when data cannot be read.
     """
     try:
+        if isinstance(port.source, FromDatabase):
+            return _of_database(port, port.source, state)
         if isinstance(port.source, (FromFiles, FromDatastore)) and state.data_identity is DataIdentity.DEFINITION:
             return _by_definition(port, port.source, state)
         if isinstance(port.source, FromFiles) and port.recipe:
@@ -97,13 +100,12 @@ def provide(item: ResolvedInput, stage: Stage, stores: Stores) -> str:
 
     :raises DataError: when the copy cannot be made.
     """
-    place = stores.at(item.handle.uri)
     target = _target(item.port, stage.working_directory)
     view = stage.mounts / item.port.name
     try:
         if item.made is not None:
             return item.made.provide(item.port.mode, target, view, stage.dataset(item.port.name))
-        return _provided(item, place, target, view)
+        return _provided(item, stores.at(item.handle.uri), target, view)
     except (OSError, shutil.Error) as error:
         if isinstance(error, DataError):
             raise
@@ -166,6 +168,8 @@ def require_unchanged(item: ResolvedInput, state: WorkspaceState, step_name: str
 
     :raises InputChangedError: when the data belongs to an earlier step, whose result would now be wrong.
     """
+    if isinstance(item.made, QueriedDataset):  # the process got the very rows that were counted
+        return True
     try:
         now = _digest_now(item, state, step_name)
     except DataError:
@@ -220,6 +224,19 @@ def _of_files(port: InputPort, places: list[Place], stores: Stores) -> ResolvedI
     uri = _folder_uri(places[0]) if places else "dataset://none"
     handle = DataHandle(uri, TreeKind.DIRECTORY, made.digest(), len(made.needed), made.bytes)
     return ResolvedInput(port, handle, made=made)
+
+
+def _of_database(port: InputPort, source: FromDatabase, state: WorkspaceState) -> ResolvedInput:
+    """Ask the database, and keep its rows for the process; where the definition counts, ask when the step runs."""
+    queried = ask(port.recipe, source.datastore, state.stores)
+    if state.data_identity is DataIdentity.DEFINITION:
+        definition = json.dumps([encode(source), queried.dataset.identity], sort_keys=True)
+        digest, size = digest_bytes(b"definition\n" + definition.encode()), 0
+    else:
+        queried = queried.answered()
+        digest, size = queried.digest, queried.size
+    handle = DataHandle(f"database://{source.datastore}", TreeKind.FILE, digest, 1, size)
+    return ResolvedInput(port, handle, made=queried)
 
 
 def _of_output(item: ResolvedInput, stores: Stores, step_name: str) -> ResolvedInput:

@@ -16,6 +16,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -70,6 +71,30 @@ class WorkerCache:
         except OSError as error:
             raise DataError(f"The worker's cache {str(self.folder)!r} cannot be used: {error}.") from error
         return True
+
+    def add(self, write: Callable[[Path], str]) -> tuple[str, int]:
+        """Keep an object that is made here, whose digest is known when it is written; return that and the size.
+
+        :param write: writes the object to the path that it is given, and returns its digest.
+        :raises DataError: when it cannot be written.
+        """
+        temporary = self.folder / "objects" / "new" / f"{_TEMPORARY}{secrets.token_hex(16)}"
+        try:
+            temporary.parent.mkdir(parents=True, exist_ok=True)
+            digest = write(temporary)
+            path = self.folder / "objects" / digest[:2] / digest
+            path.parent.mkdir(exist_ok=True)
+            size = temporary.stat().st_size
+            os.chmod(temporary, 0o444)
+            os.utime(temporary, ns=(time.time_ns(), MARK_NS))
+            os.replace(temporary, path)
+        except DataError:
+            raise
+        except OSError as error:
+            raise DataError(f"The worker's cache {str(self.folder)!r} cannot be used: {error}.") from error
+        finally:
+            temporary.unlink(missing_ok=True)
+        return digest, size
 
     def make_room(self) -> None:
         """Delete what was not used for the longest time until the cache is within its limit, as far as possible.

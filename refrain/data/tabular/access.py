@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from refrain.errors import DataError, DataNotFoundError
 from refrain.storage.pattern import literal_part
 from refrain.storage.reading import BLOCK
+from refrain.storage.sql.database import Database
 from refrain.storage.state import stores_without_workspace
 from refrain.storage.store import Place as StorePlace
 from refrain.storage.stores import Stores
@@ -71,8 +72,31 @@ class SourceFile:
             yield content
 
 
+@dataclass(frozen=True)
+class SourceRows(SourceFile):
+    """The rows of a query in the place of a file; there is nothing to open."""
+
+    at: Any = None
+
+    @property
+    def path(self) -> str:
+        """What tells it from others."""
+        return self.address
+
+    @property
+    def is_local(self) -> bool:
+        """Say no."""
+        return False
+
+
 class FileAccess(Protocol):
     """What evaluating a dataset needs of the outside world."""
+
+    def database(self, datastore: str) -> Database | None:
+        """Return the database that a datastore stands for; None when its rows are in a file here.
+
+        :raises UnknownNameError: for a datastore that is not known.
+        """
 
     def files(self, places: Sequence[Place], *, with_hidden: bool = True) -> list[SourceFile]:
         """Return the files of the places: in the order of the places, sorted by name in each, none twice.
@@ -100,6 +124,10 @@ class StoreAccess:
             for file in files:
                 found.setdefault(file.at, file)
         return list(found.values())
+
+    def database(self, datastore: str) -> Database:
+        """See :meth:`FileAccess.database`."""
+        return (self.stores or stores_without_workspace()).database(datastore)
 
     def at(self, place: Place) -> StorePlace:
         """Return where a place is.
@@ -144,6 +172,9 @@ class ListedFiles:
     def files(self, places: Sequence[Place], *, with_hidden: bool = True) -> list[SourceFile]:  # noqa: ARG002
         """Return the files, whatever the places are."""
         return list(self.listed)
+
+    def database(self, datastore: str) -> None:
+        """Return None: what was asked of a database is among the files."""
 
 
 def _require_inside(paths: Iterable[str], root: str, datastore: str) -> None:
