@@ -14,7 +14,8 @@ from refrain.storage.retry import retried
 T = TypeVar("T")
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "abfs": "azure", "abfss": "azure", "az": "azure"}
-_AZURE = ("abfs", "abfss", "az")
+S3 = ("s3", "s3a")
+AZURE = ("abfs", "abfss", "az")
 
 
 class FileSystem:
@@ -84,7 +85,7 @@ class FileSystem:
         options = {**made._get_kwargs_from_urls(self._url), **self._options}
         if self._conn_id is not None:
             options = _merged(options, connection(self._conn_id).options(self.protocol))
-        if self.protocol in _AZURE and not {"account_key", "sas_token", "connection_string", "anon"} & set(options):
+        if self.protocol in AZURE and not {"account_key", "sas_token", "connection_string", "anon"} & set(options):
             options["anon"] = False  # adlfs then asks the machine's identity
         self._secrets = secret_values(options)
         return made(use_listings_cache=False, skip_instance_cache=True, **options)

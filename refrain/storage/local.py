@@ -7,13 +7,19 @@ import errno
 import glob
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from refrain.errors import DataError, UntrustedReferenceError
-from refrain.storage.manifest import Manifest
+from refrain.storage.listing import Listed, Listing
+from refrain.storage.local_files import LocalReading, LocalWriting, listed_file
+from refrain.storage.manifest import Manifest, TreeKind
+from refrain.storage.scan import scan
+from refrain.storage.streams import Reading, Writing
+from refrain.storage.transfer import Item, transfer
 from refrain.storage.trees import DATA, TreeIdentity, TreeRules, Trees
 
 _SYNC_EACH_UP_TO = 256
@@ -66,13 +72,30 @@ class LocalStore:
 
     def put(self, pairs: Iterable[tuple[Path, str]]) -> None:
         """See :meth:`Store.put`."""
-        for source, path in pairs:
-            target = Path(path)
-            try:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                _copy_beside(source, target, is_durable=False)
-            except (OSError, shutil.Error) as error:
-                raise DataError(f"{str(source)!r} cannot be copied to {path!r}: {error}.") from error
+        files = [(self.reading(listed_file("", str(source))), self.writing(path)) for source, path in pairs]
+        transfer([Item(to.name, source, to) for source, to in files])
+
+    def listing(self, path: str, *, is_filling: bool = False) -> Listing:
+        """See :meth:`Store.listing`; empty folders are left out."""
+        try:
+            is_folder = stat.S_ISDIR(os.stat(path).st_mode)
+        except FileNotFoundError:
+            return Listing(TreeKind.MISSING, ())
+        except OSError as error:
+            raise DataError(f"Cannot read {path!r}: {error.strerror}.") from error
+        if not is_folder:
+            return Listing(TreeKind.FILE, (listed_file("", path),))
+        files = (file for file in scan(path, is_filling=is_filling) if not file.is_directory)
+        objects = (Listed(f.path, f.absolute, f.size, f"{f.size}-{f.mtime_ns}-{f.inode}") for f in files)
+        return Listing(TreeKind.DIRECTORY, tuple(sorted(objects, key=lambda o: o.path)))
+
+    def reading(self, listed: Listed) -> Reading:
+        """See :meth:`Store.reading`."""
+        return LocalReading(listed)
+
+    def writing(self, path: str) -> Writing:
+        """See :meth:`Store.writing`."""
+        return LocalWriting(Path(path))
 
     def clash(self, source: Path, path: str) -> str | None:
         """See :meth:`Store.clash`."""
@@ -85,7 +108,7 @@ class LocalStore:
     def publish(self, source: Path, path: str, written: Manifest) -> None:  # noqa: ARG002  # a rename needs no list
         """See :meth:`Store.publish`."""
         target = Path(path)
-        _flush(source)
+        flush(source)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists() and source.is_dir() != target.is_dir():
             raise OSError(f"{path!r} is in the way")
@@ -129,23 +152,22 @@ def _place(source: Path, target: Path) -> None:
         _copy_beside(source, target)
 
 
-def _copy_beside(source: Path, target: Path, is_durable: bool = True) -> None:
+def _copy_beside(source: Path, target: Path) -> None:
     """Come from another file system, as in upload mode: copy, flush, then rename."""
     waiting = target.with_name(f".refrain-{uuid.uuid4().hex}")
     try:
         if source.is_dir():
             shutil.copytree(source, waiting, symlinks=True)
         else:
-            shutil.copyfile(source, waiting, follow_symlinks=not is_durable)
-        if is_durable:
-            _flush(waiting)
+            shutil.copyfile(source, waiting, follow_symlinks=False)
+        flush(waiting)
         os.replace(waiting, target)
     except BaseException:
         _remove(waiting)
         raise
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Get the bytes onto the disk, so that no record outlives its data through a loss of power."""
     files = list(_files(path)) if path.is_dir() else [str(path)]
     if len(files) > _SYNC_EACH_UP_TO:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +13,17 @@ from refrain.errors import CorruptObjectError, DataError, DataNotFoundError
 from refrain.storage.blobs import BlobStore
 from refrain.storage.cache import WorkerCache
 from refrain.storage.filesystem import FileSystem
+from refrain.storage.filling import SIGN, refusal, sign_for
 from refrain.storage.listing import Listed, Listing, tag_of
+from refrain.storage.local_files import LocalReading, LocalWriting, listed_file
 from refrain.storage.manifest import Manifest, TreeKind
 from refrain.storage.pattern import literal_part, matcher
 from refrain.storage.receipts import Receipts
-from refrain.storage.retry import TransientError, in_parallel
+from refrain.storage.remote_files import RemoteReading, info_of, writing_on
+from refrain.storage.retry import in_parallel
+from refrain.storage.streams import Reading, Writing
+from refrain.storage.transfer import Item, transfer
 from refrain.storage.trees import DATA, TreeIdentity, TreeRules
-
-_CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,8 @@ class RemoteStore:
         """See :meth:`Store.files`."""
         return [o.path for o in self.listing(path).objects]
 
-    def listing(self, path: str) -> Listing:
-        """List a tree, never from a cache; what is not there is :attr:`TreeKind.MISSING`."""
+    def listing(self, path: str, *, is_filling: bool = False) -> Listing:
+        """See :meth:`Store.listing`; never from a cache."""
         try:
             found = self._fs.call(f"list {path}", lambda fs: _find(fs, path, self._fs.is_read_only))
         except DataNotFoundError:
@@ -86,6 +87,11 @@ class RemoteStore:
         root = self._fs.stripped(path).rstrip("/")
         below = {name[len(root) + 1 :]: info for name, info in found.items() if name.startswith(f"{root}/")}
         below = {name: info for name, info in below.items() if name and not name.endswith("/")}
+        signs = [name for name in below if name.rpartition("/")[2] == SIGN]
+        if signs and not is_filling:
+            raise DataError(refusal(f"{path.rstrip('/')}/{signs[0]}".removesuffix(f"/{SIGN}")))
+        for name in signs:
+            del below[name]
         base = path.rstrip("/")
         if below:
             objects = (_listed(name, f"{base}/{name}", info) for name, info in below.items())
@@ -113,12 +119,24 @@ class RemoteStore:
 
     def get(self, pairs: Iterable[tuple[str, Path]]) -> None:
         """See :meth:`Store.get`."""
-        in_parallel(lambda pair: self._get(*pair), pairs)
+        pairs = list(pairs)
+        listed = in_parallel(self._stat, [path for path, _ in pairs])
+        targets = [LocalWriting(target) for _, target in pairs]
+        transfer([Item(o.uri, self.reading(o), to) for o, to in zip(listed, targets, strict=True)])
 
     def put(self, pairs: Iterable[tuple[Path, str]]) -> None:
         """See :meth:`Store.put`; what was sent is compared with what the store has then."""
+        files = [(LocalReading(listed_file("", str(source))), self.writing(path)) for source, path in pairs]
+        transfer([Item(to.name, source, to) for source, to in files])
+
+    def reading(self, listed: Listed) -> Reading:
+        """See :meth:`Store.reading`."""
+        return RemoteReading(self._fs, listed)
+
+    def writing(self, path: str) -> Writing:
+        """See :meth:`Store.writing`."""
         self._require_writable()
-        in_parallel(lambda pair: self._put(*pair), pairs)
+        return writing_on(self._fs, path)
 
     def clash(self, source: Path, path: str) -> str | None:
         """See :meth:`Store.clash`."""
@@ -130,22 +148,40 @@ class RemoteStore:
 
     def publish(self, source: Path, path: str, written: Manifest) -> None:
         """See :meth:`Store.publish`: every object is sent, then the listing must say that it arrived."""
-        self._require_writable()
-        entries = {e.path: e for e in written.entries if not e.path.endswith("/")}
-        pairs = [(source / name if name else source, f"{path}/{name}" if name else path) for name in entries]
-        sums = dict(zip(entries, in_parallel(lambda pair: self._send(*pair), pairs), strict=True))
-        listing = self.listing(path)
-        arrived = {o.path: o for o in listing.objects}
-        for name, entry in entries.items():
-            self._require_arrived(arrived.get(name), entry.size, sums[name], f"{path}/{name}".rstrip("/"))
-        if arrived.keys() == entries.keys():  # else others have written here too, and the listing speaks for itself
-            identity = TreeIdentity(written.kind, written.digest, written.files, written.bytes)
-            self._known.receipts.put(listing.manifest.digest, identity)
+        entries = [e for e in written.entries if not e.path.endswith("/")]
+        files = [listed_file(e.path, str(source / e.path if e.path else source)) for e in entries]
+        targets = [self.writing(f"{path}/{e.path}" if e.path else path) for e in entries]
+        items = [Item(to.name, LocalReading(file), to) for file, to in zip(files, targets, strict=True)]
+        arrived = transfer(items)
+        tags = {entry.path: (entry.size, done.tag) for entry, done in zip(entries, arrived, strict=True)}
+        self.accept(path, tags, TreeIdentity(written.kind, written.digest, written.files, written.bytes))
+
+    def accept(self, path: str, arrived: Mapping[str, tuple[int, str]], content: TreeIdentity | None) -> None:
+        """Check that the store lists what has been sent, and remember which content that is.
+
+        :param arrived: sizes and tags by relative path.
+        :param content: what it is, when that is known.
+        """
+        listing = self.listing(path, is_filling=True)
+        listed = {o.path: (o.size, o.tag) for o in listing.objects}
+        for name, sent in arrived.items():
+            _require_listed(listed.get(name), sent, f"{path}/{name}".rstrip("/"))
+        if content is not None and listed.keys() == arrived.keys():  # else the listing speaks for others too
+            self._known.receipts.put(listing.manifest.digest, content)
 
     def remove(self, path: str) -> None:
         """See :meth:`Store.remove`."""
         self._require_writable()
-        in_parallel(lambda listed: self._delete(listed.uri), self.listing(path).objects)
+        in_parallel(lambda listed: self._delete(listed.uri), self.listing(path, is_filling=True).objects)
+        self.sign(path, None)
+
+    def sign(self, path: str, source: str | None) -> None:
+        """Say on a folder that it is being filled from *source*, or with None that it is complete."""
+        url = f"{path.rstrip('/')}/{SIGN}"
+        if source is None:
+            self._delete(url)
+        else:
+            self.writing(url).put(sign_for(source))
 
     def _found(self, path: str) -> Listing:
         listing = self.listing(path)
@@ -167,55 +203,11 @@ class RemoteStore:
         return None
 
     def _stat(self, path: str) -> Listed:
-        listing = self._fs.call(f"read {path}", lambda fs: _info(fs, path))
-        return _listed("", path, listing)
-
-    def _get(self, path: str, target: Path) -> None:
-        temporary = target.with_name(f".refrain-{secrets.token_hex(8)}")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            self._fetch(self._stat(path), temporary)
-            os.replace(temporary, target)
-        except DataError:
-            raise
-        except OSError as error:
-            raise DataError(f"{path} cannot be copied to {str(target)!r}: {error}.") from error
-        finally:
-            temporary.unlink(missing_ok=True)
+        return _listed("", path, self._fs.call(f"read {path}", lambda fs: info_of(fs, path)))
 
     def _fetch(self, listed: Listed, target: Path) -> None:
         """Bring an object here and make sure that it is the one that was listed."""
-
-        def fetch(fs: Any) -> None:
-            fs.get_file(listed.uri, str(target))
-            size = target.stat().st_size
-            if size != listed.size:
-                raise TransientError(f"Cannot read {listed.uri}: {size} bytes came instead of {listed.size}.")
-
-        self._fs.call(f"read {listed.uri}", fetch)
-        if listed.md5 is not None and _md5(target) == listed.md5:
-            return
-        if self._stat(listed.uri).tag != listed.tag:
-            raise DataError(f"{listed.uri} changed while it was being fetched; run again when its writer has finished.")
-
-    def _put(self, source: Path, path: str) -> None:
-        size, md5 = source.stat().st_size, self._send(source, path)
-        self._require_arrived(self._stat(path), size, md5, path)
-
-    def _send(self, source: Path, path: str) -> str:
-        self._fs.call(f"write {path}", lambda fs: fs.put_file(str(source), path))
-        return _md5(source)
-
-    def _require_arrived(self, listed: Listed | None, size: int, md5: str, path: str) -> None:
-        if listed is None:
-            raise DataError(f"{path} was written, but the store does not list it. Run again.")
-        is_other = self._fs.protocol in ("s3", "s3a") and listed.md5 not in (None, md5)
-        if listed.size != size or (is_other and not self._is_kms(path)):  # with KMS, no tag is an MD5
-            raise DataError(f"{path} did not arrive as it was sent: {listed.size} of {size} bytes. Run again.")
-
-    def _is_kms(self, path: str) -> bool:
-        info: Mapping[str, Any] = self._fs.call(f"read {path}", lambda fs: _info(fs, path))
-        return "ServerSideEncryption" in info or "SSECustomerAlgorithm" in info
+        transfer([Item(listed.uri, self.reading(listed), LocalWriting(target, is_in_place=True))])
 
     def _delete(self, path: str) -> None:
         with contextlib.suppress(DataNotFoundError):
@@ -237,18 +229,14 @@ def _find(fs: Any, path: str, is_file: bool) -> dict[str, dict[str, Any]]:
     return {str(info["name"]): info} if info.get("type") == "file" else {}
 
 
-def _info(fs: Any, path: str) -> dict[str, Any]:
-    fs.invalidate_cache()
-    return dict(fs.info(path))
-
-
 def _listed(path: str, uri: str, info: Mapping[str, Any]) -> Listed:
     return Listed(path, uri, int(info.get("size") or 0), tag_of(info))
 
 
-def _md5(path: Path) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
-    with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+def _require_listed(listed: tuple[int, str] | None, sent: tuple[int, str], path: str) -> None:
+    """Refuse what the store does not list as it was sent; tags of times and of no content never come again."""
+    if listed is None:
+        raise DataError(f"{path} was written, but the store does not list it. Run again.")
+    is_other = listed[1] != sent[1] and not {listed[1][:8], sent[1][:8]} & {"changed-", "unknown-"}
+    if listed[0] != sent[0] or is_other:
+        raise DataError(f"{path} did not arrive as it was sent: {listed[0]} of {sent[0]} bytes. Run again.")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from refrain.errors import DataError
+from refrain.storage.filling import SIGN, refusal
 
 Keep = Callable[[str, bool], bool]
 """Decides by relative path and ``is_directory`` whether an entry belongs to the tree."""
@@ -64,14 +65,17 @@ class _Folder:
     above: tuple[tuple[int, int], ...]
 
 
-def scan(root: str, keep: Keep | None = None, links: Links = Links.FOLLOW) -> Iterator[Found]:
+def scan(
+    root: str, keep: Keep | None = None, links: Links = Links.FOLLOW, *, is_filling: bool = False
+) -> Iterator[Found]:
     """Yield the files of the directory *root*, in no particular order.
 
     A directory that *keep* refuses is not entered. Linked directories are followed; a link back to a folder above
     it is an error, not an endless walk.
 
-    :raises DataError: a special file (FIFO, socket, device), a dangling or looping link, an unreadable directory,
-        or, with :attr:`Links.INSIDE`, a link that is absolute or leaves the tree.
+    :param is_filling: also walk through a folder that a copy has not filled yet.
+    :raises DataError: a folder that is not complete, a special file (FIFO, socket, device), a dangling or looping link,
+        an unreadable directory, or, with :attr:`Links.INSIDE`, a link that is absolute or leaves the tree.
     """
     top = os.path.realpath(root)
     try:
@@ -81,7 +85,8 @@ def scan(root: str, keep: Keep | None = None, links: Links = Links.FOLLOW) -> It
     waiting = [_Folder(root, "", status, ((status.st_dev, status.st_ino),))]
     while waiting:
         folder = waiting.pop()
-        entries = [entry for entry in _listing(folder.absolute) if keep is None or _is_kept(entry, folder.prefix, keep)]
+        listing = _listing(folder.absolute, is_filling)
+        entries = [entry for entry in listing if keep is None or _is_kept(entry, folder.prefix, keep)]
         for entry in entries:
             path = folder.prefix + entry.name
             status = _status(entry, links, top)
@@ -97,12 +102,16 @@ def scan(root: str, keep: Keep | None = None, links: Links = Links.FOLLOW) -> It
             yield found(folder.prefix, folder.absolute, folder.status)
 
 
-def _listing(folder: str) -> list[os.DirEntry[str]]:
+def _listing(folder: str, is_filling: bool) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as listing:
-            return list(listing)
+            entries = list(listing)
     except OSError as error:
         raise DataError(f"Cannot list the directory {folder!r}: {error.strerror}.") from error
+    whole = [entry for entry in entries if entry.name != SIGN]
+    if len(whole) < len(entries) and not is_filling:
+        raise DataError(refusal(repr(folder)))
+    return whole
 
 
 def _is_kept(entry: os.DirEntry[str], prefix: str, keep: Keep) -> bool:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from refrain.storage.listing import Listed, Listing
 from refrain.storage.manifest import Manifest
+from refrain.storage.streams import Reading, Writing
 from refrain.storage.trees import DATA, TreeIdentity, TreeRules
 
 
@@ -38,6 +40,18 @@ class Store(Protocol):
 
     def files(self, path: str) -> list[str]:
         """Return the relative paths of all files below a folder, sorted; ``[""]`` for a file, none for nothing."""
+
+    def listing(self, path: str, *, is_filling: bool = False) -> Listing:
+        """List the files of a tree, with sizes and tags; what is not there is :attr:`TreeKind.MISSING`.
+
+        :param is_filling: also list a folder that a copy has not filled yet, which is refused otherwise.
+        """
+
+    def reading(self, listed: Listed) -> Reading:
+        """Return a file of a listing, to be read by ranges."""
+
+    def writing(self, path: str) -> Writing:
+        """Return a file to be, which appears whole."""
 
     def mount(self, path: str, view: Path) -> Path:
         """Return where the tree can be read on this machine.

@@ -91,16 +91,14 @@ class FlakyFileSystem(MemoryFileSystem):
         self._fail_sometimes()
         return super().info(path, **kwargs)
 
-    def get_file(self, rpath: Any, lpath: Any, **kwargs: Any) -> None:
+    def cat_file(self, path: Any, start: Any = None, end: Any = None, **kwargs: Any) -> bytes:
         self._fail_sometimes()
-        super().get_file(rpath, lpath, **kwargs)
-        if self.generator.random() < self.share:
-            with open(lpath, "r+b") as file:
-                file.truncate(max(0, Path(lpath).stat().st_size - 1))
+        data = super().cat_file(path, start, end, **kwargs)
+        return data[:-1] if self.generator.random() < self.share else data
 
-    def put_file(self, lpath: Any, rpath: Any, **kwargs: Any) -> None:
+    def pipe_file(self, path: Any, value: bytes, **kwargs: Any) -> None:
         self._fail_sometimes()
-        super().put_file(lpath, rpath, **kwargs)
+        super().pipe_file(path, value[:-1] if self.generator.random() < self.share else value, **kwargs)
 
     def rm_file(self, path: Any) -> None:
         self._fail_sometimes()
