@@ -34,6 +34,7 @@ class _Known:
     upload: str | None = None
     parts: dict[int, str] = field(default_factory=dict)
     arrived: str | None = None
+    digest: str | None = None
 
 
 class Ledger:
@@ -48,10 +49,15 @@ class Ledger:
         """Say whether a later try can read what is noted."""
         return self._descriptor is not None
 
-    def arrived(self, name: str, tag: str) -> str | None:
-        """Return the tag of the finished copy of a file; None when this content has not arrived."""
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all files of which anything is known; none when nothing had been done yet."""
+        return frozenset(self._known)
+
+    def arrived(self, name: str, tag: str) -> tuple[str | None, str | None]:
+        """Return tag and digest of the finished copy of a file; twice None when this content has not arrived."""
         known = self._known.get(name)
-        return known.arrived if known is not None and known.tag == tag else None
+        return (known.arrived, known.digest) if known is not None and known.tag == tag else (None, None)
 
     def begun(self, name: str, tag: str) -> tuple[str | None, dict[int, str]]:
         """Return the id of a large file's interrupted upload, and the MD5s of the parts that it had sent."""
@@ -71,9 +77,9 @@ class Ledger:
         """Note that a part has arrived."""
         self._append({"file": name, "part": index, "md5": md5})
 
-    def note_arrived(self, name: str, tag: str, arrived: str) -> None:
-        """Note that a file has arrived, with its tag at the target."""
-        self._append({"file": name, "tag": tag, "arrived": arrived})
+    def note_arrived(self, name: str, tag: str, arrived: str, digest: str | None) -> None:
+        """Note that a file has arrived, with its tag at the target and, if known, the digest of its content."""
+        self._append({"file": name, "tag": tag, "arrived": arrived, "digest": digest})
 
     def _append(self, line: Mapping[str, Any]) -> None:
         if self._descriptor is not None:
@@ -158,4 +164,4 @@ def _take(line: Mapping[str, Any], known: dict[str, _Known]) -> None:
     if "part" in line:
         known[name].parts[int(line["part"])] = str(line["md5"])
         return
-    known[name] = _Known(str(line["tag"]), line.get("upload"), {}, line.get("arrived"))
+    known[name] = _Known(str(line["tag"]), line.get("upload"), {}, line.get("arrived"), line.get("digest"))

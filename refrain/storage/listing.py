@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any
 
+from refrain.errors import DataError
 from refrain.storage.digest import digest_bytes
 from refrain.storage.manifest import Basis, Entry, Manifest, TreeKind
 
@@ -45,15 +46,32 @@ class Listed:
 
 @dataclass(frozen=True)
 class Listing:
-    """The objects of a tree, sorted by path."""
+    """The objects of a tree, sorted by path, and its empty folders where the store has such."""
 
     kind: TreeKind
     objects: tuple[Listed, ...]
+    folders: tuple[str, ...] = ()
 
     @cached_property
     def manifest(self) -> Manifest:
         """The listing as a manifest, whose digests are those of the objects' tags."""
         return Manifest(self.kind, tuple(Entry(o.path, o.size, o.digest) for o in self.objects), Basis.LISTING)
+
+
+def require_listed(listing: Listing, arrived: Mapping[str, tuple[int, str]], root: str) -> None:
+    """Check that a store lists what was sent to it; tags of times and of no content never come again.
+
+    :param arrived: sizes and tags by relative path.
+    :raises DataError: when it does not.
+    """
+    listed = {o.path: (o.size, o.tag) for o in listing.objects}
+    for name, (size, tag) in arrived.items():
+        path = f"{root}/{name}".rstrip("/")
+        if name not in listed:
+            raise DataError(f"{path} was written, but the store does not list it. Run again.")
+        is_other = listed[name][1] != tag and not {listed[name][1][:8], tag[:8]} & {"changed-", "unknown-"}
+        if listed[name][0] != size or is_other:
+            raise DataError(f"{path} did not arrive as it was sent: {listed[name][0]} of {size} bytes. Run again.")
 
 
 def tag_of(info: Mapping[str, Any]) -> str:

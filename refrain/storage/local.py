@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import glob
 import os
 import shutil
 import stat
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from refrain.errors import DataError, UntrustedReferenceError
-from refrain.storage.listing import Listed, Listing
+from refrain.storage.digest import digest_bytes
+from refrain.storage.filling import SIGN, sign_for
+from refrain.storage.listing import Listed, Listing, require_listed
 from refrain.storage.local_files import LocalReading, LocalWriting, listed_file
-from refrain.storage.manifest import Manifest, TreeKind
+from refrain.storage.manifest import MISSING, Manifest, TreeKind
 from refrain.storage.scan import scan
 from refrain.storage.streams import Reading, Writing
 from refrain.storage.transfer import Item, transfer
@@ -85,9 +88,10 @@ class LocalStore:
             raise DataError(f"Cannot read {path!r}: {error.strerror}.") from error
         if not is_folder:
             return Listing(TreeKind.FILE, (listed_file("", path),))
-        files = (file for file in scan(path, is_filling=is_filling) if not file.is_directory)
-        objects = (Listed(f.path, f.absolute, f.size, f"{f.size}-{f.mtime_ns}-{f.inode}") for f in files)
-        return Listing(TreeKind.DIRECTORY, tuple(sorted(objects, key=lambda o: o.path)))
+        found = sorted(scan(path, is_filling=is_filling), key=lambda f: f.path)
+        files = (f for f in found if not f.is_directory)
+        objects = tuple(Listed(f.path, f.absolute, f.size, f"{f.size}-{f.mtime_ns}-{f.inode}") for f in files)
+        return Listing(TreeKind.DIRECTORY, objects, tuple(f.path for f in found if f.is_directory))
 
     def reading(self, listed: Listed) -> Reading:
         """See :meth:`Store.reading`."""
@@ -119,6 +123,30 @@ class LocalStore:
             place = _below(target, file, source)
             place.parent.mkdir(parents=True, exist_ok=True)
             _place(Path(file), place)
+
+    def accept(self, path: str, arrived: Mapping[str, tuple[int, str]], content: TreeIdentity | None) -> None:  # noqa: ARG002
+        """See :meth:`Store.accept`; the content can be read here whenever it is asked for."""
+        require_listed(self.listing(path, is_filling=True), arrived, path)
+
+    @contextlib.contextmanager
+    def filling(self, path: str, source: str, *, is_fresh: bool) -> Iterator[str]:
+        """See :meth:`Store.filling`: beside the place, then renamed; a folder that is there is merged, under a sign."""
+        target = Path(path)
+        waiting = target.with_name(f".refrain-copy-{digest_bytes(os.fsencode(path))[:16]}")
+        with _explained(path):
+            if is_fresh:
+                _remove(waiting)
+            waiting.mkdir(parents=True, exist_ok=True)
+        with _held(waiting):
+            yield str(waiting)
+            with _explained(path):
+                sign = target / SIGN if target.exists() else None
+                if sign is not None:
+                    sign.write_bytes(sign_for(source))
+                self.publish(waiting, path, MISSING)
+                if sign is not None:
+                    sign.unlink()
+                    _remove(waiting)
 
     def remove(self, path: str) -> None:
         """See :meth:`Store.remove`."""
@@ -179,6 +207,29 @@ def flush(path: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Keep a folder for oneself; the kernel lets go of it when its holder is killed."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise DataError(f"Another copy fills {str(folder)!r}; wait until it has ended.") from error
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _explained(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"The folder {path!r} cannot be filled: {error.strerror or error}.") from error
 
 
 def _files(folder: Path) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from refrain.storage.blobs import BlobStore
 from refrain.storage.cache import WorkerCache
 from refrain.storage.filesystem import FileSystem
 from refrain.storage.filling import SIGN, refusal, sign_for
-from refrain.storage.listing import Listed, Listing, tag_of
+from refrain.storage.listing import Listed, Listing, require_listed, tag_of
 from refrain.storage.local_files import LocalReading, LocalWriting, listed_file
 from refrain.storage.manifest import Manifest, TreeKind
 from refrain.storage.pattern import literal_part, matcher
@@ -157,31 +157,25 @@ class RemoteStore:
         self.accept(path, tags, TreeIdentity(written.kind, written.digest, written.files, written.bytes))
 
     def accept(self, path: str, arrived: Mapping[str, tuple[int, str]], content: TreeIdentity | None) -> None:
-        """Check that the store lists what has been sent, and remember which content that is.
-
-        :param arrived: sizes and tags by relative path.
-        :param content: what it is, when that is known.
-        """
+        """See :meth:`Store.accept`; the content is remembered under the listing that the store has now."""
         listing = self.listing(path, is_filling=True)
-        listed = {o.path: (o.size, o.tag) for o in listing.objects}
-        for name, sent in arrived.items():
-            _require_listed(listed.get(name), sent, f"{path}/{name}".rstrip("/"))
-        if content is not None and listed.keys() == arrived.keys():  # else the listing speaks for others too
+        require_listed(listing, arrived, path)
+        is_alone = {o.path for o in listing.objects} == arrived.keys()  # else the listing speaks for others too
+        if content is not None and is_alone:
             self._known.receipts.put(listing.manifest.digest, content)
 
     def remove(self, path: str) -> None:
         """See :meth:`Store.remove`."""
         self._require_writable()
         in_parallel(lambda listed: self._delete(listed.uri), self.listing(path, is_filling=True).objects)
-        self.sign(path, None)
+        self._delete(_sign_of(path))
 
-    def sign(self, path: str, source: str | None) -> None:
-        """Say on a folder that it is being filled from *source*, or with None that it is complete."""
-        url = f"{path.rstrip('/')}/{SIGN}"
-        if source is None:
-            self._delete(url)
-        else:
-            self.writing(url).put(sign_for(source))
+    @contextlib.contextmanager
+    def filling(self, path: str, source: str, *, is_fresh: bool) -> Iterator[str]:  # noqa: ARG002  # objects are whole
+        """See :meth:`Store.filling`: in place, under a sign that is taken away last."""
+        self.writing(_sign_of(path)).put(sign_for(source))
+        yield path
+        self._delete(_sign_of(path))
 
     def _found(self, path: str) -> Listing:
         listing = self.listing(path)
@@ -233,10 +227,5 @@ def _listed(path: str, uri: str, info: Mapping[str, Any]) -> Listed:
     return Listed(path, uri, int(info.get("size") or 0), tag_of(info))
 
 
-def _require_listed(listed: tuple[int, str] | None, sent: tuple[int, str], path: str) -> None:
-    """Refuse what the store does not list as it was sent; tags of times and of no content never come again."""
-    if listed is None:
-        raise DataError(f"{path} was written, but the store does not list it. Run again.")
-    is_other = listed[1] != sent[1] and not {listed[1][:8], sent[1][:8]} & {"changed-", "unknown-"}
-    if listed[0] != sent[0] or is_other:
-        raise DataError(f"{path} did not arrive as it was sent: {listed[0]} of {sent[0]} bytes. Run again.")
+def _sign_of(path: str) -> str:
+    return f"{path.rstrip('/')}/{SIGN}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -75,6 +76,24 @@ class Store(Protocol):
         :raises OSError: when it cannot be stored.
         """
 
+    def filling(self, path: str, source: str, *, is_fresh: bool) -> AbstractContextManager[str]:
+        """Give the path below which a folder is put together that is at *path* when the block ends well.
+
+        Until then, nobody of ours takes *path* for complete; what an interrupted block has left there is found again.
+
+        :param source: where the files come from, for people who find the folder half-filled.
+        :param is_fresh: what an earlier block has left counts no more.
+        :raises DataError: when somebody else is filling it, or it cannot be written.
+        """
+
+    def accept(self, path: str, arrived: Mapping[str, tuple[int, str]], content: TreeIdentity | None) -> None:
+        """Check that the store has what was sent to *path*, and remember what it is.
+
+        :param arrived: sizes and tags by relative path.
+        :param content: the identity by content, where that is known.
+        :raises DataError: when it has not.
+        """
+
     def remove(self, path: str) -> None:
         """Delete the tree at *path*, and its parent when that is empty then; nothing happens when there is none."""
 
@@ -123,6 +142,10 @@ class Place:
     def manifest(self, rules: TreeRules = DATA) -> Manifest:
         """See :meth:`Store.manifest`."""
         return self.store.manifest(self.path, rules)
+
+    def listing(self, *, is_filling: bool = False) -> Listing:
+        """See :meth:`Store.listing`."""
+        return self.store.listing(self.path, is_filling=is_filling)
 
     def files(self) -> list[str]:
         """See :meth:`Store.files`."""

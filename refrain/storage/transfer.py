@@ -184,5 +184,5 @@ class _Copy:
         self._end(Arrived(self._item.target.finish(upload, self._item.source.size, sums), etag))
 
     def _end(self, arrived: Arrived) -> None:
-        self._ledger.note_arrived(self._item.name, self._item.source.tag, arrived.tag)
+        self._ledger.note_arrived(self._item.name, self._item.source.tag, arrived.tag, arrived.digest)
         self._result = arrived
