@@ -9,10 +9,13 @@ import threading
 from pathlib import Path
 
 from refrain.errors import CorruptObjectError, SnapshotError
-from refrain.steps.definition import PipelineDefinition, SourceCode, freeze
-from refrain.storage.manifest import Manifest
+from refrain.steps.definition import NO_SOURCE, PipelineDefinition, SourceCode, freeze
+from refrain.storage.manifest import Manifest, TreeKind
 from refrain.storage.snapshot import Snapshot, capture, read_manifest, restore, take_snapshot
 from refrain.storage.state import WorkspaceState
+
+NO_FILES = Manifest(TreeKind.DIRECTORY, ())
+"""The snapshot of a step that has no source."""
 
 
 class Sources:
@@ -30,12 +33,16 @@ class Sources:
 
         :raises SnapshotError: when the directory cannot be captured.
         """
+        if source == NO_SOURCE:
+            return NO_FILES.digest
         if source.snapshot is not None:
             return source.snapshot
         return self._snapshot(str(source.directory)).digest
 
     def manifest(self, source: SourceCode) -> Manifest | None:
         """Return a source's file list without storing anything; None for a frozen snapshot that is not stored."""
+        if source == NO_SOURCE:
+            return NO_FILES
         if source.snapshot is not None:
             return self._state.blobs.get_manifest(source.snapshot)
         return read_manifest(str(source.directory), self._state.trees)
@@ -70,6 +77,9 @@ class Sources:
         return manifest
 
     def _capture(self, source: SourceCode) -> Manifest:
+        if source == NO_SOURCE:
+            self._state.blobs.put_manifest(NO_FILES, durable=False)
+            return NO_FILES
         if source.snapshot is None:
             snapshot = self._snapshot(str(source.directory))
             with self._lock:

@@ -14,7 +14,6 @@ from refrain.storage.listing import Listed, Listing
 from refrain.storage.manifest import Basis, Entry, Manifest, TreeKind
 from refrain.storage.store import Place
 from refrain.storage.transfer import Arrived, Item, transfer
-from refrain.storage.trees import TreeIdentity
 from refrain.storage.watch import Watch
 
 
@@ -141,8 +140,8 @@ class _Plan:
         manifest = self.source.manifest()
         return {e.path: e.digest for e in manifest.entries} if manifest.basis is Basis.CONTENT else {}
 
-    def _content(self, arrived: dict[str, Arrived], known: dict[str, str], root: Place) -> TreeIdentity | None:
-        """Compare what has arrived with what is known of the source; return its identity if all of it is known."""
+    def _content(self, arrived: dict[str, Arrived], known: dict[str, str], root: Place) -> Manifest | None:
+        """Compare what has arrived with what is known of the source; return all of it, if that is known."""
         entries = []
         for listed in self.listing.objects:
             wanted = known.get(listed.path)
@@ -152,8 +151,7 @@ class _Plan:
             entries.append(Entry(listed.path, listed.size, found or wanted or ""))
         if not all(entry.digest for entry in entries):
             return None
-        manifest = Manifest(self.listing.kind, tuple(entries))
-        return TreeIdentity(manifest.kind, manifest.digest, manifest.files, manifest.bytes)
+        return Manifest(self.listing.kind, tuple(entries))
 
     def _digest(self, listed: Listed, wanted: str | None, root: Place) -> str | None:
         """Read a large file where that is on this machine and tells something new."""

@@ -124,7 +124,7 @@ class LocalStore:
             place.parent.mkdir(parents=True, exist_ok=True)
             _place(Path(file), place)
 
-    def accept(self, path: str, arrived: Mapping[str, tuple[int, str]], content: TreeIdentity | None) -> None:  # noqa: ARG002
+    def accept(self, path: str, arrived: Mapping[str, tuple[int, str]], content: Manifest | None) -> None:  # noqa: ARG002
         """See :meth:`Store.accept`; the content can be read here whenever it is asked for."""
         require_listed(self.listing(path, is_filling=True), arrived, path)
 

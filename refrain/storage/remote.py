@@ -154,15 +154,17 @@ class RemoteStore:
         items = [Item(to.name, LocalReading(file), to) for file, to in zip(files, targets, strict=True)]
         arrived = transfer(items)
         tags = {entry.path: (entry.size, done.tag) for entry, done in zip(entries, arrived, strict=True)}
-        self.accept(path, tags, TreeIdentity(written.kind, written.digest, written.files, written.bytes))
+        self.accept(path, tags, written)
 
-    def accept(self, path: str, arrived: Mapping[str, tuple[int, str]], content: TreeIdentity | None) -> None:
+    def accept(self, path: str, arrived: Mapping[str, tuple[int, str]], content: Manifest | None) -> None:
         """See :meth:`Store.accept`; the content is remembered under the listing that the store has now."""
         listing = self.listing(path, is_filling=True)
         require_listed(listing, arrived, path)
         is_alone = {o.path for o in listing.objects} == arrived.keys()  # else the listing speaks for others too
         if content is not None and is_alone:
-            self._known.receipts.put(listing.manifest.digest, content)
+            self._known.blobs.put_manifest(content, durable=False)
+            identity = TreeIdentity(content.kind, content.digest, content.files, content.bytes)
+            self._known.receipts.put(listing.manifest.digest, identity)
 
     def remove(self, path: str) -> None:
         """See :meth:`Store.remove`."""

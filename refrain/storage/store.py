@@ -86,11 +86,11 @@ class Store(Protocol):
         :raises DataError: when somebody else is filling it, or it cannot be written.
         """
 
-    def accept(self, path: str, arrived: Mapping[str, tuple[int, str]], content: TreeIdentity | None) -> None:
+    def accept(self, path: str, arrived: Mapping[str, tuple[int, str]], content: Manifest | None) -> None:
         """Check that the store has what was sent to *path*, and remember what it is.
 
         :param arrived: sizes and tags by relative path.
-        :param content: the identity by content, where that is known.
+        :param content: what it is, where the content of every file is known.
         :raises DataError: when it has not.
         """
 
