@@ -60,8 +60,9 @@ def copy(source: Place, target: Place, ledgers: Ledgers, terms: Terms = Terms(),
     _require_apart(source, goal)
     with ledgers.open(source.uri, goal.uri) as ledger:
         plan = _Plan(source, goal, listing, ledger)
-        if not terms.overwrite:
+        if not terms.overwrite and not ledger.is_free:
             plan.require_free(there)
+            ledger.note_free()
         return plan.carry_out(watch or Watch())
 
 
@@ -74,13 +75,12 @@ class _Plan:
     content: dict[str, str] = field(default_factory=dict)
 
     def require_free(self, there: Listing) -> None:
-        """Refuse to replace what this copy has not written itself."""
-        tags = {o.path: o.tag for o in there.objects}
-        for listed in self.listing.objects:
-            arrived, _ = self.ledger.arrived(listed.path, listed.tag)
-            if listed.path in tags and tags[listed.path] != arrived:
-                taken = self.target.below(listed.path)
-                raise DataError(f"The copy would replace {taken}. Pass overwrite, or copy to another place.")
+        """Refuse to replace a file."""
+        taken = {o.path for o in there.objects}
+        clash = next((o.path for o in self.listing.objects if o.path in taken), None)
+        if clash is not None:
+            place = self.target.below(clash)
+            raise DataError(f"The copy would replace {place}. Pass overwrite, or copy to another place.")
 
     def carry_out(self, watch: Watch) -> Copied:
         """Copy what has not arrived yet, and let the target appear."""

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from refrain.errors import DataError, DataNotFoundError, UserError
 from refrain.storage.connections import connection, secret_values
-from refrain.storage.retry import retried
+from refrain.storage.retry import TransientError, is_lasting, retried
 
 T = TypeVar("T")
 
@@ -42,16 +42,17 @@ class FileSystem:
         """Say whether nothing can be written there."""
         return self.protocol in ("http", "https")
 
-    def call(self, what: str, act: Callable[[Any], T]) -> T:
+    def call(self, what: str, act: Callable[[Any], T], *, is_retried: bool = True) -> T:
         """Return ``act(file system)``, tried again when a fault may pass.
 
         :param what: what is done to what, for the message: ``list s3://bucket/data``.
+        :param is_retried: False for what cannot be done twice; a fault that may pass is then a TransientError.
         :raises DataNotFoundError: when there is nothing.
         :raises DataError: when it fails for good; no message shows a credential.
         """
         fs = self._fs()
         try:
-            return retried(lambda: act(fs))
+            return retried(lambda: act(fs)) if is_retried else act(fs)
         except DataError:
             raise
         except FileNotFoundError:
@@ -59,7 +60,8 @@ class FileSystem:
         except Exception as error:  # noqa: BLE001  # every cloud library raises its own
             text = self._masked(f"{type(error).__name__}: {error}")
             # Not chained: what a library put into its own message may be a credential.
-            raise DataError(f"Cannot {what}: {text}. {self._way_out()}") from None
+            kind = DataError if is_retried or is_lasting(error) else TransientError
+            raise kind(f"Cannot {what}: {text}. {self._way_out()}") from None
 
     def stripped(self, url: str) -> str:
         """Return a URL as the file system writes it in its listings."""

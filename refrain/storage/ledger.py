@@ -23,6 +23,7 @@ from refrain.errors import DataError, WorkspaceError
 from refrain.storage.digest import digest_bytes
 
 _SCHEMA = 1
+_FREE = "/"  # no name of a file
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -43,6 +44,17 @@ class Ledger:
     def __init__(self, descriptor: int | None = None, known: Mapping[str, _Known] | None = None) -> None:
         self._descriptor = descriptor
         self._known = dict(known or {})
+        self._is_free = _FREE in self._known
+        self._known.pop(_FREE, None)
+
+    @property
+    def is_free(self) -> bool:
+        """Say whether an earlier try has found that nothing is in the way."""
+        return self._is_free
+
+    def note_free(self) -> None:
+        """Note that nothing is in the way, so that what arrives from now on is this copy's own."""
+        self._append({"file": _FREE, "tag": ""})
 
     @property
     def is_kept(self) -> bool:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from refrain.errors import DataError
@@ -84,6 +84,7 @@ class StreamWriting:
 
     files: FileSystem
     url: str
+    streams: dict[str, Any] = field(default_factory=dict, compare=False)
     is_ordered = True
     wants_sums = False
 
@@ -103,37 +104,42 @@ class StreamWriting:
         return self.files.call(f"write {self.url}", put)
 
     def begin(self, size: int, upload: str | None, parts: Mapping[int, str]) -> tuple[str, dict[int, str]]:  # noqa: ARG002
-        """See :class:`Writing`. The id is the URL of the file beside; it is always written anew."""
+        """See :class:`Writing`. The id is the URL of the file beside, which is written anew in each try."""
         parent, _, name = self.url.rpartition("/")
-        return upload or f"{parent}/.refrain-{secrets.token_hex(8)}-{name}", {}
+        begun = upload or f"{parent}/.refrain-{secrets.token_hex(8)}-{name}"
+
+        def begin(fs: Any) -> Any:
+            _make_parent(fs, self.url)
+            return fs.open(begun, "wb", block_size=PART_BYTES)
+
+        self.streams[begun] = self.files.call(f"write {self.url}", begin)
+        return begun, {}
 
     def write(self, upload: str, part: Part, data: bytes, md5: str) -> None:  # noqa: ARG002  # see begin
-        """See :class:`Writing`."""
-
-        def write(fs: Any) -> None:
-            if part.index == 0:
-                _make_parent(fs, self.url)
-                fs.pipe_file(upload, data)
-                return
-            if int(fs.info(upload)["size"]) != part.start:
-                raise DataError(f"{upload} was written to by somebody else; run again.")
-            with fs.open(upload, "ab", block_size=PART_BYTES) as file:
-                file.write(data)
-
-        self.files.call(f"write {self.url}", write)
+        """See :class:`Writing`; after a failure everything is written anew."""
+        self._once(lambda _fs: self.streams[upload].write(data))
 
     def finish(self, upload: str, size: int, sums: Sequence[str]) -> str:  # noqa: ARG002  # see begin
         """See :class:`Writing`."""
+        self._once(lambda _fs: self.streams.pop(upload).close())
 
         def finish(fs: Any) -> str:
-            self._tag(fs, upload, size)
-            fs.mv(upload, self.url)
+            if fs.exists(upload):  # else an earlier try has renamed it
+                self._tag(fs, upload, size)
+                fs.mv(upload, self.url)
             return self._tag(fs, self.url, size)
 
         return self.files.call(f"write {self.url}", finish)
 
+    def _once(self, act: Callable[[Any], object]) -> None:
+        self.files.call(f"write {self.url}", act, is_retried=False)
+
     def abandon(self, upload: str) -> None:
         """See :class:`Writing`."""
+        stream = self.streams.pop(upload, None)
+        with contextlib.suppress(DataError):
+            if stream is not None:
+                self._once(lambda _fs: stream.close())
         with contextlib.suppress(DataError):
             self.files.call(f"delete {upload}", lambda fs: fs.rm_file(upload))
 

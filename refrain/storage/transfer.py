@@ -11,7 +11,7 @@ from refrain.errors import DataError
 from refrain.storage.digest import digest_bytes
 from refrain.storage.ledger import NO_LEDGER, Ledger
 from refrain.storage.parts import Part, etag_of, md5_of, part, parts_of
-from refrain.storage.retry import in_parallel
+from refrain.storage.retry import in_parallel, retried
 from refrain.storage.streams import Reading, Writing
 from refrain.storage.watch import Meter, Watch
 
@@ -138,8 +138,18 @@ class _Copy:
         self._meter.add(source.size, files=1)
 
     def _one_by_one(self) -> None:
-        for index in range(len(self._starts)):
-            self._carry(index)
+        retried(self._in_one_go)
+
+    def _in_one_go(self) -> None:
+        try:
+            for index in range(len(self._starts)):
+                self._carry(index)
+        except BaseException:
+            self.abandon()
+            done = self._starts[len(self._sums)] if self._sums else 0
+            self._meter.add(-done, is_moved=False)
+            self._upload, self._sums, self._left = None, {}, len(self._starts)
+            raise
 
     def _carry(self, index: int) -> None:
         source, target = self._item.source, self._item.target
