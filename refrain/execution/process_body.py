@@ -92,7 +92,7 @@ class ProcessBody:
         work, step = self._work, self._work.step
         read = {name: provide(item, stage, work.state.stores) for name, item in work.inputs.items()}
         written = {name: str(path) for name, path in stage.outputs.items()}
-        log_path = prepare(work.folder, work.request, work.record, read, written)
+        log_path = prepare(work.folder, work.request, work.record, read, written, stage)
         interpreter, run_id = work.interpreter.path, work.record.run_id
         return Job(
             run_id=run_id,

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from refrain.data.parameters import PipelineParameter
+from refrain.data.ports import InputMode, InputPort
 from refrain.environments.run_configuration import RunConfiguration
 from refrain.environments.specification import EnvironmentSpec
-from refrain.errors import UserError
+from refrain.errors import PipelineError, UserError
 from refrain.steps.command import Interpreter, Literal
 from refrain.steps.definition import StepDefinition
 from refrain.steps.step import PipelineStep, compute_name, locate_script
@@ -88,6 +89,7 @@ class PythonScriptStep(PipelineStep):
         wiring.add_parameters(self.params, self.arguments)
         arguments = tuple(wiring.token(item) for item in self.arguments)
         inputs, outputs = wiring.ports()
+        _refuse_hdfs(self.name, inputs)
         return StepDefinition(
             key=build.key_of(self),
             name=self.name,
@@ -107,3 +109,12 @@ class PythonScriptStep(PipelineStep):
     def parameters(self) -> list[PipelineParameter]:
         """See :meth:`PipelineStep.parameters`."""
         return [*super().parameters(), *(v for v in self.params.values() if isinstance(v, PipelineParameter))]
+
+
+def _refuse_hdfs(step_name: str, inputs: Sequence[InputPort]) -> None:
+    for port in inputs:
+        if port.mode is InputMode.HDFS:
+            raise PipelineError(
+                f"Step {step_name!r}: input {port.name!r} is taken with as_hdfs(), an address that only Spark "
+                "understands. Use as_mount() or as_download() for a Python script."
+            )

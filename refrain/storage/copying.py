@@ -95,9 +95,11 @@ class _Plan:
             arrived |= {listed.path: result for listed, result in zip(waiting, done, strict=True)}
             self._make_folders(root)
             content = self._content(arrived, known, root)
-            sizes = {o.path: (o.size, arrived[o.path].tag) for o in self.listing.objects}
-            root.store.accept(root.path, sizes, content)
-        size = sum(o.size for o in self.listing.objects)
+            # A web server may not have told a size before the file came.
+            sizes = {o.path: o.size for o in self.listing.objects} | {item.name: item.source.size for item in items}
+            tags = {name: (size, arrived[name].tag) for name, size in sizes.items()}
+            root.store.accept(root.path, tags, content)
+        size = sum(sizes.values())
         files = len(self.listing.objects)
         return Copied(self.target, self.listing.kind, files, size, files - len(waiting))
 

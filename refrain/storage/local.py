@@ -12,15 +12,17 @@ import stat
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from refrain.errors import DataError, UntrustedReferenceError
+from refrain.errors import DataError, DataNotFoundError, UntrustedReferenceError
 from refrain.storage.digest import digest_bytes
 from refrain.storage.filling import SIGN, sign_for
 from refrain.storage.listing import Listed, Listing, require_listed
-from refrain.storage.local_files import LocalReading, LocalWriting, listed_file
+from refrain.storage.local_files import LocalReading, LocalWriting, listed_file, status_tag
 from refrain.storage.manifest import MISSING, Manifest, TreeKind
-from refrain.storage.scan import scan
+from refrain.storage.reading import BLOCK
+from refrain.storage.scan import require_plain, scan
 from refrain.storage.streams import Reading, Writing
 from refrain.storage.transfer import Item, transfer
 from refrain.storage.trees import DATA, TreeIdentity, TreeRules, Trees
@@ -55,19 +57,39 @@ class LocalStore:
         """See :meth:`Store.manifest`."""
         return self._trees.manifest(path, rules)
 
-    def match(self, pattern: str) -> list[str]:
+    def match(self, pattern: str) -> dict[str, int]:
         """See :meth:`Store.match`."""
-        return sorted(path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path))
+        paths = (path for path in glob.iglob(pattern, recursive=True) if not os.path.isdir(path))
+        return {path: _size(path) for path in sorted(paths)}
 
-    def files(self, path: str) -> list[str]:
-        """See :meth:`Store.files`."""
-        if os.path.isfile(path):
-            return [""]
-        return sorted(os.path.relpath(file, path) for file in _files(Path(path)))
+    def sizes(self, path: str) -> dict[str, int]:
+        """See :meth:`Store.sizes`."""
+        if os.path.isdir(path):
+            return dict(sorted(pair for folder in scan(path) for pair in folder.sizes()))
+        return {"": _size(path)} if os.path.lexists(path) else {}
+
+    def open(self, path: str, buffering: int = BLOCK) -> BinaryIO:
+        """See :meth:`Store.open`."""
+        try:
+            _size(path)
+            return open(path, "rb", buffering=-1 if buffering else 0)
+        except FileNotFoundError as error:
+            raise DataNotFoundError(f"There is nothing at {path!r}.") from error
+        except OSError as error:
+            raise _unreadable(path, error) from error
 
     def mount(self, path: str, view: Path) -> Path:  # noqa: ARG002  # there is nothing to be put together
         """See :meth:`Store.mount`."""
         return Path(path)
+
+    def link(self, pairs: Iterable[tuple[str, Path]]) -> None:
+        """See :meth:`Store.link`: symbolic links, so that a file may be on another file system."""
+        for path, target in pairs:
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.symlink_to(path)
+            except OSError as error:
+                raise DataError(f"{path!r} cannot be linked at {str(target)!r}: {error.strerror}.") from error
 
     def get(self, pairs: Iterable[tuple[str, Path]]) -> None:
         """See :meth:`Store.get`."""
@@ -88,10 +110,14 @@ class LocalStore:
             raise DataError(f"Cannot read {path!r}: {error.strerror}.") from error
         if not is_folder:
             return Listing(TreeKind.FILE, (listed_file("", path),))
-        found = sorted(scan(path, is_filling=is_filling), key=lambda f: f.path)
-        files = (f for f in found if not f.is_directory)
-        objects = tuple(Listed(f.path, f.absolute, f.size, f"{f.size}-{f.mtime_ns}-{f.inode}") for f in files)
-        return Listing(TreeKind.DIRECTORY, objects, tuple(f.path for f in found if f.is_directory))
+        folders = scan(path, is_filling=is_filling)
+        objects = [
+            Listed(f.prefix + name, f.path(at), row.size, status_tag(row))
+            for f in folders
+            for at, (name, row) in enumerate(zip(f.names, f.stats(), strict=True))
+        ]
+        empty = tuple(f.prefix for f in folders if not f.names)
+        return Listing(TreeKind.DIRECTORY, tuple(sorted(objects, key=lambda o: o.path)), empty)
 
     def reading(self, listed: Listed) -> Reading:
         """See :meth:`Store.reading`."""
@@ -169,6 +195,23 @@ def local_path(uri: str) -> Path:
     if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
         raise UntrustedReferenceError(f"{uri[:200]!r} is no local path; only file:/// URIs can be read.")
     return Path(os.fsdecode(unquote_to_bytes(parts.path)))
+
+
+def _size(path: str) -> int:
+    """Return a file's size in bytes.
+
+    :raises DataError: when it cannot be read, or is none.
+    """
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    require_plain(path, status)
+    return status.st_size
+
+
+def _unreadable(path: str, error: OSError) -> DataError:
+    return error if isinstance(error, DataError) else DataError(f"Cannot read {path!r}: {error.strerror}.")
 
 
 def _place(source: Path, target: Path) -> None:

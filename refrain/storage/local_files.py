@@ -13,11 +13,16 @@ from pathlib import Path
 from refrain.errors import DataError, DataNotFoundError
 from refrain.storage.listing import Listed
 from refrain.storage.parts import Part
+from refrain.storage.scan import ROW, Stat, row_of
 
 
-def status_tag(status: os.stat_result) -> str:
+def status_tag(found: Stat) -> str:
     """Return what a file's status says of its content."""
-    return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ino}"
+    return f"{found.size}-{found.mtime_ns}-{found.inode}"
+
+
+def _tag(status: os.stat_result) -> str:
+    return status_tag(Stat._make(ROW.unpack(row_of(status))))
 
 
 def listed_file(relative: str, path: str) -> Listed:
@@ -32,7 +37,7 @@ def listed_file(relative: str, path: str) -> Listed:
         raise DataNotFoundError(f"There is nothing at {path!r}.") from error
     except OSError as error:
         raise DataError(f"Cannot read {path!r}: {error.strerror}.") from error
-    return Listed(relative, path, status.st_size, status_tag(status))
+    return Listed(relative, path, status.st_size, _tag(status))
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ class LocalReading:
     def require_same(self, etag: str | None) -> None:  # noqa: ARG002  # its status says it
         """See :class:`Reading`."""
         try:
-            is_same = status_tag(os.stat(self.listed.uri)) == self.listed.tag
+            is_same = _tag(os.stat(self.listed.uri)) == self.listed.tag
         except OSError:
             is_same = False
         if not is_same:
@@ -144,7 +149,7 @@ class LocalWriting:
         with self._explained():
             if not self.is_in_place:
                 os.replace(self.path.with_name(upload), self.path)
-            return status_tag(os.stat(self.path))
+            return _tag(os.stat(self.path))
 
     def abandon(self, upload: str) -> None:
         """See :class:`Writing`."""

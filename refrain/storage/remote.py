@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from refrain.errors import CorruptObjectError, DataError, DataNotFoundError
 from refrain.storage.blobs import BlobStore
@@ -18,8 +21,9 @@ from refrain.storage.listing import Listed, Listing, require_listed, tag_of
 from refrain.storage.local_files import LocalReading, LocalWriting, listed_file
 from refrain.storage.manifest import Manifest, TreeKind
 from refrain.storage.pattern import literal_part, matcher
+from refrain.storage.reading import BLOCK, RemoteFile, fetched
 from refrain.storage.receipts import Receipts
-from refrain.storage.remote_files import RemoteReading, info_of, writing_on
+from refrain.storage.remote_files import RemoteReading, WholeReading, info_of, writing_on
 from refrain.storage.retry import in_parallel
 from refrain.storage.streams import Reading, Writing
 from refrain.storage.transfer import Item, transfer
@@ -67,16 +71,27 @@ class RemoteStore:
         listing = self._found(path)
         return self._content(listing) or listing.manifest
 
-    def match(self, pattern: str) -> list[str]:
+    def match(self, pattern: str) -> dict[str, int]:
         """See :meth:`Store.match`."""
+        if self._fs.is_read_only:
+            raise DataError(f"{pattern!r} cannot be looked for: a web server lists no files. Name each by its URL.")
         base = literal_part(pattern)
         is_match = matcher(pattern)
-        found = (f"{base}/{o.path}" if o.path else base for o in self.listing(base).objects)
-        return sorted(path for path in found if is_match(path))
+        found = ((f"{base}/{o.path}" if o.path else base, o.size) for o in self.listing(base).objects)
+        return {path: size for path, size in sorted(found) if is_match(path)}
 
-    def files(self, path: str) -> list[str]:
-        """See :meth:`Store.files`."""
-        return [o.path for o in self.listing(path).objects]
+    def sizes(self, path: str) -> dict[str, int]:
+        """See :meth:`Store.sizes`."""
+        return {o.path: o.size for o in self.listing(path).objects}
+
+    def open(self, path: str, buffering: int = BLOCK) -> BinaryIO:
+        """See :meth:`Store.open`; a server that knows no ranges, or no sizes, has the file fetched whole."""
+        listed = self._stat(path)
+        if self._comes_whole(listed):
+            return self._fetched_whole(path)
+        found = RemoteReading(self._fs, listed)
+        raw = RemoteFile(path, listed.size, found.read, partial(found.require_same, None))
+        return io.BufferedReader(raw, buffering) if buffering else raw  # type: ignore[return-value]  # reads bytes
 
     def listing(self, path: str, *, is_filling: bool = False) -> Listing:
         """See :meth:`Store.listing`; never from a cache."""
@@ -117,6 +132,16 @@ class RemoteStore:
                 os.makedirs(top / entry.path, exist_ok=True)
         return top
 
+    def link(self, pairs: Iterable[tuple[str, Path]]) -> None:
+        """See :meth:`Store.link`: hard links into the worker's cache."""
+
+        def link(pair: tuple[str, Path]) -> bool:
+            listed = self._stat(pair[0])
+            return self._known.cache.link(listed.digest, listed.size, pair[1], lambda p: self._fetch(listed, p))
+
+        if any(in_parallel(link, pairs)):
+            self._known.cache.make_room()
+
     def get(self, pairs: Iterable[tuple[str, Path]]) -> None:
         """See :meth:`Store.get`."""
         pairs = list(pairs)
@@ -131,6 +156,8 @@ class RemoteStore:
 
     def reading(self, listed: Listed) -> Reading:
         """See :meth:`Store.reading`."""
+        if self._comes_whole(listed):
+            return WholeReading(listed, self._fetched_whole(listed.uri))
         return RemoteReading(self._fs, listed)
 
     def writing(self, path: str) -> Writing:
@@ -204,6 +231,31 @@ class RemoteStore:
     def _fetch(self, listed: Listed, target: Path) -> None:
         """Bring an object here and make sure that it is the one that was listed."""
         transfer([Item(listed.uri, self.reading(listed), LocalWriting(target, is_in_place=True))])
+
+    def _comes_whole(self, listed: Listed) -> bool:
+        """Say whether a server names no size, or sends all of a file when it is asked for a range."""
+        is_sized = listed.size > 0 or not listed.is_known_by_chance
+        return self._fs.is_read_only and not (is_sized and self._has_ranges(listed))
+
+    def _has_ranges(self, listed: Listed) -> bool:
+        """Ask for the last byte alone; fsspec says by a ValueError that all of them would come."""
+
+        def probe(fs: Any) -> bool:
+            with contextlib.suppress(ValueError):
+                return listed.size < 2 or bool(fetched(fs, listed.uri, listed.size, listed.size - 1, listed.size))
+            return False
+
+        return self._fs.call(f"read {listed.uri}", probe)
+
+    def _fetched_whole(self, path: str) -> BinaryIO:
+        """Fetch a file into one of this process, without a name, that goes when it is closed."""
+        copy = tempfile.NamedTemporaryFile(prefix="refrain-")  # noqa: SIM115  # closed by the caller
+        try:
+            self._fs.call(f"read {path}", lambda fs: fs.get_file(path, copy.name))
+        except BaseException:
+            copy.close()
+            raise
+        return copy  # type: ignore[return-value]  # delegates to a file
 
     def _delete(self, path: str) -> None:
         with contextlib.suppress(DataNotFoundError):

@@ -7,16 +7,18 @@ that a later try could go on with. Every other file system is written to in one 
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
 
 from refrain.errors import DataError
 from refrain.storage.blob_parts import BlobWriting
 from refrain.storage.filesystem import AZURE, S3, FileSystem
 from refrain.storage.listing import Listed, tag_of
 from refrain.storage.parts import PART_BYTES, Part
+from refrain.storage.reading import fetched
 from refrain.storage.retry import TransientError
 from refrain.storage.s3_parts import S3Writing, read_object
 from refrain.storage.streams import Writing
@@ -54,6 +56,8 @@ class RemoteReading:
         """See :class:`Reading`. A tag that is the sum of what was read says it; else the store is asked again."""
         if etag is not None and etag == self.listed.tag:
             return
+        if self.listed.is_known_by_chance:
+            return
         now = self.files.call(f"read {self.name}", lambda fs: info_of(fs, self.name))
         if tag_of(now) != self.listed.tag:
             raise self._changed()
@@ -61,18 +65,46 @@ class RemoteReading:
     def _read(self, fs: Any, start: int, end: int) -> bytes:
         if self.files.protocol in S3:
             data = read_object(fs, self.listed, start, end)
-        elif start == 0 and end == self.size:
-            data = fs.cat_file(self.name)
         else:
-            data = fs.cat_file(self.name, start=start, end=end)
+            return fetched(fs, self.name, self.size, start, end)
         if data is None:
             raise self._changed()
         if len(data) != end - start:
             raise TransientError(f"Cannot read {self.name}: {len(data)} bytes came instead of {end - start}.")
-        return bytes(data)
+        return data
 
     def _changed(self) -> DataError:
         return DataError(f"{self.name} changed while it was being fetched; run again when its writer has finished.")
+
+
+@dataclass(frozen=True)
+class WholeReading:
+    """See :class:`refrain.storage.streams.Reading`: what a server sends only as a whole, in a file of this process."""
+
+    listed: Listed
+    copy: BinaryIO
+
+    @property
+    def name(self) -> str:
+        """See :class:`Reading`."""
+        return self.listed.uri
+
+    @property
+    def size(self) -> int:
+        """See :class:`Reading`."""
+        return os.fstat(self.copy.fileno()).st_size
+
+    @property
+    def tag(self) -> str:
+        """See :class:`Reading`."""
+        return self.listed.tag
+
+    def read(self, start: int, end: int) -> bytes:
+        """See :class:`Reading`."""
+        return os.pread(self.copy.fileno(), end - start, start)
+
+    def require_same(self, etag: str | None) -> None:
+        """See :class:`Reading`; it came in one answer."""
 
 
 @dataclass(frozen=True)

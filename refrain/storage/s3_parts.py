@@ -19,7 +19,9 @@ def read_object(fs: Any, listed: Listed, start: int, end: int) -> bytes | None:
     from fsspec.asyn import sync
 
     bucket, key, _ = fs.split_path(listed.uri)
-    what = {"Bucket": bucket, "Key": key, "IfMatch": f'"{listed.tag}"'}
+    what = {"Bucket": bucket, "Key": key}
+    if not listed.tag.startswith(("changed-", "unknown-")):
+        what["IfMatch"] = f'"{listed.tag}"'
     if end - start < listed.size:
         what["Range"] = f"bytes={start}-{end - 1}"
 
