@@ -16,13 +16,14 @@ class DataTransferOperator(StepOperator):
     """Copies a file or a folder from one datastore to another, beside ordinary operators in any DAG.
 
     Nothing is copied when the source is what it was and the destination still is what was written. A task that is
-    killed or cleared goes on from where it was. See :class:`refrain.steps.data_transfer.DataTransferStep` for the rules.
+    killed or cleared goes on from where it was. The rules are those of
+    :class:`refrain.steps.data_transfer.DataTransferStep`.
 
     :param source: a data reference, or what another operator writes.
     :param destination: a data reference.
     """
 
-    def __init__(  # noqa: PLR0913  # Azure ML's names, as keywords
+    def __init__(  # Azure ML's names, as keywords
         self,
         *,
         source: Any,

@@ -10,7 +10,7 @@ from pathlib import Path
 from refrain.data.handle import DataHandle
 from refrain.errors import DataError, StepCanceledError, TransferCanceledError, WorkspaceError
 from refrain.execution.body import Work
-from refrain.execution.duration import duration
+from refrain.execution.moved import moved
 from refrain.execution.process_environment import text_of
 from refrain.execution.run_folder import LOG_FILE
 from refrain.execution.sizes import size_text
@@ -94,20 +94,12 @@ class TransferBody:
             return
         self._told = time.monotonic()
         note_progress(self._work.folder, progress)
-        self._say(_line(progress))
+        self._say(moved(progress))
 
     def _say(self, line: str) -> None:
         with open(Path(self._work.folder, LOG_FILE), "a", encoding="utf-8") as log:
             log.write(f"{line}\n")
         self._work.listener.line(self._work.step.key, line)
-
-
-def _line(progress: Progress) -> str:
-    left = f", {duration(progress.eta)} left" if progress.eta else ""
-    return (
-        f"{progress.files} of {progress.all_files} files, {size_text(progress.bytes)} of "
-        f"{size_text(progress.all_bytes)}, {size_text(progress.rate)}/s{left}"
-    )
 
 
 def _summary(copied: Copied) -> str:

@@ -32,6 +32,14 @@ _STALE_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
+class Usage:
+    """How much a cache holds."""
+
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True)
 class WorkerCache:
     """The cache in a folder, which any number of processes may share and anybody may delete."""
 
@@ -67,9 +75,17 @@ class WorkerCache:
             raise DataError(f"The worker's cache {str(self.folder)!r} cannot be used: {error}.") from error
         return True
 
-    def make_room(self) -> None:
-        """Delete what was not used for the longest time until the cache is within its limit."""
-        limit = limit_bytes()
+    def usage(self) -> Usage:
+        """Return how much the cache holds."""
+        sizes = [status.st_size for _, status in self._files()]
+        return Usage(len(sizes), sum(sizes))
+
+    def make_room(self, limit: int | None = None) -> None:
+        """Delete what was not used for the longest time until the cache is within its limit.
+
+        :param limit: in bytes; None means the one that is set.
+        """
+        limit = limit_bytes() if limit is None else limit
         files = list(self._files())
         total = sum(status.st_size for _, status in files)
         for path, status in sorted(files, key=lambda file: file[1].st_atime_ns):
