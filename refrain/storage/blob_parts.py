@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import io
 import secrets
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ class BlobWriting:
         """See :class:`Writing`."""
 
         async def put(blob: Any) -> str:
-            answer = await blob.upload_blob(data, overwrite=True, metadata=_METADATA)
+            answer = await blob.upload_blob(io.BytesIO(data), length=len(data), overwrite=True, metadata=_METADATA)
             said = answer.get("content_md5")
             if said is not None and bytes(said).hex() != md5_of(data):
                 raise TransientError(f"{self.url} did not arrive as it was sent: its MD5 is {bytes(said).hex()}.")
@@ -55,7 +56,8 @@ class BlobWriting:
         """See :class:`Writing`; Azure compares what came with its MD5."""
 
         async def write(blob: Any) -> None:
-            await blob.stage_block(_block_id(upload, part.index, md5), data, length=len(data), validate_content=True)
+            block, body = _block_id(upload, part.index, md5), io.BytesIO(data)  # aiohttp warns of large bytes
+            await blob.stage_block(block, body, length=len(data), validate_content=True)
 
         self._call(write)
 
