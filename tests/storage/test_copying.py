@@ -218,6 +218,8 @@ def test_an_object_that_is_no_longer_the_listed_one_is_noticed(state, tree, stor
 
 @pytest.mark.parametrize("store", STORES)
 def test_a_copy_that_was_stopped_is_not_taken_for_complete_and_is_gone_on_with(state, large, tmp_path, store):
+    for number in range(100):  # many more than there are hands
+        (large / f"{number}.txt").write_text(f"number {number}")
     canceled = threading.Event()
     with pytest.raises(TransferCanceledError, match="Run it again to go on"):
         _copy(state, large, f"{store}:to", watch=Watch(lambda progress: canceled.set(), canceled))
@@ -229,7 +231,7 @@ def test_a_copy_that_was_stopped_is_not_taken_for_complete_and_is_gone_on_with(s
                 read(_place(state, f"{store}:to"))
     (large / "deep/b.txt").unlink()
     copied = _copy(state, large, f"{store}:to")
-    assert copied.files == 4
+    assert copied.files == 104
     assert _content(state, f"{store}:to", tmp_path) == _in(large)
 
 
