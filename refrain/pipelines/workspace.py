@@ -6,7 +6,7 @@ import json
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from refrain.data.datastore import Datastore
@@ -15,6 +15,10 @@ from refrain.pipelines.reuse import Reuse
 from refrain.reuse.verification import set_verification
 from refrain.storage.identity import set_data_identity
 from refrain.storage.state import WorkspaceState
+
+if TYPE_CHECKING:
+    from refrain.data.files.dataset import FileDataset
+    from refrain.data.tabular.dataset import TabularDataset
 
 ROOT_VARIABLE = "REFRAIN_WORKSPACE"
 CONFIG_FILE = ".refrain/config.json"
@@ -92,6 +96,13 @@ class Workspace:
     def reuse(self) -> Reuse:
         """The results that are kept for reuse."""
         return Reuse(self.state)
+
+    @property
+    def datasets(self) -> dict[str, FileDataset | TabularDataset]:
+        """The newest version of every registered dataset, by name."""
+        from refrain.data.dataset import Dataset
+
+        return Dataset.get_all(self)
 
     def get_default_datastore(self) -> Datastore:
         """Return the datastore of outputs that name none."""

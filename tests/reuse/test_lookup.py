@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from refrain.reuse.decision import Check, Decision, Verdict
 from refrain.reuse.lookup import Lookup
 from refrain.reuse.record import ReuseRecord, Tombstone
 from refrain.reuse.verification import Verification, set_verification
+from refrain.storage.statindex import encoded
+from refrain.storage.trees import OUTPUT, _look
 
 
 def _run(project: Project, **options: Any) -> Ran:
@@ -52,10 +55,8 @@ def _let_stats_lie(project: Project, path: Path) -> None:
     index = trees._index
     row = index.load(str(path))
     assert row.digest == known.digest
-    after = path.stat()
-    fields = row.stats.split(b"\0")
-    fields[3] = str(after.st_ctime_ns).encode()
-    index.save(str(path), type(row)(b"\0".join(fields), row.digests, row.digest, row.files, row.bytes))
+    _, folders = _look(str(path), OUTPUT)
+    index.save(str(path), replace(row, stats=encoded(folders)))
     index.flush()
 
 
