@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from refrain.pipelines.run import StepRun as StepRun
     from refrain.pipelines.workspace import Workspace as Workspace
     from refrain.runtime.run import Run as Run
+    from refrain.steps.data_transfer import DataTransferStep as DataTransferStep
     from refrain.steps.python_script import PythonScriptStep as PythonScriptStep
     from refrain.steps.sequence import StepSequence as StepSequence
 
@@ -39,6 +40,7 @@ __version__ = "0.1.0"
 
 _MODULES = {
     "DataReference": "refrain.data.reference",
+    "DataTransferStep": "refrain.steps.data_transfer",
     "DataType": "refrain.data.tabular.types",
     "Dataset": "refrain.data.dataset",
     "DatasetConsumptionConfig": "refrain.data.consumption",

@@ -49,6 +49,10 @@ class SourceCode:
         return replace(self, counted=None) if self.counted else self
 
 
+NO_SOURCE = SourceCode()
+"""The source of a step that runs no code of its user's."""
+
+
 @dataclass(frozen=True)
 class StepDefinition:
     """All that is needed to run a step, but for its parameters' values and its inputs' data.

@@ -37,6 +37,14 @@ _STALE_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
+class Usage:
+    """How much a cache holds."""
+
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True)
 class WorkerCache:
     """The cache in a folder, which any number of processes may share and anybody may delete."""
 
@@ -96,12 +104,19 @@ class WorkerCache:
             temporary.unlink(missing_ok=True)
         return digest, size
 
-    def make_room(self) -> None:
+    def usage(self) -> Usage:
+        """Return how much the cache holds."""
+        sizes = [status.st_size for _, status in self._files()]
+        return Usage(len(sizes), sum(sizes))
+
+    def make_room(self, limit: int | None = None) -> None:
         """Delete what was not used for the longest time until the cache is within its limit, as far as possible.
 
         What a step is using stays, so that an object which is larger than the limit can be read as well.
+
+        :param limit: in bytes; None means the one that is set.
         """
-        limit = limit_bytes()
+        limit = limit_bytes() if limit is None else limit
         files = list(self._files())
         total = sum(status.st_size for _, status in files)
         for path, status in sorted(files, key=lambda file: file[1].st_atime_ns):
