@@ -16,6 +16,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -33,6 +34,14 @@ LIMIT = "REFRAIN_CACHE_BYTES"
 _TEMPORARY = ".tmp-"
 _FINISHED = 0o444
 _STALE_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Usage:
+    """How much a cache holds."""
+
+    files: int
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -71,12 +80,43 @@ class WorkerCache:
             raise DataError(f"The worker's cache {str(self.folder)!r} cannot be used: {error}.") from error
         return True
 
-    def make_room(self) -> None:
+    def add(self, write: Callable[[Path], str]) -> tuple[str, int]:
+        """Keep an object that is made here, whose digest is known when it is written; return that and the size.
+
+        :param write: writes the object to the path that it is given, and returns its digest.
+        :raises DataError: when it cannot be written.
+        """
+        temporary = self.folder / "objects" / "new" / f"{_TEMPORARY}{secrets.token_hex(16)}"
+        try:
+            temporary.parent.mkdir(parents=True, exist_ok=True)
+            digest = write(temporary)
+            path = self.folder / "objects" / digest[:2] / digest
+            path.parent.mkdir(exist_ok=True)
+            size = temporary.stat().st_size
+            os.chmod(temporary, 0o444)
+            os.utime(temporary, ns=(time.time_ns(), MARK_NS))
+            os.replace(temporary, path)
+        except DataError:
+            raise
+        except OSError as error:
+            raise DataError(f"The worker's cache {str(self.folder)!r} cannot be used: {error}.") from error
+        finally:
+            temporary.unlink(missing_ok=True)
+        return digest, size
+
+    def usage(self) -> Usage:
+        """Return how much the cache holds."""
+        sizes = [status.st_size for _, status in self._files()]
+        return Usage(len(sizes), sum(sizes))
+
+    def make_room(self, limit: int | None = None) -> None:
         """Delete what was not used for the longest time until the cache is within its limit, as far as possible.
 
         What a step is using stays, so that an object which is larger than the limit can be read as well.
+
+        :param limit: in bytes; None means the one that is set.
         """
-        limit = limit_bytes()
+        limit = limit_bytes() if limit is None else limit
         files = list(self._files())
         total = sum(status.st_size for _, status in files)
         for path, status in sorted(files, key=lambda file: file[1].st_atime_ns):

@@ -75,13 +75,14 @@ class FlakyFileSystem(MemoryFileSystem):
     """The memory of this process, with every fault that a store may have; each happens in a share of the calls.
 
     A call fails before it is done or after it (only the answer is lost), files come cut short or break off, and, with
-    ``stale_share``, a listing is that of an earlier moment. An object is there whole or not at all.
+    ``stale_share``, a listing is that of an earlier moment. With ``cut_share``, the store keeps less than it was sent.
     """
 
     protocol = "flaky"
     cachable = False
     share = 0.1
     stale_share = 0.0
+    cut_share = 0.1
     generator = random.Random(7)
     calls = 0
     versions: ClassVar[dict[tuple[str, float], bytes]] = {}
@@ -122,9 +123,9 @@ class FlakyFileSystem(MemoryFileSystem):
             if self.generator.random() < 0.5:
                 raise OSError("the line went dead in the middle")
 
-    def cat_file(self, path: Any, *args: Any, **kwargs: Any) -> bytes:
+    def cat_file(self, path: Any, start: Any = None, end: Any = None, **kwargs: Any) -> bytes:
         self._fail_sometimes()
-        data = bytes(super().cat_file(path, *args, **kwargs))
+        data = bytes(super().cat_file(path, start, end, **kwargs))
         return data[:-1] if self.generator.random() < self.share else data
 
     def put_file(self, lpath: Any, rpath: Any, **kwargs: Any) -> None:
@@ -133,8 +134,9 @@ class FlakyFileSystem(MemoryFileSystem):
     def pipe_file(self, path: Any, value: Any, **kwargs: Any) -> None:
         self._fail_sometimes()
         name = self._strip_protocol(path)
-        super().pipe_file(name, value)
-        self.versions[name, self.store[name].created.timestamp()] = bytes(value)
+        kept = bytes(value[:-1] if self.generator.random() < self.cut_share else value)
+        super().pipe_file(name, kept)
+        self.versions[name, self.store[name].created.timestamp()] = kept
         self._written()
 
     def rm_file(self, path: Any) -> None:
@@ -199,7 +201,7 @@ def _serving(command: list[str], port: int) -> Iterator[None]:
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
+    for _ in range(1200):  # a busy machine takes its time
         assert process.poll() is None
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
