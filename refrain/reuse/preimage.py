@@ -17,7 +17,7 @@ from typing import Any
 
 from refrain.data.handle import DataHandle
 from refrain.data.parameters import PipelineParameter, Scalar
-from refrain.data.ports import FromDatastore, FromFiles, InputPort, OutputPort
+from refrain.data.ports import FromDatabase, FromDatastore, FromFiles, InputPort, OutputPort
 from refrain.environments.interpreter import InterpreterIdentity
 from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, ParameterValue, Token
 from refrain.steps.definition import StepDefinition
@@ -126,7 +126,7 @@ def _input(port: InputPort, handle: DataHandle) -> dict[str, Any]:
 
 def _file_name(port: InputPort, handle: DataHandle) -> str | None:
     """Keep the name of a single file, by whose ending a script may choose how to read it; folders are never counted."""
-    is_users = isinstance(port.source, FromFiles | FromDatastore)
+    is_users = isinstance(port.source, FromFiles | FromDatastore | FromDatabase)
     return handle.name if is_users and handle.kind is TreeKind.FILE else None
 
 
