@@ -166,7 +166,8 @@ class Engine:
             request.run.root_id,
             self._verification,
         )
-        return replace(self.lookup.decide(question), note=selection.note)
+        decision = self.lookup.decide(question)
+        return replace(decision, note=selection.note) if selection.note else decision
 
     def _reuse(self, request: StepRequest, record: RunRecord, earlier: ReuseRecord) -> StepResult:
         now = time.time()

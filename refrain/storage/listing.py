@@ -22,6 +22,7 @@ _TAGS = ("ETag", "etag", "version_id", "generation", "md5Hash", "Content-MD5", "
 _TIMES = ("LastModified", "last_modified", "Last-Modified", "mtime", "modified", "created", "updated")
 _AT_REST_SECONDS = 2
 _UNKNOWN = "unknown-"
+_CHANGED = "changed-"
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
@@ -43,6 +44,11 @@ class Listed:
     def is_known_by_chance(self) -> bool:
         """Say whether the store has no word for the content that would come again for the same content."""
         return self.tag.startswith(_UNKNOWN)
+
+    @property
+    def is_known_by_time(self) -> bool:
+        """Say whether only the time of the last change tells one content from another."""
+        return self.tag.startswith(_CHANGED)
 
     @property
     def md5(self) -> str | None:
@@ -84,7 +90,7 @@ def _can_be_one(listed: str, told: str) -> bool:
 
     A time does not, and some servers list the MD5 of what came in parts although they told the MD5 of its parts.
     """
-    is_time = any(tag.startswith(("changed-", _UNKNOWN)) for tag in (listed, told))
+    is_time = any(tag.startswith((_CHANGED, _UNKNOWN)) for tag in (listed, told))
     return listed == told or is_time or ("-" in told) != ("-" in listed)
 
 
@@ -110,7 +116,7 @@ def _time_tag(changed: Any) -> str:
     if isinstance(changed, datetime):
         changed = changed.timestamp()
     if not isinstance(changed, int | float):
-        return f"changed-{changed}"
+        return f"{_CHANGED}{changed}"
     is_fine = changed != int(changed)
     is_trusted = is_fine or time.time() - changed > _AT_REST_SECONDS
-    return f"changed-{float(changed)!r}" if is_trusted else f"{_UNKNOWN}{secrets.token_hex(16)}"
+    return f"{_CHANGED}{float(changed)!r}" if is_trusted else f"{_UNKNOWN}{secrets.token_hex(16)}"

@@ -187,6 +187,7 @@ class RemoteStore:
         """See :meth:`Store.accept`; the content is remembered under the listing that the store has now."""
         listing = self.listing(path, is_filling=True)
         require_listed(listing, arrived, path)
+        in_parallel(self._require_listed_anew, [o for o in listing.objects if o.path in arrived and o.is_known_by_time])
         is_alone = {o.path for o in listing.objects} == arrived.keys()  # else the listing speaks for others too
         if content is not None and is_alone:
             self._known.blobs.put_manifest(content, durable=False)
@@ -256,6 +257,11 @@ class RemoteStore:
             copy.close()
             raise
         return copy  # type: ignore[return-value]  # delegates to a file
+
+    def _require_listed_anew(self, listed: Listed) -> None:
+        """Refuse a listing of before the object was overwritten: a receipt would vouch for the old one by the new."""
+        if self._stat(listed.uri).tag != listed.tag:
+            raise DataError(f"{listed.uri} was written, but the store lists what was there before. Run again.")
 
     def _delete(self, path: str) -> None:
         with contextlib.suppress(DataNotFoundError):

@@ -10,6 +10,7 @@ from typing import BinaryIO, Protocol
 
 from refrain.storage.listing import Listed, Listing
 from refrain.storage.manifest import Manifest
+from refrain.storage.pattern import is_pattern
 from refrain.storage.reading import BLOCK
 from refrain.storage.streams import Reading, Writing
 from refrain.storage.trees import DATA, TreeIdentity, TreeRules
@@ -143,6 +144,10 @@ class Place:
     def covers(self, other: Place) -> bool:
         """Say whether *other* is this place or below it."""
         return self.store is other.store and f"{other.path}/".startswith(f"{self.path.rstrip('/')}/")
+
+    def is_pattern(self) -> bool:
+        """Say whether the path is a glob: it has wildcards, and nothing is called by just these characters."""
+        return is_pattern(self.path) and not self.exists()
 
     def exists(self) -> bool:
         """See :meth:`Store.exists`."""
