@@ -4,41 +4,34 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from refrain.compute.job import Compute, Job, JobResult, JobStatus
+from refrain.compute.job import Compute
 from refrain.data.handle import DataHandle
-from refrain.environments.interpreter import InterpreterIdentity, identify
-from refrain.errors import RefrainError, StepCanceledError, StepFailedError
-from refrain.execution.commit import Commit
-from refrain.execution.failure import TAIL_LINES, message
+from refrain.environments.interpreter import NO_INTERPRETER, InterpreterIdentity, identify
+from refrain.errors import RefrainError, StepCanceledError
+from refrain.execution.body import Body, Work, body_for
 from refrain.execution.inputs import (
     ResolvedInput,
-    provide,
     require_as_written,
-    require_mounts_intact,
     require_unchanged,
     resolve,
 )
 from refrain.execution.listener import Listener, Phase, shielded
-from refrain.execution.process_environment import process_environment, text_of
 from refrain.execution.registration import register_outputs
 from refrain.execution.request import StepRequest, StepResult
-from refrain.execution.run_folder import collect, prepare
 from refrain.execution.sources import Sources
-from refrain.execution.stage import Stage, make_output_folders, open_stage
 from refrain.reuse.decision import Decision
 from refrain.reuse.lookup import Lookup, Question
-from refrain.reuse.preimage import Ingredients, Preimage, is_secret, preimage
+from refrain.reuse.preimage import Ingredients, Preimage, preimage
 from refrain.reuse.record import ReuseRecord
 from refrain.reuse.verification import Verification
 from refrain.reuse.verification import verification as stored_verification
-from refrain.steps.command import InputPath, Interpreter, OutputPath, Token
 from refrain.steps.definition import StepDefinition
 from refrain.storage.blobs import blob_key
 from refrain.storage.manifest import Manifest
@@ -69,7 +62,7 @@ class Engine:
         self.sources = Sources(state)
         self._compute = compute
         self._listener = shielded(listener)
-        self._jobs: dict[str, str] = {}
+        self._bodies: dict[str, Body] = {}
         self._lock = threading.Lock()
         self._is_canceled = threading.Event()
         self._interpreters: dict[str | None, InterpreterIdentity] = {}
@@ -132,10 +125,10 @@ class Engine:
         """Stop every running step and let no other start."""
         self._is_canceled.set()
         with self._lock:
-            jobs = list(self._jobs.values())
-        if jobs:
-            with ThreadPoolExecutor(len(jobs), "cancel") as pool:  # at once: each may take its time to end
-                list(pool.map(self._compute.cancel, jobs))
+            bodies = list(self._bodies.values())
+        if bodies:
+            with ThreadPoolExecutor(len(bodies), "cancel") as pool:  # at once: each may take its time to end
+                list(pool.map(lambda body: body.cancel(), bodies))
 
     def git_properties(self, directory: str) -> dict[str, str]:
         """Return the git properties of a source directory, asked for once, so that a whole run has the same."""
@@ -163,7 +156,7 @@ class Engine:
                 inputs={name: item.counted for name, item in inputs.items()},
                 parameters=request.parameters,
                 declared=request.declared,
-                interpreter=self._interpreter(step.environment.interpreter),
+                interpreter=self._interpreter(step),
                 secret_key=self.state.secret_key if step.environment.variables else b"",
                 # What is not known, such as a task that was marked as success by hand, is new in every run.
                 predecessors=tuple(request.predecessors.get(key, request.run.root_id) for key in step.after),
@@ -186,7 +179,8 @@ class Engine:
             request.run.root_id,
             self._verification,
         )
-        return replace(self.lookup.decide(question), note=selection.note)
+        decision = self.lookup.decide(question)
+        return replace(decision, note=selection.note) if selection.note else decision
 
     def _reuse(self, request: StepRequest, record: RunRecord, earlier: ReuseRecord) -> StepResult:
         now = time.time()
@@ -223,80 +217,57 @@ class Engine:
         self._listener.entered(step.key, Phase.STAGE)
         for item in inputs.values():
             require_as_written(item, self.state, step.name)
-        stage = open_stage(StepRunId.parse(record.run_id), step.outputs, self.state)
+        body = self._body(request, record, inputs)
         try:
-            self.sources.restore(step.source, stage.working_directory)
-            job = self._job(request, record, stage, inputs)
-            make_output_folders(stage, step.outputs)
+            body.prepare()
             self._listener.entered(step.key, Phase.LAUNCH)
             record = self.runs.update(record, status=RunStatus.RUNNING)
-            self._launch(request, record, job, stage)
+            with self._cancelable(record.run_id, body):
+                body.perform()
             self._listener.entered(step.key, Phase.COMMIT)
             record = self.runs.update(record, status=RunStatus.FINALIZING)
-            return self._commit(request, record, stage, inputs, value)
+            return self._commit(request, record, body, inputs, value)
         finally:
-            stage.remove()
+            body.close()
 
-    def _job(self, request: StepRequest, record: RunRecord, stage: Stage, inputs: Mapping[str, ResolvedInput]) -> Job:
-        step = request.step
-        folder = self.runs.folder(record.run_id)
-        interpreter = self._interpreter(step.environment.interpreter).path
-        read = {name: provide(item, stage, self.state.stores) for name, item in inputs.items()}
-        written = {name: str(path) for name, path in stage.outputs.items()}
-        log_path = prepare(folder, request, record, read, written, stage)
-        return Job(
-            run_id=record.run_id,
-            argv=tuple(_word(token, request, interpreter, read, written) for token in step.command),
-            working_directory=str(stage.working_directory),
-            environment=process_environment(request, record.run_id, folder, interpreter, {**read, **written}),
-            log_path=log_path,
-            secrets=tuple(text for name, text in step.environment.variables if is_secret(name, text)),
+    def _body(self, request: StepRequest, record: RunRecord, inputs: Mapping[str, ResolvedInput]) -> Body:
+        work = Work(
+            request=request,
+            record=record,
+            folder=self.runs.folder(record.run_id),
+            inputs=inputs,
+            interpreter=self._interpreter(request.step),
+            state=self.state,
+            sources=self.sources,
+            compute=self._compute,
+            listener=self._listener,
         )
+        return body_for(work)
 
-    def _launch(self, request: StepRequest, record: RunRecord, job: Job, stage: Stage) -> None:
-        step = request.step
-        last: deque[str] = deque(maxlen=TAIL_LINES)
-        result = self._run_job(job, step.key, last)
-        for note in collect(self.runs.folder(record.run_id), stage, step, self.sources.capture(step.source)):
-            self._listener.noted(step.key, note)
-        if self._is_canceled.is_set():
-            raise StepCanceledError(f"Step {step.name!r} was canceled.")
-        if result.status is not JobStatus.SUCCEEDED:
-            raise StepFailedError(message(step, result, stage, job.log_path, last))
-
-    def _run_job(self, job: Job, key: str, last: deque[str]) -> JobResult:
-        def on_line(line: str) -> None:
-            last.append(line)
-            self._listener.line(key, line)
-
+    @contextmanager
+    def _cancelable(self, run_id: str, body: Body) -> Iterator[None]:
         with self._lock:
             if self._is_canceled.is_set():
-                raise StepCanceledError(f"Step {key!r} was canceled before it started.")
-            job_id = self._compute.submit(job)
-            self._jobs[job.run_id] = job_id
+                raise StepCanceledError("The step was canceled before it started.")
+            self._bodies[run_id] = body
         try:
-            return self._compute.wait(job_id, on_line)
-        except BaseException:
-            self._compute.cancel(job_id)
-            raise
+            yield
         finally:
             with self._lock:
-                del self._jobs[job.run_id]
+                del self._bodies[run_id]
 
     def _commit(
         self,
         request: StepRequest,
         record: RunRecord,
-        stage: Stage,
+        body: Body,
         inputs: Mapping[str, ResolvedInput],
         value: Preimage,
     ) -> StepResult:
         step = request.step
-        require_mounts_intact(stage, step.name)
         is_sound = self._are_unchanged(inputs.values(), step.name)
-        commit = Commit(stage, step.outputs, self.state, step.name)
         try:
-            outputs = commit.publish()
+            outputs = body.publish()
             if is_sound:
                 self._remember_inputs(step, inputs.values())
             ended = time.time()
@@ -304,7 +275,7 @@ class Engine:
             self.runs.put(record, durable=True)
             self._committed.add(record.run_id)
         except BaseException:
-            commit.take_back()
+            body.take_back()
             raise
         if is_sound:
             seconds = ended - (record.started or ended)
@@ -330,7 +301,7 @@ class Engine:
         part = self.sources.selection(step.source).part
         if part is not None:
             self.state.blobs.put_manifest(part, durable=False)
-        interpreter = self._interpreter(step.environment.interpreter)
+        interpreter = self._interpreter(step)
         key = blob_key(interpreter.packages_digest)
         if not self.state.objects.exists(key):
             self.state.objects.put(key, interpreter.packages_text, durable=False)
@@ -355,7 +326,10 @@ class Engine:
             self._listener.noted(key, "the failure could not be recorded in the workspace")
         self._listener.ended(key, status.value, text)
 
-    def _interpreter(self, interpreter: str | None) -> InterpreterIdentity:
+    def _interpreter(self, step: StepDefinition) -> InterpreterIdentity:
+        if not step.command:  # no process, so that its result is made of nothing that an interpreter has
+            return NO_INTERPRETER
+        interpreter = step.environment.interpreter
         if interpreter not in self._interpreters:
             self._interpreters[interpreter] = identify(interpreter)
         return self._interpreters[interpreter]
@@ -380,15 +354,3 @@ def _decided(record: RunRecord, decision: Decision) -> RunRecord:
 
 def _references(outputs: Mapping[str, DataHandle]) -> dict[str, Any]:
     return {name: handle.to_json() for name, handle in outputs.items()}
-
-
-def _word(
-    token: Token, request: StepRequest, interpreter: str, read: Mapping[str, str], written: Mapping[str, str]
-) -> str:
-    if isinstance(token, Interpreter):
-        return interpreter
-    if isinstance(token, InputPath):
-        return read[token.name]
-    if isinstance(token, OutputPath):
-        return written[token.name]
-    return text_of(token, request)

@@ -14,6 +14,7 @@ from refrain.storage.blobs import BlobStore
 from refrain.storage.cache import WorkerCache
 from refrain.storage.datastores import DatastoreTable
 from refrain.storage.identity import DataIdentity, data_identity
+from refrain.storage.ledger import Ledgers
 from refrain.storage.objects import LocalObjectStore, NoObjects
 from refrain.storage.receipts import Receipts
 from refrain.storage.registry import Registry
@@ -45,6 +46,7 @@ class WorkspaceState:
         self.blobs = BlobStore(self.objects)
         self.registry = Registry(self.objects)
         self.datastores = DatastoreTable(self.root, self.registry)
+        self.ledgers = Ledgers(self.root / "transfers")
 
     @cached_property
     def trees(self) -> Trees:

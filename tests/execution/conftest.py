@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from fakes.disks import small_disk
 from fakes.project import Project
+
+__all__ = ["small_disk"]
 
 
 @pytest.fixture
