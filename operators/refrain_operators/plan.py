@@ -9,6 +9,7 @@ It says only which skipped tasks were reused; what their results are stands in t
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,6 +17,8 @@ from airflow.sdk import TaskInstanceState
 from airflow.sdk.exceptions import AirflowSkipException
 
 from refrain.errors import UntrustedReferenceError
+
+log = logging.getLogger("refrain.plan")
 
 KEY = "plan"
 SCHEMA = 1
@@ -68,5 +71,7 @@ def planned_before(operator: Any, context: Any) -> frozenset[str]:
         reused |= reused_of(instance.xcom_pull(task_ids=name, key=KEY), name)
     others = skipped - reused
     if others:
-        raise AirflowSkipException(f"Skipped, because {', '.join(sorted(others))} before it was, and not for reuse.")
+        message = f"Skipped, because {', '.join(sorted(others))} before it was, and not for reuse."
+        log.info("%s", message)  # the text of a log leaves out the exception's
+        raise AirflowSkipException(message)
     return frozenset(skipped)

@@ -224,11 +224,9 @@ def test_a_plan_in_front_of_operators_covers_those_behind_it(planned: Example) -
 
 def test_a_task_that_a_branch_skipped_skips_the_steps_behind_it_as_ever(planned: Example) -> None:
     run_id = planned.run(way="elsewhere")
-    assert _in(planned, run_id, "skipped") == {"follow", "making.make", "mixed", "behind"}
-    entries = planned.airflow.client._json(
-        "GET", f"/dags/planned/dagRuns/{run_id}/taskInstances/mixed/logs/1?full_content=true"
-    )
-    assert "Skipped, because follow before it was, and not for reuse." in str(entries)
+    assert _in(planned, run_id, "skipped") >= {"follow", "mixed", "behind"}
+    assert "elsewhere" in _in(planned, run_id, "success")
+    assert "Skipped, because follow before it was, and not for reuse." in planned.log(run_id, "mixed")
 
 
 def test_a_changed_step_runs_behind_a_plan_and_its_mapped_readers_too(planned: Example) -> None:

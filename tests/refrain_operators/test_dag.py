@@ -115,6 +115,6 @@ def test_the_first_of_the_steps_that_share_a_source_directory_warns_in_its_log(t
         (tmp_path / f"{name}.py").write_text("")
     steps = [PythonScriptStep(f"{name}.py", name, source_directory=str(tmp_path)) for name in ("one", "two")]
     dag = _dag(Pipeline(Workspace(tmp_path / "workspace"), steps, name="p"))
-    warnings = {task.task_id: task.warning for task in dag.tasks}
+    warnings = {step.task_id: step.warning for step in _steps(dag)}
     assert warnings["one"].startswith("Steps one, two share the source directory ")
     assert warnings["two"] == ""
