@@ -15,6 +15,9 @@ AZURE = {
     "runconfig_pipeline_params=None, inputs=None, outputs=None, params=None, source_directory=None, allow_reuse=True, "
     "version=None, hash_paths=None",
     ("PythonScriptStep", "run_after"): "step",
+    ("DataTransferStep", None): "name, source_data_reference=None, destination_data_reference=None, "
+    "compute_target=None, source_reference_type=None, destination_reference_type=None, allow_reuse=True",
+    ("DataTransferStep", "get_output"): "",
     ("StepSequence", None): "steps=None",
     ("Pipeline", None): "workspace, steps, description=None, default_datastore=None, default_source_directory=None, "
     "resolve_closure=True",
