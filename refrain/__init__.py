@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from refrain.data.consumption import DatasetConsumptionConfig as DatasetConsumptionConfig
+    from refrain.data.data_path import DataPath as DataPath
+    from refrain.data.data_path import DataPathComputeBinding as DataPathComputeBinding
     from refrain.data.dataset import Dataset as Dataset
     from refrain.data.dataset import FileDataset as FileDataset
     from refrain.data.datastore import Datastore as Datastore
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = {
+    "DataPath": "refrain.data.data_path",
+    "DataPathComputeBinding": "refrain.data.data_path",
     "DataReference": "refrain.data.reference",
     "DataType": "refrain.data.tabular.types",
     "Dataset": "refrain.data.dataset",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from refrain.data.parameters import assign
+from refrain.data.parameters import assign, recorded
 from refrain.errors import RefrainError, UserError
 from refrain.execution.runner import OnFailure, RunOptions
 from refrain.execution.sources import Sources
@@ -53,7 +53,7 @@ class AirflowBackend:
         """
         if options.force.steps:
             raise UserError("On Airflow a submitted run can regenerate all outputs, not those of single steps.")
-        values = assign(definition.declared, parameters)
+        values = recorded(assign(definition.declared, parameters, workspace))
         frozen = Sources(workspace.state).freeze(definition)
         dag_id = store(frozen, experiment, options.on_failure is OnFailure.CONTINUE, workspace.state)
         client = _client()

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from refrain.data.parameters import PipelineParameter
+from refrain.data.data_value import DataValue
+from refrain.data.parameters import PipelineParameter, recorded
 from refrain.data.ports import FromStep
 from refrain.errors import UserError
 from refrain.pipelines.pipeline import Pipeline, is_defining
@@ -141,6 +142,11 @@ def _param(parameter: PipelineParameter, definition: PipelineDefinition) -> Any:
     users = [step.name for step in definition.steps if parameter.name in parameters_of(step)]
     notes = [f"Used by {', '.join(users)}."] if users else []
     notes += [] if parameter.affects_reuse else ["Does not affect reuse."]
+    default = parameter.default_value
+    if isinstance(default, DataValue):
+        notes.insert(0, f"{default.kind.value}, as {default.kind.form}.")
     # The trigger form sends an empty text as null, and would ask for another one if null were not allowed.
     types = ["string", "null"] if parameter.json_type == "string" else parameter.json_type
-    return Param(parameter.default_value, type=types, description=" ".join(notes) or None)
+    if isinstance(default, DataValue):
+        types = ["string", "object", "null"]  # the form asks for the first
+    return Param(recorded({"": default})[""], type=types, description=" ".join(notes) or None)

@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Iterable
 
-from refrain.data.ports import FromStep
+from refrain.data.ports import FromParameter, FromStep
 from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, ParameterValue, Token
 from refrain.steps.definition import PipelineDefinition, StepDefinition
 
@@ -47,7 +47,8 @@ def task_page(step: StepDefinition) -> str:
 def parameters_of(step: StepDefinition) -> set[str]:
     """Return the names of the pipeline parameters that a step uses."""
     tokens = [*step.command, *(token for _, token in step.parameters)]
-    return {token.name for token in tokens if isinstance(token, ParameterValue)}
+    named = {port.source.name for port in step.inputs if isinstance(port.source, FromParameter)}
+    return named | {token.name for token in tokens if isinstance(token, ParameterValue)}
 
 
 def _shown(token: Token) -> str:

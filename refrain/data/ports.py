@@ -49,6 +49,11 @@ class FromDatastore:
     datastore: str
     path: str
 
+    @property
+    def text(self) -> str:
+        """The place as people write it: ``datastore/path``."""
+        return f"{self.datastore}/{self.path}"
+
 
 @dataclass(frozen=True)
 class FromFiles:
@@ -64,7 +69,14 @@ class FromReference:
     label: str
 
 
-Source = FromStep | FromDatastore | FromFiles | FromReference
+@dataclass(frozen=True)
+class FromParameter:
+    """The data that a pipeline parameter names in a run; the engine puts it in the place of this."""
+
+    name: str
+
+
+Source = FromStep | FromDatastore | FromFiles | FromReference | FromParameter
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 from refrain.compute.job import Compute, Job, JobResult, JobStatus
 from refrain.data.handle import DataHandle
+from refrain.data.parameters import recorded
 from refrain.environments.interpreter import InterpreterIdentity, identify
 from refrain.errors import RefrainError, StepCanceledError, StepFailedError
 from refrain.execution.commit import Commit
@@ -69,6 +70,7 @@ class Engine:
 
         :raises RefrainError: when its inputs or its source cannot be read.
         """
+        request = request.bound
         decision, value = self._decide(request, self._resolve(request))
         return replace(decision, preimage=value)
 
@@ -82,6 +84,7 @@ class Engine:
         """
         if self._is_canceled.is_set():
             raise StepCanceledError(f"Step {request.step.name!r} was canceled before it started.")
+        request = request.bound
         run_id = self.runs.new_step_run(request.run.root_id, request.step.key, request.attempt)
         record = _new_record(request, run_id)
         key = request.step.key
@@ -321,7 +324,7 @@ def _new_record(request: StepRequest, run_id: StepRunId) -> RunRecord:
         experiment=request.run.experiment,
         key=request.step.key,
         created=time.time(),
-        parameters=dict(request.parameters),
+        parameters=recorded(request.parameters),
         origin=request.run.origin,
     )
 

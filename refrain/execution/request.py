@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from refrain.data.data_value import DataValue
 from refrain.data.handle import DataHandle
-from refrain.data.parameters import PipelineParameter, Scalar
+from refrain.data.parameters import PipelineParameter, Value
+from refrain.data.ports import FromParameter, InputPort
 from refrain.steps.definition import StepDefinition
 
 
@@ -40,12 +42,18 @@ class StepRequest:
 
     step: StepDefinition
     run: RunContext
-    parameters: Mapping[str, Scalar] = field(default_factory=dict)
+    parameters: Mapping[str, Value] = field(default_factory=dict)
     declared: Mapping[str, PipelineParameter] = field(default_factory=dict)
     handles: Mapping[str, DataHandle | tuple[DataHandle, ...]] = field(default_factory=dict)
     predecessors: Mapping[str, str] = field(default_factory=dict)
     is_forced: bool = False
     attempt: int = 1
+
+    @property
+    def bound(self) -> StepRequest:
+        """The request with the data that parameters name in the place of the parameters."""
+        inputs = tuple(_bound(port, self.parameters) for port in self.step.inputs)
+        return self if inputs == self.step.inputs else replace(self, step=replace(self.step, inputs=inputs))
 
 
 @dataclass(frozen=True)
@@ -65,3 +73,8 @@ class StepResult:
     def made_by(self) -> str:
         """The id of the run that made the result: an earlier one, if that was reused."""
         return self.reused_from or self.run_id
+
+
+def _bound(port: InputPort, parameters: Mapping[str, Value]) -> InputPort:
+    value = parameters[port.source.name] if isinstance(port.source, FromParameter) else None
+    return replace(port, source=value.source) if isinstance(value, DataValue) else port

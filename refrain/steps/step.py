@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from refrain.data.consumption import DatasetConsumptionConfig
+from refrain.data.data_path import BoundPath, is_pair
 from refrain.data.output_config import OutputFileDatasetConfig
 from refrain.data.parameters import PipelineParameter
 from refrain.data.pipeline_data import Origin
 from refrain.errors import PipelineError, UserError
 from refrain.steps.definition import SourceCode, StepDefinition
-from refrain.steps.wiring import Build, consumed, numbered, origin, output_name
+from refrain.steps.wiring import Build, consumed, numbered, origin, output_name, parameter_of
 
 
 class PipelineStep(ABC):
@@ -29,9 +30,10 @@ class PipelineStep(ABC):
         if not isinstance(name, str) or not name.strip():
             raise UserError(f"A step needs a name, not {name!r}.")
         self.name = name
-        self.arguments = _listed(name, "arguments", arguments)
+        pairs: dict[tuple[int, int], BoundPath] = {}
+        self.arguments = _with_pairs(_listed(name, "arguments", arguments), pairs)
         read = (
-            *_listed(name, "inputs", inputs),
+            *_with_pairs(_listed(name, "inputs", inputs), pairs),
             *(a for a in self.arguments if isinstance(a, DatasetConsumptionConfig)),
         )
         self.inputs = tuple({id(item): item for item in read}.values())
@@ -65,7 +67,9 @@ class PipelineStep(ABC):
 
     def parameters(self) -> list[PipelineParameter]:
         """Return the pipeline parameters that this step uses."""
-        return [item for item in self.arguments if isinstance(item, PipelineParameter)]
+        read = (parameter_of(item) for item in self.inputs)
+        values = (item for item in self.arguments if isinstance(item, PipelineParameter))
+        return [*values, *(parameter for parameter in read if parameter is not None)]
 
     def _with_implied(self, outputs: tuple[Any, ...]) -> tuple[Any, ...]:
         known = {id(item) for item in (*map(origin, outputs), *map(consumed, self.inputs))}
@@ -121,3 +125,12 @@ def _listed(name: str, what: str, items: Any) -> tuple[Any, ...]:
     if not isinstance(items, (list, tuple)):
         raise UserError(f"Step {name!r}: {what} must be a list, not {items!r}.")
     return tuple(items)
+
+
+def _with_pairs(items: tuple[Any, ...], known: dict[tuple[int, int], BoundPath]) -> tuple[Any, ...]:
+    """Make one input of each pair of a data path and its binding, however often the user wrote it."""
+
+    def bound(pair: tuple[Any, Any]) -> BoundPath:
+        return known.setdefault((id(pair[0]), id(pair[1])), BoundPath.of(pair))
+
+    return tuple(bound(item) if is_pair(item) else item for item in items)

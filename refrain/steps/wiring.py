@@ -10,17 +10,31 @@ from operator import itemgetter
 from typing import Any, Protocol
 
 from refrain.data.consumption import DatasetConsumptionConfig
+from refrain.data.data_path import BoundPath, DataPath
+from refrain.data.data_value import DataKind, DataValue
 from refrain.data.dataset import FileDataset
 from refrain.data.output_config import OutputFileDatasetConfig
 from refrain.data.parameters import PipelineParameter
 from refrain.data.pipeline_data import INTERMEDIATE_PATH, InputPortBinding, PipelineData
-from refrain.data.ports import FromDatastore, FromStep, InputMode, InputPort, OutputKind, OutputMode, OutputPort, Source
+from refrain.data.ports import (
+    FromDatastore,
+    FromParameter,
+    FromStep,
+    InputMode,
+    InputPort,
+    OutputKind,
+    OutputMode,
+    OutputPort,
+    Source,
+)
 from refrain.data.reference import DataReference
 from refrain.errors import PipelineError
 from refrain.steps.command import InputPath, Literal, OutputPath, ParameterValue, Token
 
 _COLLISION_PREFIX = "INPUT_"
 _DATA = (
+    BoundPath,
+    DataPath,
     DataReference,
     DatasetConsumptionConfig,
     FileDataset,
@@ -28,6 +42,10 @@ _DATA = (
     OutputFileDatasetConfig,
     PipelineData,
 )
+_WAY_FOR_DATA = {
+    DataKind.PATH: "Pass (parameter, DataPathComputeBinding()) among the inputs and the arguments.",
+    DataKind.FILES: "Pass DatasetConsumptionConfig('name', parameter).",
+}
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+>")
 _NOT_IN_VARIABLES = re.compile(r"\W", re.ASCII)
 
@@ -62,6 +80,12 @@ def consumed(item: object) -> object | None:
     if isinstance(item, DatasetConsumptionConfig):
         return consumed(item.dataset)
     return origin(item) if isinstance(item, (PipelineData, OutputFileDatasetConfig)) else None
+
+
+def parameter_of(item: object) -> PipelineParameter | None:
+    """Return the pipeline parameter that names an input's data, or None when it does not depend on one."""
+    named = item.path if isinstance(item, BoundPath) else getattr(item, "dataset", None)
+    return named if isinstance(named, PipelineParameter) else None
 
 
 def output_name(item: object) -> str | None:
@@ -124,7 +148,7 @@ class Wiring:
         :raises PipelineError: when a pipeline parameter is called like something else in *params*.
         """
         self.parameters = {
-            name: ParameterValue(value.name) if isinstance(value, PipelineParameter) else self._literal(value)
+            name: self._value(value) if isinstance(value, PipelineParameter) else self._literal(value)
             for name, value in params.items()
         }
         for name in (item.name for item in arguments if isinstance(item, PipelineParameter)):
@@ -159,7 +183,7 @@ class Wiring:
         :raises PipelineError: for data that is neither an input nor an output of the step.
         """
         if isinstance(item, PipelineParameter):
-            return ParameterValue(item.name)
+            return self._value(item)
         for known, path in ((self.inputs, InputPath), (self.outputs, OutputPath)):
             port = known.get(id(item)) or known.get(id(origin(item)))
             if port is not None:
@@ -167,6 +191,14 @@ class Wiring:
         if isinstance(item, str) and item.startswith("parameter:"):
             return self.parameters.get(item.removeprefix("parameter:")) or Literal(item)
         return self._literal(item)
+
+    def _value(self, parameter: PipelineParameter) -> ParameterValue:
+        if isinstance(parameter.default_value, DataValue):
+            raise PipelineError(
+                f"Step {self.step_name!r}: the parameter {parameter.name!r} names data, so it cannot be passed by "
+                f"itself. {_WAY_FOR_DATA[parameter.default_value.kind]}"
+            )
+        return ParameterValue(parameter.name)
 
     def _literal(self, item: Any) -> Literal:
         inside = item.values() if isinstance(item, dict) else item if isinstance(item, (list, tuple, set)) else ()
@@ -246,6 +278,9 @@ class Wiring:
             return InputPort(name, source, InputMode(item.bind_mode), item.path_on_compute)
         if isinstance(item, OutputFileDatasetConfig):
             return InputPort(name, self._produced(item, name), is_dataset=True)
+        if isinstance(item, BoundPath):
+            source = FromParameter(item.path.name) if isinstance(item.path, PipelineParameter) else item.path.source
+            return InputPort(name, source, InputMode(item.binding.mode), item.binding.path_on_compute)
         if isinstance(item, DataReference) and item.mode != "upload":
             source = FromDatastore(item.datastore.name, str(item.path_on_datastore))
             return InputPort(name, source, InputMode(item.mode), item.path_on_compute)
@@ -279,6 +314,8 @@ class Wiring:
 
 
 def _why_no_input(item: Any) -> str:
+    if isinstance(item, DataPath):
+        return "a DataPath cannot be an input by itself; pass (path, DataPathComputeBinding())."
     if isinstance(item, FileDataset):
         return "a dataset cannot be an input by itself; pass dataset.as_named_input('name').as_mount()."
     if isinstance(item, DataReference):
