@@ -182,6 +182,8 @@ class Engine:
         self._listener.entered(step.key, Phase.STAGE)
         for item in inputs.values():
             require_as_written(item, self.state, step.name)
+            if item.remark:
+                self._listener.noted(step.key, item.remark)
         stage = open_stage(StepRunId.parse(record.run_id), step.outputs, self.state)
         try:
             self.sources.restore(step.source, stage.working_directory)

@@ -16,8 +16,10 @@ from refrain.data.dataset import FileDataset
 from refrain.data.output_config import OutputFileDatasetConfig
 from refrain.data.parameters import PipelineParameter
 from refrain.data.pipeline_data import INTERMEDIATE_PATH, InputPortBinding, PipelineData
+from refrain.data.port_data import PortDataReference
 from refrain.data.ports import (
     FromDatastore,
+    FromFiles,
     FromParameter,
     FromStep,
     InputMode,
@@ -41,6 +43,7 @@ _DATA = (
     InputPortBinding,
     OutputFileDatasetConfig,
     PipelineData,
+    PortDataReference,
 )
 _WAY_FOR_DATA = {
     DataKind.PATH: "Pass (parameter, DataPathComputeBinding()) among the inputs and the arguments.",
@@ -281,6 +284,9 @@ class Wiring:
         if isinstance(item, BoundPath):
             source = FromParameter(item.path.name) if isinstance(item.path, PipelineParameter) else item.path.source
             return InputPort(name, source, InputMode(item.binding.mode), item.binding.path_on_compute)
+        if isinstance(item, PortDataReference):
+            source = FromFiles(((item.datastore_name, item.path_on_datastore),))
+            return InputPort(name, source, InputMode(item.mode), item.path_on_compute)
         if isinstance(item, DataReference) and item.mode != "upload":
             source = FromDatastore(item.datastore.name, str(item.path_on_datastore))
             return InputPort(name, source, InputMode(item.mode), item.path_on_compute)
