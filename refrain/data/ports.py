@@ -25,6 +25,7 @@ class OutputMode(str, Enum):
 
     MOUNT = "mount"  # the process writes to a path that the engine provides
     UPLOAD = "upload"  # the process writes below its working directory; copied after success
+    HDFS = "hdfs"  # the process, a Spark engine's, writes to the output's address
 
 
 class OutputKind(str, Enum):
@@ -32,6 +33,7 @@ class OutputKind(str, Enum):
 
     ANY = "any"  # a file or a directory, which the script makes
     DIRECTORY = "directory"  # a directory, there before the script starts
+    LINK = "link"  # no data, but the definition of the dataset that the script linked
 
 
 @dataclass(frozen=True)
@@ -96,11 +98,15 @@ class InputPort:
 
 @dataclass(frozen=True)
 class Registration:
-    """The dataset name under which an output is registered when its step completes."""
+    """The dataset name under which an output is registered when its step completes.
+
+    :param create_new_version: False refuses to run the step when the name is taken already.
+    """
 
     name: str
     description: str = ""
     tags: tuple[tuple[str, str], ...] = ()
+    create_new_version: bool = True
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from refrain.data.parameters import PipelineParameter
+from refrain.data.ports import OutputMode, OutputPort
 from refrain.environments.run_configuration import RunConfiguration
 from refrain.environments.specification import EnvironmentSpec
-from refrain.errors import UserError
+from refrain.errors import PipelineError, UserError
 from refrain.steps.command import Interpreter, Literal
 from refrain.steps.definition import StepDefinition
 from refrain.steps.step import PipelineStep, compute_name, locate_script
@@ -88,6 +89,7 @@ class PythonScriptStep(PipelineStep):
         wiring.add_parameters(self.params, self.arguments)
         arguments = tuple(wiring.token(item) for item in self.arguments)
         inputs, outputs = wiring.ports()
+        self._refuse_addresses(outputs)
         return StepDefinition(
             key=build.key_of(self),
             name=self.name,
@@ -103,6 +105,14 @@ class PythonScriptStep(PipelineStep):
             compute=self.compute,
             version=self.version,
         )
+
+    def _refuse_addresses(self, outputs: Sequence[OutputPort]) -> None:
+        for port in outputs:
+            if port.mode is OutputMode.HDFS:
+                raise PipelineError(
+                    f"Step {self.name!r}: the output {port.name!r} is an HDFSOutputDatasetConfig, which a Spark step "
+                    "writes by its address. A Python script writes to a path: use an OutputFileDatasetConfig."
+                )
 
     def parameters(self) -> list[PipelineParameter]:
         """See :meth:`PipelineStep.parameters`."""

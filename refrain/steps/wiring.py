@@ -13,9 +13,10 @@ from refrain.data.consumption import DatasetConsumptionConfig
 from refrain.data.data_path import BoundPath, DataPath
 from refrain.data.data_value import DataKind, DataValue
 from refrain.data.dataset import FileDataset
-from refrain.data.output_config import OutputFileDatasetConfig
+from refrain.data.output_config import OutputDatasetConfig
 from refrain.data.parameters import PipelineParameter
-from refrain.data.pipeline_data import INTERMEDIATE_PATH, InputPortBinding, PipelineData
+from refrain.data.pipeline_data import INTERMEDIATE_PATH, InputPortBinding, Origin, PipelineData
+from refrain.data.pipeline_output import PipelineOutputAbstractDataset
 from refrain.data.port_data import PortDataReference
 from refrain.data.ports import (
     FromDatastore,
@@ -41,8 +42,9 @@ _DATA = (
     DatasetConsumptionConfig,
     FileDataset,
     InputPortBinding,
-    OutputFileDatasetConfig,
+    OutputDatasetConfig,
     PipelineData,
+    PipelineOutputAbstractDataset,
     PortDataReference,
 )
 _WAY_FOR_DATA = {
@@ -73,7 +75,8 @@ class Build(Protocol):
 
 def origin(item: object) -> object:
     """Return the object by which an output is known: all copies of a configuration share one."""
-    return item.origin if isinstance(item, (PipelineData, OutputFileDatasetConfig)) else item
+    found = getattr(item, "origin", None)
+    return found if isinstance(found, Origin) else item
 
 
 def consumed(item: object) -> object | None:
@@ -82,13 +85,19 @@ def consumed(item: object) -> object | None:
         return item.bind_object.origin
     if isinstance(item, DatasetConsumptionConfig):
         return consumed(item.dataset)
-    return origin(item) if isinstance(item, (PipelineData, OutputFileDatasetConfig)) else None
+    found = origin(item)
+    return None if found is item else found
 
 
 def parameter_of(item: object) -> PipelineParameter | None:
     """Return the pipeline parameter that names an input's data, or None when it does not depend on one."""
     named = item.path if isinstance(item, BoundPath) else getattr(item, "dataset", None)
     return named if isinstance(named, PipelineParameter) else None
+
+
+def input_name(item: object) -> str | None:
+    """Return an input's own name, or None when the step is to give it one by position."""
+    return getattr(item, "input_name", None) or getattr(item, "name", None)
 
 
 def output_name(item: object) -> str | None:
@@ -134,7 +143,7 @@ class Wiring:
         """
         written = {port.name for port in self.outputs.values()}
         ports: list[InputPort] = []
-        for item, name in zip(items, numbered([getattr(item, "name", None) for item in items], "input"), strict=True):
+        for item, name in zip(items, numbered([input_name(item) for item in items], "input"), strict=True):
             self._require_new(name, "input", ports)
             ports.append(self._input_port(item, name))
         renamed = [replace(p, name=_COLLISION_PREFIX + p.name) if p.name in written else p for p in ports]
@@ -235,14 +244,16 @@ class Wiring:
                 path_on_compute=item.output_path_on_compute,
                 overwrite=bool(item.output_overwrite),
             )
-        if isinstance(item, OutputFileDatasetConfig):
+        if isinstance(item, PipelineOutputAbstractDataset):
+            return replace(self._output_port(item.pipeline_data, name), registration=item.registration, is_dataset=True)
+        if isinstance(item, OutputDatasetConfig):
             datastore, path = item.location()
             is_upload = item.mode is OutputMode.UPLOAD
             return OutputPort(
                 name=name,
                 datastore=datastore,
                 path=path,
-                kind=OutputKind.DIRECTORY,
+                kind=item.kind,
                 mode=item.mode,
                 path_on_compute=(item.source or name) if is_upload else None,
                 overwrite=item.overwrite or not is_upload,
@@ -274,13 +285,8 @@ class Wiring:
 
     def _input_port(self, item: Any, name: str) -> InputPort:
         source: Source
-        if isinstance(item, PipelineData):
-            return InputPort(name, self._produced(item, name))
-        if isinstance(item, InputPortBinding):
-            source = self._produced(item.bind_object, name)
-            return InputPort(name, source, InputMode(item.bind_mode), item.path_on_compute)
-        if isinstance(item, OutputFileDatasetConfig):
-            return InputPort(name, self._produced(item, name), is_dataset=True)
+        if consumed(item) is not None:
+            return self._port_of_output(item, name)
         if isinstance(item, BoundPath):
             source = FromParameter(item.path.name) if isinstance(item.path, PipelineParameter) else item.path.source
             return InputPort(name, source, InputMode(item.binding.mode), item.binding.path_on_compute)
@@ -295,12 +301,35 @@ class Wiring:
             return InputPort(name, source, InputMode(item.mode), item.path_on_compute, is_dataset=True)
         raise PipelineError(f"Step {self.step_name!r}: {_why_no_input(item)}")
 
+    def _port_of_output(self, item: Any, name: str) -> InputPort:
+        """Return the port that reads another step's output."""
+        if isinstance(item, OutputDatasetConfig):
+            item = item.as_input(name)
+        if isinstance(item, InputPortBinding):
+            source = self._produced(item.bind_object, name)
+            return InputPort(name, source, InputMode(item.bind_mode), item.path_on_compute)
+        if isinstance(item, PipelineOutputAbstractDataset):
+            source = self._promoted(item, name)
+            return InputPort(name, source, InputMode(item.input_mode), item.path_on_compute, is_dataset=True)
+        if isinstance(item, DatasetConsumptionConfig):
+            source = self._produced(item.dataset, name)
+            return InputPort(name, source, InputMode(item.mode), item.path_on_compute, is_dataset=True)
+        return InputPort(name, self._produced(item, name))
+
     def _dataset(self, item: DatasetConsumptionConfig, name: str) -> Source:
         if isinstance(item.dataset, FileDataset):
             return item.dataset.source
-        if isinstance(item.dataset, OutputFileDatasetConfig):
-            return self._produced(item.dataset, name)
         raise PipelineError(f"Step {self.step_name!r}: input {name!r} has {item.dataset!r}, which is no dataset.")
+
+    def _promoted(self, item: PipelineOutputAbstractDataset, name: str) -> FromStep:
+        source = self._produced(item, name)
+        if not item.origin.is_promoted:
+            raise PipelineError(
+                f"Step {self.step_name!r} reads {name!r} as a dataset, but {item.origin.producer.name!r} has the plain "
+                f"PipelineData {item.pipeline_data.name!r} among its outputs. Give that step the dataset: "
+                "outputs=[data.as_dataset()]."
+            )
+        return source
 
     def _produced(self, item: object, name: str) -> FromStep:
         producer = self.build.producer_of(origin(item))
