@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Sequence
 from typing import Any
 
-from refrain.data.datastore import Datastore, HasState
+from refrain.data.datastore import HasState
 from refrain.data.files.dataset import FileDataset
 from refrain.data.handle import DataHandle
 from refrain.data.ports import DATASETS, FromFiles
-from refrain.data.reference import DataReference
-from refrain.data.tabular.access import Folders
 from refrain.data.tabular.factory import TabularDatasetFactory
 from refrain.data.tabular.partition import PartitionFormat
+from refrain.data.tabular.places import places_of
 from refrain.errors import DataNotFoundError, UnknownNameError, UserError, did_you_mean, known
-from refrain.storage.datastores import normalized
 
 __all__ = ["Dataset", "FileDataset", "FileDatasetFactory"]
-
-Location = tuple[str | None, str]
 
 
 class FileDatasetFactory:
@@ -40,24 +35,17 @@ class FileDatasetFactory:
         :raises UserError: for a path of another type.
         :raises DataNotFoundError: when *validate* finds nothing at a local path.
         """
-        paths = path if isinstance(path, list) else [path]
-        if not paths:
-            raise UserError("Dataset.File.from_files got an empty list of paths.")
-        locations = tuple(_location(item) for item in paths)
-        for store, local in locations if validate else ():
-            if (
-                store is None
-                and "://" not in local
-                and not os.path.exists(local)
-                and not any(True for _ in glob.iglob(local, recursive=True))
-            ):
+        places, access = places_of(path, "Dataset.File.from_files")
+        for place in places if validate else ():
+            if not place.datastore and "://" not in place.path and not _is_there(place.path):
                 raise DataNotFoundError(
-                    f"Dataset.File.from_files: {local!r} matches nothing. Correct the path, or pass validate=False if "
-                    "the files come later."
+                    f"Dataset.File.from_files: {place.path!r} matches nothing. Correct the path, or pass "
+                    "validate=False if the files come later."
                 )
         _ = is_file
         partition = None if partition_format is None else PartitionFormat(partition_format)
-        return FileDataset(FromFiles(locations), partition=partition, access=_access(paths))
+        locations = tuple((place.datastore or None, place.path) for place in places)
+        return FileDataset(FromFiles(locations), partition=partition, access=access)
 
 
 class Dataset:
@@ -94,30 +82,5 @@ def _number(name: str, version: int | str) -> int:
         raise UserError(f"Dataset {name!r}: the version {version!r} is neither a number nor 'latest'.") from error
 
 
-def _location(item: Any) -> Location:
-    if isinstance(item, DataReference):
-        return item.datastore.name, str(item.path_on_datastore)
-    if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], Datastore):
-        return item[0].name, normalized(_text(item[1]))
-    if isinstance(item, str) and "://" in item:
-        return None, item
-    if isinstance(item, (str, os.PathLike)):
-        return None, os.path.abspath(os.path.expanduser(item))
-    raise UserError(
-        f"Dataset.File.from_files cannot read {item!r}: give a path, (datastore, 'path'), a DataReference or a list."
-    )
-
-
-def _access(paths: list[Any]) -> Folders:
-    stores = [item.datastore if isinstance(item, DataReference) else item[0] for item in paths if not _is_local(item)]
-    return Folders({store.name: store.root for store in stores if isinstance(store, Datastore)})
-
-
-def _is_local(item: Any) -> bool:
-    return isinstance(item, (str, os.PathLike))
-
-
-def _text(path: str | Sequence[str]) -> str:
-    if not isinstance(path, str):
-        raise UserError(f"Dataset.File.from_files: {path!r} is no path; give one (datastore, 'path') for each.")
-    return path
+def _is_there(path: str) -> bool:
+    return os.path.lexists(path) or any(True for _ in glob.iglob(path, recursive=True))

@@ -15,6 +15,7 @@ from refrain.storage.store import Place
 
 if TYPE_CHECKING:
     from refrain.storage.state import WorkspaceState
+    from refrain.storage.stores import Stores
 
 
 class HasState(Protocol):
@@ -165,6 +166,11 @@ class Datastore:
     def root(self) -> str:
         """The folder or the URL that the datastore stands for."""
         return self._location.address
+
+    @property
+    def stores(self) -> Stores:
+        """The stores of its workspace, by which its files are reached."""
+        return self._state.stores
 
     def upload(
         self, src_dir: str, target_path: str | None = None, overwrite: bool = False, show_progress: bool = True

@@ -39,6 +39,32 @@ class ObjectStore(Protocol):
         """Remove an object; nothing happens when there is none."""
 
 
+class NoObjects:
+    """Where nothing is kept: an :class:`ObjectStore` for what works without a workspace."""
+
+    def get(self, key: str) -> None:
+        """Find nothing."""
+
+    def put(self, key: str, data: bytes, *, durable: bool = True) -> None:  # noqa: ARG002  # it is refused
+        """Refuse; see :meth:`ObjectStore.put`."""
+        raise WorkspaceError(f"{key!r} cannot be kept: no workspace is at hand. Open one with Workspace(root).")
+
+    def create(self, key: str, data: bytes, *, private: bool = False) -> bool:  # noqa: ARG002  # it is refused
+        """Refuse; see :meth:`ObjectStore.create`."""
+        raise WorkspaceError(f"{key!r} cannot be kept: no workspace is at hand. Open one with Workspace(root).")
+
+    def exists(self, key: str) -> bool:  # noqa: ARG002  # nothing is there
+        """Find nothing."""
+        return False
+
+    def names(self, prefix: str) -> list[str]:  # noqa: ARG002  # nothing is there
+        """Find nothing."""
+        return []
+
+    def delete(self, key: str) -> None:
+        """Do nothing: there is nothing."""
+
+
 class LocalObjectStore:
     """Objects as files below a folder. A reader sees the old object or the new one, never a part of either."""
 

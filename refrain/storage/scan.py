@@ -87,14 +87,20 @@ def scan(root: str, keep: Keep | None = None, links: Links = Links.FOLLOW) -> It
             status = _status(entry, links, top)
             if stat.S_ISDIR(status.st_mode):
                 waiting.append(_below(folder, entry, status))
-            elif stat.S_ISREG(status.st_mode):
-                yield found(path, entry.path, status)
             else:
-                raise DataError(
-                    f"{entry.path!r} is a {_special(status.st_mode)}, not a file; only files and folders can be stored."
-                )
+                require_plain(entry.path, status)
+                yield found(path, entry.path, status)
         if folder.prefix and not entries:
             yield found(folder.prefix, folder.absolute, folder.status)
+
+
+def require_plain(path: str, status: os.stat_result) -> None:
+    """Refuse what is neither a file nor a folder: reading a FIFO would wait for its writer.
+
+    :raises DataError: for a special file.
+    """
+    if not stat.S_ISREG(status.st_mode):
+        raise DataError(f"{path!r} is a {_special(status.st_mode)}, not a file; only files and folders can be stored.")
 
 
 def _listing(folder: str) -> list[os.DirEntry[str]]:

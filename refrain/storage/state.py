@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import time
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from refrain.errors import WorkspaceError, WorkspaceSchemaError
@@ -14,12 +14,12 @@ from refrain.storage.blobs import BlobStore
 from refrain.storage.cache import WorkerCache
 from refrain.storage.datastores import DatastoreTable
 from refrain.storage.identity import DataIdentity, data_identity
-from refrain.storage.objects import LocalObjectStore
+from refrain.storage.objects import LocalObjectStore, NoObjects
 from refrain.storage.receipts import Receipts
 from refrain.storage.registry import Registry
 from refrain.storage.remote import Knowledge
 from refrain.storage.statindex import StatIndex
-from refrain.storage.stores import Stores
+from refrain.storage.stores import NoDatastores, Stores
 from refrain.storage.trees import Trees
 
 SCHEMA = 1
@@ -125,6 +125,18 @@ class WorkspaceState:
                 f"Cannot make the workspace {str(self.root)!r}: {error.strerror}. Name another folder with "
                 "REFRAIN_WORKSPACE or in .refrain/config.json."
             ) from error
+
+
+def stores_without_workspace() -> Stores:
+    """Return the stores of local paths and of URLs, with the credentials that this machine has."""
+    return _stores_without_workspace(cache_folder())
+
+
+@lru_cache
+def _stores_without_workspace(cache: Path) -> Stores:
+    nothing = NoObjects()
+    knowledge = Knowledge(BlobStore(nothing), Receipts(nothing), WorkerCache(cache / "data"))
+    return Stores(NoDatastores(), Trees(StatIndex(cache)), knowledge)
 
 
 def cache_folder() -> Path:

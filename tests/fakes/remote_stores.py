@@ -23,10 +23,11 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 @dataclass
 class S3Server:
-    """moto's server in this process, on a free port; it counts the requests for objects' bytes."""
+    """moto's server in this process, on a free port; it counts the requests, and the bytes of what it answers."""
 
     url: str = ""
     requests: Counter[str] = field(default_factory=Counter)
+    bytes_sent: int = 0
 
     def connection(self) -> str:
         """Return a connection to it, as the variable of an Airflow connection holds one."""
@@ -51,7 +52,9 @@ def s3_server() -> Iterator[S3Server]:
     def counted(environ: dict[str, Any], start_response: Any) -> Any:
         is_listing = "list-type" in environ.get("QUERY_STRING", "")
         server.requests["LIST" if is_listing else environ["REQUEST_METHOD"]] += 1
-        return application(environ, start_response)
+        answer = list(application(environ, start_response))
+        server.bytes_sent += sum(map(len, answer))
+        return answer
 
     http = make_server("127.0.0.1", 0, counted, threaded=True)
     server.url = f"http://127.0.0.1:{http.server_port}"

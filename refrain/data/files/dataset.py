@@ -14,7 +14,7 @@ from refrain.data.consumption import DatasetConsumptionConfig
 from refrain.data.files.item import FileItem, FileOrigin, StoredFiles, fetch
 from refrain.data.files.operations import METADATA, FileOperation, chosen, described
 from refrain.data.ports import FromFiles
-from refrain.data.tabular.access import FileAccess, Folders, Place
+from refrain.data.tabular.access import ANYWHERE, FileAccess, Place
 from refrain.data.tabular.expression import Expression, column, condition
 from refrain.data.tabular.operations import Filter, Rows, Sample
 from refrain.data.tabular.partition import PartitionFormat
@@ -36,7 +36,7 @@ class FileDataset:
     source: FromFiles
     operations: tuple[FileOperation, ...] = ()
     partition: PartitionFormat | None = None
-    access: FileAccess = field(default_factory=Folders, repr=False)
+    access: FileAccess = field(default=ANYWHERE, repr=False)
     origin: FileOrigin | None = None
 
     def __getitem__(self, key: str) -> Expression:

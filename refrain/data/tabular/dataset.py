@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from refrain.data.tabular import operations as ops
-from refrain.data.tabular.access import FileAccess, Folders, Place, SourceFile
+from refrain.data.tabular.access import ANYWHERE, FileAccess, Place, SourceFile
 from refrain.data.tabular.chunk import OnError
 from refrain.data.tabular.expression import Expression, column, condition, missing_column
 from refrain.data.tabular.sampling import chosen_seed, proportion, row_count
@@ -35,7 +35,7 @@ class TabularDataset:
     source: Source
     operations: tuple[ops.Operation, ...] = ()
     timestamps: TimestampColumns = field(default_factory=TimestampColumns)
-    access: FileAccess = field(default_factory=Folders, repr=False)
+    access: FileAccess = field(default=ANYWHERE, repr=False)
 
     def __getitem__(self, key: str) -> Expression:
         if not isinstance(key, str):
@@ -67,7 +67,7 @@ class TabularDataset:
             Source.from_json(value["source"]),
             tuple(ops.from_json(operation) for operation in value["operations"]),
             TimestampColumns(*value["timestamps"]),
-            access or Folders(),
+            access or ANYWHERE,
         )
 
     @property

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from refrain.data.tabular.access import FileAccess, SourceFile, list_files
+from refrain.data.tabular.access import FileAccess, SourceFile
 from refrain.data.tabular.chunk import Chunk, Misfits, OnError, Piece, Reader
 from refrain.data.tabular.conversion import convert
 from refrain.data.tabular.expression import Expression, missing_column
@@ -45,7 +45,7 @@ class Scan:
         self._source = source
         self._operations = tuple(operations)
         self._misfits = Misfits(on_error)
-        self.files = _matching(source, list_files(source.places, access, with_hidden=False))
+        self.files = _matching(source, access.files(source.places, with_hidden=False))
         self.only: SourceFile | None = None  # of all files, whose types count, just this one's rows
 
     @property
