@@ -128,7 +128,7 @@ class Engine:
             Ingredients(
                 step=step,
                 snapshot=self.sources.digest(step.source),
-                inputs={name: item.handle for name, item in inputs.items()},
+                inputs={name: item.counted for name, item in inputs.items()},
                 parameters=request.parameters,
                 declared=request.declared,
                 interpreter=self._interpreter(step.environment.interpreter),
@@ -141,7 +141,7 @@ class Engine:
         def manifest_of(digest: str) -> Manifest | None:
             if digest == value["snapshot"]:
                 return self.sources.manifest(step.source)
-            uris = (i.handle.uri for i in inputs.values() if i.handle.digest == digest and not i.members)
+            uris = (i.handle.uri for i in inputs.values() if i.handle.digest == digest and i.is_whole)
             return next((self.state.stores.at(uri).manifest() for uri in uris), None)
 
         question = Question(value, request.run.pipeline, step.key, step.allow_reuse, request.is_forced, manifest_of)
@@ -204,7 +204,7 @@ class Engine:
         interpreter = self._interpreter(step.environment.interpreter).path
         read = {name: provide(item, stage, self.state.stores) for name, item in inputs.items()}
         written = {name: str(path) for name, path in stage.outputs.items()}
-        log_path = prepare(folder, request, record, read, written)
+        log_path = prepare(folder, request, record, read, written, stage)
         return Job(
             run_id=record.run_id,
             argv=tuple(_word(token, request, interpreter, read, written) for token in step.command),
@@ -292,7 +292,7 @@ class Engine:
         if not self.state.objects.exists(key):
             self.state.objects.put(key, interpreter.packages_text, durable=False)
         for item in inputs:
-            if not item.is_ours and not item.members and item.handle.files:
+            if not item.is_ours and item.is_whole and item.handle.files:
                 self.state.blobs.put_manifest(self.state.stores.at(item.handle.uri).manifest(), durable=False)
 
     def _fail(self, record: RunRecord, error: BaseException, key: str) -> None:

@@ -114,6 +114,7 @@ def _input(port: InputPort, handle: DataHandle) -> dict[str, Any]:
         "mode": port.mode.value,
         "path_on_compute": port.path_on_compute,
         "is_dataset": port.is_dataset,
+        **({"recipe": port.recipe} if port.recipe else {}),
     }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from refrain.data.parameters import PipelineParameter
-from refrain.data.ports import OutputMode, OutputPort
+from refrain.data.ports import InputMode, InputPort, OutputMode, OutputPort
 from refrain.environments.run_configuration import RunConfiguration
 from refrain.environments.specification import EnvironmentSpec
 from refrain.errors import PipelineError, UserError
@@ -89,7 +89,7 @@ class PythonScriptStep(PipelineStep):
         wiring.add_parameters(self.params, self.arguments)
         arguments = tuple(wiring.token(item) for item in self.arguments)
         inputs, outputs = wiring.ports()
-        self._refuse_addresses(outputs)
+        _refuse_hdfs(self.name, inputs, outputs)
         return StepDefinition(
             key=build.key_of(self),
             name=self.name,
@@ -106,14 +106,21 @@ class PythonScriptStep(PipelineStep):
             version=self.version,
         )
 
-    def _refuse_addresses(self, outputs: Sequence[OutputPort]) -> None:
-        for port in outputs:
-            if port.mode is OutputMode.HDFS:
-                raise PipelineError(
-                    f"Step {self.name!r}: the output {port.name!r} is an HDFSOutputDatasetConfig, which a Spark step "
-                    "writes by its address. A Python script writes to a path: use an OutputFileDatasetConfig."
-                )
-
     def parameters(self) -> list[PipelineParameter]:
         """See :meth:`PipelineStep.parameters`."""
         return [*super().parameters(), *(v for v in self.params.values() if isinstance(v, PipelineParameter))]
+
+
+def _refuse_hdfs(step_name: str, inputs: Sequence[InputPort], outputs: Sequence[OutputPort]) -> None:
+    for port in inputs:
+        if port.mode is InputMode.HDFS:
+            raise PipelineError(
+                f"Step {step_name!r}: input {port.name!r} is taken with as_hdfs(), an address that only Spark "
+                "understands. Use as_mount() or as_download() for a Python script."
+            )
+    for output in outputs:
+        if output.mode is OutputMode.HDFS:
+            raise PipelineError(
+                f"Step {step_name!r}: the output {output.name!r} is an HDFSOutputDatasetConfig, which a Spark step "
+                "writes by its address. A Python script writes to a path: use an OutputFileDatasetConfig."
+            )

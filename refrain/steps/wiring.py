@@ -31,6 +31,7 @@ from refrain.data.ports import (
     Source,
 )
 from refrain.data.reference import DataReference
+from refrain.data.tabular.dataset import TabularDataset
 from refrain.errors import PipelineError
 from refrain.steps.command import InputPath, Literal, OutputPath, ParameterValue, Token
 
@@ -46,6 +47,7 @@ _DATA = (
     PipelineData,
     PipelineOutputAbstractDataset,
     PortDataReference,
+    TabularDataset,
 )
 _WAY_FOR_DATA = {
     DataKind.PATH: "Pass (parameter, DataPathComputeBinding()) among the inputs and the arguments.",
@@ -215,10 +217,9 @@ class Wiring:
     def _literal(self, item: Any) -> Literal:
         inside = item.values() if isinstance(item, dict) else item if isinstance(item, (list, tuple, set)) else ()
         for data in (item, *inside):
-            if isinstance(data, FileDataset):
+            if isinstance(data, FileDataset | TabularDataset):
                 raise PipelineError(
-                    f"Step {self.step_name!r}: a dataset cannot be an argument by itself; pass "
-                    "dataset.as_named_input('name').as_mount()."
+                    f"Step {self.step_name!r}: a dataset cannot be an argument by itself; pass {_as_input(data)}."
                 )
             if isinstance(data, _DATA):
                 raise PipelineError(
@@ -297,8 +298,7 @@ class Wiring:
             source = FromDatastore(item.datastore.name, str(item.path_on_datastore))
             return InputPort(name, source, InputMode(item.mode), item.path_on_compute)
         if isinstance(item, DatasetConsumptionConfig):
-            source = self._dataset(item, name)
-            return InputPort(name, source, InputMode(item.mode), item.path_on_compute, is_dataset=True)
+            return self._dataset(item, name)
         raise PipelineError(f"Step {self.step_name!r}: {_why_no_input(item)}")
 
     def _port_of_output(self, item: Any, name: str) -> InputPort:
@@ -312,14 +312,19 @@ class Wiring:
             source = self._promoted(item, name)
             return InputPort(name, source, InputMode(item.input_mode), item.path_on_compute, is_dataset=True)
         if isinstance(item, DatasetConsumptionConfig):
-            source = self._produced(item.dataset, name)
-            return InputPort(name, source, InputMode(item.mode), item.path_on_compute, is_dataset=True)
+            source, mode = self._produced(item.dataset, name), InputMode(item.mode)
+            recipe = FileDataset(FromFiles(())).recipe if mode is InputMode.DIRECT else ""
+            return InputPort(name, source, mode, item.path_on_compute, True, recipe)
         return InputPort(name, self._produced(item, name))
 
-    def _dataset(self, item: DatasetConsumptionConfig, name: str) -> Source:
-        if isinstance(item.dataset, FileDataset):
-            return item.dataset.source
-        raise PipelineError(f"Step {self.step_name!r}: input {name!r} has {item.dataset!r}, which is no dataset.")
+    def _dataset(self, item: DatasetConsumptionConfig, name: str) -> InputPort:
+        dataset, mode = item.dataset, InputMode(item.mode)
+        if not isinstance(dataset, FileDataset | TabularDataset):
+            raise PipelineError(f"Step {self.step_name!r}: input {name!r} has {dataset!r}, which is no dataset.")
+        # Whole files need no recipe where the script gets a path: they can be read where they are.
+        is_plain = isinstance(dataset, FileDataset) and dataset.is_whole and mode is not InputMode.DIRECT
+        recipe = "" if is_plain else dataset.recipe
+        return InputPort(name, dataset.reads, mode, item.path_on_compute, True, recipe)
 
     def _promoted(self, item: PipelineOutputAbstractDataset, name: str) -> FromStep:
         source = self._produced(item, name)
@@ -348,11 +353,15 @@ class Wiring:
             )
 
 
+def _as_input(dataset: FileDataset | TabularDataset) -> str:
+    return "dataset.as_named_input('name')" + (".as_mount()" if isinstance(dataset, FileDataset) else "")
+
+
 def _why_no_input(item: Any) -> str:
     if isinstance(item, DataPath):
         return "a DataPath cannot be an input by itself; pass (path, DataPathComputeBinding())."
-    if isinstance(item, FileDataset):
-        return "a dataset cannot be an input by itself; pass dataset.as_named_input('name').as_mount()."
+    if isinstance(item, FileDataset | TabularDataset):
+        return f"a dataset cannot be an input by itself; pass {_as_input(item)}."
     if isinstance(item, DataReference):
         return (
             f"DataReference {item.name or item.path_on_datastore!r} is in upload mode, so it belongs in outputs=[…], "

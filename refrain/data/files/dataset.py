@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from refrain.data.consumption import DatasetConsumptionConfig
-from refrain.data.files.item import FileItem, FileOrigin, StoredFiles, fetch
+from refrain.data.files.item import FileItem, FileOrigin, StoredFile, StoredFiles, fetch
 from refrain.data.files.operations import METADATA, FileOperation, chosen, described
 from refrain.data.ports import FromFiles
-from refrain.data.tabular.access import ANYWHERE, FileAccess, Place
+from refrain.data.recipe import canonical, dataset_id, recipe_of
+from refrain.data.tabular.access import ANYWHERE, FileAccess, Place, SourceFile
 from refrain.data.tabular.expression import Expression, column, condition
 from refrain.data.tabular.operations import Filter, Rows, Sample
 from refrain.data.tabular.partition import PartitionFormat
@@ -28,7 +28,7 @@ _DOWNLOADS = 8
 class FileDataset:
     """Files by path or glob. What matches is decided when a step runs, not when the dataset is made.
 
-    :param source: the places, as a step's input records them.
+    :param source: the places, as a step's input records them; of a table's files, those of the table.
     :param operations: which of the files are in it.
     :param origin: where the files come from, if not from the places.
     """
@@ -57,13 +57,37 @@ class FileDataset:
         """Return the dataset as an input of which the step gets its own copy."""
         return self._input(None, "download", path_on_compute)
 
+    def as_hdfs(self) -> DatasetConsumptionConfig:
+        """Return the dataset as an input that Spark reads by its address."""
+        return self._input(None, "hdfs", None)
+
     def _input(self, name: str | None, mode: str, path_on_compute: str | None) -> DatasetConsumptionConfig:
-        if self.operations or self.origin is not None:
-            raise UserError(
-                "Files that were chosen by take, skip, filter, take_sample or random_split, or that a table becomes, "
-                "cannot be the input of a step yet. Give the step the whole dataset and choose in its script."
-            )
         return DatasetConsumptionConfig(name, self, mode, path_on_compute)
+
+    @property
+    def is_whole(self) -> bool:
+        """Say whether it is all files of its places, as they are there."""
+        return not self.operations and self.origin is None
+
+    @property
+    def reads(self) -> FromFiles:
+        """The places that it reads, as a step's input records them."""
+        return self.source
+
+    def source_files(self) -> list[SourceFile]:
+        """Return the stored files among which it chooses, as they are listed now."""
+        return self._origin.stored(self.access)
+
+    def needed_files(self) -> list[SourceFile]:
+        """Return the stored files that what it has chosen is made of, as they are listed now."""
+        if self.origin is not None:
+            return self.source_files()
+        return [item.file for item in self.files() if isinstance(item, StoredFile)]
+
+    def told_of(self, file: SourceFile) -> list[Any]:
+        """Return what the dataset tells of a stored file beside its name and content."""
+        values = self.partition.values(file.address).values() if self.partition and self.origin is None else ()
+        return [*values, *self._origin.told_of(file)]
 
     # ---- choosing files
 
@@ -124,6 +148,15 @@ class FileDataset:
         """
         return chosen(self._origin.items(self.access), self.operations, self.partition)
 
+    def distinct_files(self) -> list[FileItem]:
+        """Return the files, which all have different names.
+
+        :raises UserError: when two would be at one place of a folder.
+        """
+        items = self.files()
+        _reject_twins(items)
+        return items
+
     def to_path(self) -> list[str]:
         """Return the files' paths, ``/``-rooted, relative to the folder or to the fixed part of the glob."""
         return [item.name for item in self.files()]
@@ -139,8 +172,7 @@ class FileDataset:
         :raises DataError: for a file that is there already, or two files of one name.
         """
         folder = Path(tempfile.mkdtemp(prefix="refrain-") if target_path is None else target_path).absolute()
-        items = self.files()
-        _reject_twins(items)
+        items = self.distinct_files()
         with ThreadPoolExecutor(_DOWNLOADS, thread_name_prefix="refrain-download") as pool:
             fetched = list(pool.map(lambda item: fetch(item, folder, overwrite, ignore_not_found), items))
         return [str(path) for path in fetched if path is not None]
@@ -159,8 +191,24 @@ class FileDataset:
 
     @property
     def identity(self) -> str:
-        """What enters a fingerprint for the definition: canonical JSON. The files' content is counted apart."""
-        return json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        """The definition as canonical JSON."""
+        return canonical(self.to_json())
+
+    @property
+    def recipe(self) -> str:
+        """The identity without the places: what enters a fingerprint, for the files' content is counted apart."""
+        return recipe_of(self.to_json())
+
+    @property
+    def id(self) -> str:
+        """The id of the definition."""
+        return dataset_id(self.identity)
+
+    def with_choice(
+        self, operations: tuple[FileOperation, ...], partition: PartitionFormat | None = None
+    ) -> FileDataset:
+        """Return the dataset of these files with other operations and columns of the path."""
+        return replace(self, operations=operations, partition=partition)
 
     @property
     def _origin(self) -> FileOrigin:

@@ -37,6 +37,12 @@ class FileOrigin(Protocol):
     def items(self, access: FileAccess) -> list[FileItem]:
         """Return the files, in the dataset's order."""
 
+    def stored(self, access: FileAccess) -> list[SourceFile]:
+        """Return the stored files that they are made of."""
+
+    def told_of(self, file: SourceFile) -> list[Any]:
+        """Return what they tell of one of those beside its name and content."""
+
     def to_json(self) -> dict[str, Any]:
         """Return the definition as JSON values."""
 
@@ -49,7 +55,15 @@ class StoredFiles:
 
     def items(self, access: FileAccess) -> list[FileItem]:
         """Return the files, in the dataset's order."""
-        return [StoredFile(file) for file in access.files(self.places)]
+        return [StoredFile(file) for file in self.stored(access)]
+
+    def stored(self, access: FileAccess) -> list[SourceFile]:
+        """Return the files as the store lists them."""
+        return access.files(self.places)
+
+    def told_of(self, file: SourceFile) -> list[Any]:  # noqa: ARG002  # the files are what they are
+        """Return nothing."""
+        return []
 
     def to_json(self) -> dict[str, Any]:
         """Return the definition as JSON values."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from refrain.data.ports import FromFiles, InputMode
+from refrain.data.recipe import canonical, dataset_id, recipe_of
 from refrain.data.tabular import operations as ops
-from refrain.data.tabular.access import ANYWHERE, FileAccess, Place, SourceFile
+from refrain.data.tabular.access import ANYWHERE, FileAccess, SourceFile
 from refrain.data.tabular.chunk import OnError
 from refrain.data.tabular.expression import Expression, column, condition, missing_column
 from refrain.data.tabular.sampling import chosen_seed, proportion, row_count
@@ -36,6 +37,8 @@ class TabularDataset:
     operations: tuple[ops.Operation, ...] = ()
     timestamps: TimestampColumns = field(default_factory=TimestampColumns)
     access: FileAccess = field(default=ANYWHERE, repr=False)
+
+    input_modes: ClassVar[tuple[InputMode, ...]] = (InputMode.DIRECT,)
 
     def __getitem__(self, key: str) -> Expression:
         if not isinstance(key, str):
@@ -72,27 +75,32 @@ class TabularDataset:
 
     @property
     def identity(self) -> str:
-        """What enters a fingerprint for the definition: canonical JSON. The files' content is counted apart."""
-        return json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        """The definition as canonical JSON."""
+        return canonical(self.to_json())
 
     @property
     def recipe(self) -> str:
-        """The identity without the places, for those who count the files by content.
+        """The identity without the places: what enters a fingerprint, for the files' content is counted apart."""
+        return recipe_of(self.to_json())
 
-        Where they lie matters only when the rows say so.
-        """
-        made = self.to_json()
-        if not self.source.include_path:
-            del made["source"]["places"]
-        return json.dumps(made, sort_keys=True, separators=(",", ":"))
+    @property
+    def id(self) -> str:
+        """The id of the definition."""
+        return dataset_id(self.identity)
 
-    def using(self, access: FileAccess) -> TabularDataset:
-        """Return this dataset with another way to its files."""
-        return replace(self, access=access)
+    @property
+    def reads(self) -> FromFiles:
+        """The places that it reads, as a step's input records them."""
+        return FromFiles(tuple((place.datastore or None, place.path) for place in self.source.places))
 
-    def reading(self, places: Iterable[Place], access: FileAccess) -> TabularDataset:
-        """Return this dataset over other places, such as those of an output that is known when a step has run."""
-        return replace(self, source=replace(self.source, places=tuple(places)), access=access)
+    def needed_files(self) -> list[SourceFile]:
+        """Return the files that decide the rows and their types, as they are listed now."""
+        return self.scan().needed
+
+    def told_of(self, file: SourceFile) -> list[Any]:
+        """Return what the rows tell of a file beside its content."""
+        values = self.source.partition.values(file.address).values() if self.source.partition else ()
+        return [*values, *([file.address] if self.source.include_path else [])]
 
     # ---- columns
 

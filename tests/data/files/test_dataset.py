@@ -100,12 +100,6 @@ def test_a_name_cannot_leave_the_target(animals: FileDataset, tmp_path: Path) ->
     assert not (tmp_path / "x").exists()
 
 
-def test_a_chosen_part_is_no_input_of_a_step_in_silence(animals: FileDataset) -> None:
-    assert animals.as_mount().mode == "mount"
-    with pytest.raises(UserError, match="cannot be the input of a step yet"):
-        animals.take(1).as_named_input("one")
-
-
 def test_the_definition_is_json(animals: FileDataset) -> None:
     made = json.loads(animals.filter(animals["kind"] == "dog").take(1).identity)
     assert made["kind"] == "file"
