@@ -18,7 +18,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from refrain.compute.local import LocalCompute
 from refrain.data.data_value import DataValue
 from refrain.data.handle import DataHandle
-from refrain.data.parameters import PipelineParameter, Scalar, assign
+from refrain.data.parameters import PipelineParameter, Scalar, Value, assign
 from refrain.data.ports import FromReference, FromStep
 from refrain.errors import (
     OutputError,
@@ -255,17 +255,29 @@ class StepOperator(BaseOperator):
     def _request(self, context: Any, run: RunContext, workspace: Workspace, runs: RunStore) -> StepRequest:
         instance = context["ti"]
         given = self._params(context)
-        values = {name: given[name] for name in self.declared if name in given}
         return StepRequest(
             step=replace(self.step, key=step_key(instance.task_id, instance.map_index)),
             run=run,
-            parameters=assign(self.declared, values, workspace),
+            parameters=self._parameters(context, run, workspace, runs),
             declared=self.declared,
             handles=self._handles(context, run, runs),
             predecessors=_predecessors(self.step, run, runs),
             is_forced=FORCE_PARAM in given and given[FORCE_PARAM] is True,
             attempt=instance.try_number or 1,
         )
+
+    def _parameters(self, context: Any, run: RunContext, workspace: Workspace, runs: RunStore) -> dict[str, Value]:
+        """Return the parameters' values; a dataset's newest version is the same for all tasks of a run."""
+        given = self._params(context)
+        values = {name: given[name] for name in self.declared if name in given}
+        found = assign(self.declared, values, workspace)
+        asked = context["dag_run"].conf or {}
+        settled = {
+            name: runs.settle(run.root_id, json.dumps([name, asked.get(name)]), value.text)
+            for name, value in found.items()
+            if isinstance(value, DataValue)
+        }
+        return assign(self.declared, {**values, **settled}, workspace) if settled else found
 
     def _params(self, context: Any) -> dict[str, Any]:
         """Return the run's params; what was left empty in the trigger form arrives as None: an empty text, no data."""

@@ -50,7 +50,7 @@ class DataPath:
 
     def as_value(self) -> DataValue:
         """Return the place as the value of a pipeline parameter."""
-        return DataValue(DataKind.PATH, self.source, self.source.text, self.name)
+        return DataValue(DataKind.PATH, self.source, self.source.text, input_name=self.name)
 
     def create_data_reference(
         self, data_reference_name: str | None = None, datapath_compute_binding: DataPathComputeBinding | None = None

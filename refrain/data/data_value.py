@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Protocol, runtime_checkable
 
-from refrain.data.ports import FromDatastore, FromFiles
+from refrain.data.files.dataset import FileDataset
+from refrain.data.ports import FromDatastore, FromFiles, InputMode, InputPort
+from refrain.data.tabular.dataset import TabularDataset
 
 
 class DataKind(str, Enum):
@@ -14,17 +16,12 @@ class DataKind(str, Enum):
 
     PATH = "DataPath"
     FILES = "FileDataset"
+    TABLE = "TabularDataset"
 
     @property
     def form(self) -> str:
         """How people write a value of it."""
-        return _FORMS[self]
-
-
-_FORMS = {
-    DataKind.PATH: "datastore/path",
-    DataKind.FILES: "name or name:version of a registered dataset",
-}
+        return "datastore/path" if self is DataKind.PATH else "name or name:version of a registered dataset"
 
 
 @dataclass(frozen=True)
@@ -32,17 +29,27 @@ class DataValue:
     """Data by where it is.
 
     :param source: what takes the place of the parameter in a step's input.
-    :param text: how people write it, and what reads back: ``datastore/path`` or ``name:version``.
+    :param text: how people write it, and what reads back: ``datastore/path``, ``name:version``, or, of a dataset that
+        is not registered, its definition.
+    :param recipe: of a dataset, see :class:`refrain.data.ports.InputPort`; empty for files as they are.
+    :param direct_recipe: the same for a script that gets a dataset object.
     :param input_name: what the input is called where the data says so; it never tells values apart.
     """
 
     kind: DataKind
     source: FromDatastore | FromFiles
     text: str
+    recipe: str = ""
+    direct_recipe: str = ""
     input_name: str | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return self.text
+
+    def put_in(self, port: InputPort) -> InputPort:
+        """Return the input of a step that takes this data."""
+        recipe = self.direct_recipe if port.mode is InputMode.DIRECT else self.recipe
+        return replace(port, source=self.source, recipe=recipe)
 
 
 @runtime_checkable
@@ -51,3 +58,26 @@ class NamesData(Protocol):
 
     def as_value(self) -> DataValue:
         """Return what it stands for."""
+
+
+AnyData = DataValue | NamesData | FileDataset | TabularDataset
+
+
+def data_value(item: object) -> DataValue | None:
+    """Return what a parameter holds of the user's data; None for an object that is no data."""
+    if isinstance(item, DataValue):
+        return item
+    if isinstance(item, NamesData):
+        return item.as_value()
+    if isinstance(item, FileDataset):
+        recipe = "" if item.is_whole else item.recipe
+        return DataValue(DataKind.FILES, item.reads, _text(item), recipe, item.recipe)
+    if isinstance(item, TabularDataset):
+        return DataValue(DataKind.TABLE, item.reads, _text(item), item.recipe, item.recipe)
+    return None
+
+
+def _text(dataset: FileDataset | TabularDataset) -> str:
+    """Return a registered dataset's name and version, and of any other its definition."""
+    name, version = getattr(dataset, "name", None), getattr(dataset, "version", None)
+    return f"{name}:{version}" if name else dataset.identity

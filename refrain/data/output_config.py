@@ -15,7 +15,7 @@ from typing_extensions import Self
 from refrain.data.consumption import DatasetConsumptionConfig
 from refrain.data.names import dataset_name
 from refrain.data.pipeline_data import Origin
-from refrain.data.ports import OUTPUT_NAME, RUN_ID, OutputKind, OutputMode, Registration
+from refrain.data.ports import OUTPUT_NAME, RUN_ID, TABLE_MODES, InputMode, OutputKind, OutputMode, Registration
 from refrain.data.reference import store_name
 from refrain.data.tabular.partition import PartitionFormat
 from refrain.data.tabular.planned import plan
@@ -44,6 +44,7 @@ class OutputDatasetConfig:
 
     kind = OutputKind.DIRECTORY
     input_mode = "mount"
+    input_modes = tuple(InputMode)
 
     def __init__(self, name: str | None = None, destination: Any = None) -> None:
         if name is not None:
@@ -189,6 +190,7 @@ class OutputTabularDatasetConfig(OutputDatasetConfig):
     """
 
     input_mode = "direct"
+    input_modes = TABLE_MODES
 
     def __init__(self, **_: Any) -> None:
         raise UserError(
@@ -255,7 +257,7 @@ class LinkFileOutputDatasetConfig(OutputDatasetConfig):
     No data is copied; what is kept is the dataset's definition.
     """
 
-    kind = OutputKind.LINK
+    kind = OutputKind.FILE_LINK
 
     def __init__(self, name: str | None = None) -> None:
         super().__init__(name)
@@ -264,8 +266,9 @@ class LinkFileOutputDatasetConfig(OutputDatasetConfig):
 class LinkTabularOutputDatasetConfig(OutputDatasetConfig):
     """An output that the script links to a tabular dataset; see :class:`LinkFileOutputDatasetConfig`."""
 
-    kind = OutputKind.LINK
+    kind = OutputKind.TABULAR_LINK
     input_mode = "direct"
+    input_modes = TABLE_MODES
 
     def __init__(self, name: str | None = None) -> None:
         super().__init__(name)

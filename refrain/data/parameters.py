@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from refrain.data.data_value import DataValue, NamesData
+from refrain.data.data_value import AnyData, DataKind, DataValue, data_value
 from refrain.data.given_data import given_data
+from refrain.data.ports import TABLE_MODES, InputMode
 from refrain.errors import ParameterError, did_you_mean, known
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 Scalar = str | int | float | bool
 Value = Scalar | DataValue
+Checked = TypeVar("Checked")
 
 TYPES: dict[type, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
 """The types a parameter may have, with their JSON Schema names."""
@@ -37,11 +39,11 @@ class PipelineParameter:
     default_value: Value
     affects_reuse: bool = True
 
-    def __init__(self, name: str, default_value: Value | NamesData, affects_reuse: bool = True) -> None:
+    def __init__(self, name: str, default_value: Scalar | AnyData, affects_reuse: bool = True) -> None:
         if not isinstance(name, str) or not name.strip():
             raise ParameterError(f"A PipelineParameter needs a name, not {name!r}.")
-        default = default_value.as_value() if isinstance(default_value, NamesData) else default_value
-        if type(default) not in {*TYPES, DataValue}:
+        default = data_value(default_value) or default_value
+        if not isinstance(default, DataValue) and type(default) not in TYPES:
             raise ParameterError(
                 f"PipelineParameter {name!r}: the default {default!r} is a {type(default).__name__}; a str, int, "
                 "float or bool is needed, or a DataPath or a dataset."
@@ -51,6 +53,13 @@ class PipelineParameter:
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "default_value", _finite(name, default))
         object.__setattr__(self, "affects_reuse", affects_reuse)
+
+    @property
+    def input_modes(self) -> tuple[InputMode, ...]:
+        """How an input may take the data that the parameter names."""
+        default = self.default_value
+        is_table = isinstance(default, DataValue) and default.kind is DataKind.TABLE
+        return TABLE_MODES if is_table else tuple(InputMode)
 
     @property
     def json_type(self) -> str:
@@ -101,7 +110,7 @@ def _checked(parameter: PipelineParameter, value: Any, workspace: HasState) -> V
     return _finite(parameter.name, value)
 
 
-def _finite(name: str, value: Value) -> Value:
+def _finite(name: str, value: Checked) -> Checked:
     if isinstance(value, float) and not math.isfinite(value):
         raise ParameterError(
             f"Pipeline parameter {name!r} cannot be {value}, which JSON does not have; give it as text."

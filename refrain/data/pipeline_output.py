@@ -38,6 +38,7 @@ class PipelineOutputAbstractDataset:
     registration: Registration | None = None
     input_mode: str = "mount"
     path_on_compute: str | None = None
+    plan: TabularDataset | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.pipeline_data, PipelineData):
@@ -149,8 +150,6 @@ class PipelineOutputTabularDataset(PipelineOutputAbstractDataset):
 
     :raises UserError: without a plan of how the files are read.
     """
-
-    plan: TabularDataset | None = None
 
     @property
     def _plan(self) -> TabularDataset:

@@ -21,6 +21,10 @@ class InputMode(str, Enum):
     HDFS = "hdfs"  # an address that Spark understands
 
 
+TABLE_MODES: tuple[InputMode, ...] = (InputMode.DIRECT,)
+"""The modes of a table, which has rows, not files."""
+
+
 class OutputMode(str, Enum):
     """How a step's output reaches its datastore."""
 
@@ -34,7 +38,13 @@ class OutputKind(str, Enum):
 
     ANY = "any"  # a file or a directory, which the script makes
     DIRECTORY = "directory"  # a directory, there before the script starts
-    LINK = "link"  # no data, but the definition of the dataset that the script linked
+    FILE_LINK = "file link"  # no data, but the definition of the file dataset that the script linked
+    TABULAR_LINK = "tabular link"  # likewise of a tabular dataset
+
+    @property
+    def linked(self) -> str:
+        """The kind of dataset that the script links: ``file`` or ``tabular``; empty for an output of data."""
+        return self.value.removesuffix(" link") if self in (OutputKind.FILE_LINK, OutputKind.TABULAR_LINK) else ""
 
 
 @dataclass(frozen=True)
@@ -90,6 +100,7 @@ class InputPort:
     :param is_dataset: also exposed as environment variable ``<name>`` and in ``Run.input_datasets``.
     :param recipe: the dataset that is made of the source's files, without its places, as canonical JSON; empty for the
         files as they are. See :mod:`refrain.data.recipe`.
+    :param is_link: the source holds no data, but the definition of the dataset that the step before linked.
     """
 
     name: str
@@ -98,6 +109,7 @@ class InputPort:
     path_on_compute: str | None = None
     is_dataset: bool = False
     recipe: str = ""
+    is_link: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,6 +133,7 @@ class OutputPort:
     :param path: where on it, with ``{run-id}`` and ``{output-name}`` filled in per step run.
     :param path_on_compute: where the process writes in upload mode, relative to its working directory.
     :param globs: in upload mode, only files matching one of these are kept; empty means all.
+    :param recipe: as of an :class:`InputPort`: the dataset that the output is registered as.
     """
 
     name: str
@@ -133,6 +146,7 @@ class OutputPort:
     globs: tuple[str, ...] = ()
     registration: Registration | None = None
     is_dataset: bool = False
+    recipe: str = ""
 
     def path_for(self, run_id: str) -> str:
         """Return the path on the datastore for one step run."""

@@ -15,6 +15,7 @@ from refrain.data.handle import DataHandle
 from refrain.data.parameters import recorded
 from refrain.environments.interpreter import InterpreterIdentity, identify
 from refrain.errors import RefrainError, StepCanceledError, StepFailedError
+from refrain.execution.binding import bound
 from refrain.execution.commit import Commit
 from refrain.execution.failure import TAIL_LINES, message
 from refrain.execution.inputs import (
@@ -70,7 +71,7 @@ class Engine:
 
         :raises RefrainError: when its inputs or its source cannot be read.
         """
-        request = request.bound
+        request = bound(request, self.state)
         decision, value = self._decide(request, self._resolve(request))
         return replace(decision, preimage=value)
 
@@ -84,12 +85,12 @@ class Engine:
         """
         if self._is_canceled.is_set():
             raise StepCanceledError(f"Step {request.step.name!r} was canceled before it started.")
-        request = request.bound
         run_id = self.runs.new_step_run(request.run.root_id, request.step.key, request.attempt)
         record = _new_record(request, run_id)
         key = request.step.key
         try:
             self._listener.entered(key, Phase.RESOLVE)
+            request = bound(request, self.state)
             inputs = self._resolve(request)
             self._listener.entered(key, Phase.LOOK_UP)
             decision, value = self._decide(request, inputs)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from refrain.data.data_value import DataValue
 from refrain.data.handle import DataHandle
 from refrain.data.parameters import PipelineParameter, Value
-from refrain.data.ports import FromParameter, InputPort
 from refrain.steps.definition import StepDefinition
 
 
@@ -49,12 +47,6 @@ class StepRequest:
     is_forced: bool = False
     attempt: int = 1
 
-    @property
-    def bound(self) -> StepRequest:
-        """The request with the data that parameters name in the place of the parameters."""
-        inputs = tuple(_bound(port, self.parameters) for port in self.step.inputs)
-        return self if inputs == self.step.inputs else replace(self, step=replace(self.step, inputs=inputs))
-
 
 @dataclass(frozen=True)
 class StepResult:
@@ -73,8 +65,3 @@ class StepResult:
     def made_by(self) -> str:
         """The id of the run that made the result: an earlier one, if that was reused."""
         return self.reused_from or self.run_id
-
-
-def _bound(port: InputPort, parameters: Mapping[str, Value]) -> InputPort:
-    value = parameters[port.source.name] if isinstance(port.source, FromParameter) else None
-    return replace(port, source=value.source) if isinstance(value, DataValue) else port

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from refrain.data.consumption import DatasetConsumptionConfig
 from refrain.data.data_path import BoundPath, DataPath
-from refrain.data.data_value import DataKind, DataValue
+from refrain.data.data_value import DataKind, DataValue, data_value
 from refrain.data.dataset import FileDataset
 from refrain.data.output_config import OutputDatasetConfig
 from refrain.data.parameters import PipelineParameter
@@ -32,6 +32,7 @@ from refrain.data.ports import (
 )
 from refrain.data.reference import DataReference
 from refrain.data.tabular.dataset import TabularDataset
+from refrain.data.tabular.planned import output_recipe
 from refrain.errors import PipelineError
 from refrain.steps.command import InputPath, Literal, OutputPath, ParameterValue, Token
 
@@ -51,7 +52,8 @@ _DATA = (
 )
 _WAY_FOR_DATA = {
     DataKind.PATH: "Pass (parameter, DataPathComputeBinding()) among the inputs and the arguments.",
-    DataKind.FILES: "Pass DatasetConsumptionConfig('name', parameter).",
+    DataKind.FILES: "Pass DatasetConsumptionConfig('name', parameter), with as_mount() or as_download().",
+    DataKind.TABLE: "Pass DatasetConsumptionConfig('name', parameter).",
 }
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+>")
 _NOT_IN_VARIABLES = re.compile(r"\W", re.ASCII)
@@ -261,6 +263,7 @@ class Wiring:
                 globs=item.source_globs,
                 registration=item.registration,
                 is_dataset=True,
+                recipe=output_recipe(item.plan, item.partition) if item.plan or item.partition else "",
             )
         if isinstance(item, DataReference) and item.mode == "upload":
             return self._uploaded(item, name)
@@ -309,22 +312,22 @@ class Wiring:
             source = self._produced(item.bind_object, name)
             return InputPort(name, source, InputMode(item.bind_mode), item.path_on_compute)
         if isinstance(item, PipelineOutputAbstractDataset):
-            source = self._promoted(item, name)
-            return InputPort(name, source, InputMode(item.input_mode), item.path_on_compute, is_dataset=True)
+            source, mode = self._promoted(item, name), InputMode(item.input_mode)
+            return InputPort(name, source, mode, item.path_on_compute, True, output_recipe(item.plan, None, mode))
         if isinstance(item, DatasetConsumptionConfig):
-            source, mode = self._produced(item.dataset, name), InputMode(item.mode)
-            recipe = FileDataset(FromFiles(())).recipe if mode is InputMode.DIRECT else ""
-            return InputPort(name, source, mode, item.path_on_compute, True, recipe)
+            output, mode = item.dataset, InputMode(item.mode)
+            recipe = "" if output.kind.linked else output_recipe(output.plan, output.partition, mode)
+            source = self._produced(output, name)
+            return InputPort(name, source, mode, item.path_on_compute, True, recipe, bool(output.kind.linked))
         return InputPort(name, self._produced(item, name))
 
     def _dataset(self, item: DatasetConsumptionConfig, name: str) -> InputPort:
-        dataset, mode = item.dataset, InputMode(item.mode)
-        if not isinstance(dataset, FileDataset | TabularDataset):
-            raise PipelineError(f"Step {self.step_name!r}: input {name!r} has {dataset!r}, which is no dataset.")
-        # Whole files need no recipe where the script gets a path: they can be read where they are.
-        is_plain = isinstance(dataset, FileDataset) and dataset.is_whole and mode is not InputMode.DIRECT
-        recipe = "" if is_plain else dataset.recipe
-        return InputPort(name, dataset.reads, mode, item.path_on_compute, True, recipe)
+        port = InputPort(name, FromFiles(()), InputMode(item.mode), item.path_on_compute, is_dataset=True)
+        parameter = parameter_of(item)
+        value = data_value(item.dataset if parameter is None else parameter.default_value)
+        if value is None or value.kind is DataKind.PATH:
+            raise PipelineError(f"Step {self.step_name!r}: input {name!r} has {item.dataset!r}, which is no dataset.")
+        return value.put_in(port) if parameter is None else replace(port, source=FromParameter(parameter.name))
 
     def _promoted(self, item: PipelineOutputAbstractDataset, name: str) -> FromStep:
         source = self._produced(item, name)

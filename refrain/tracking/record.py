@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any
 
 from refrain.errors import CorruptObjectError, RunNotFoundError, WorkspaceError
+from refrain.storage.digest import digest_bytes
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.run_id import StepRunId, run_folder
 
@@ -18,6 +19,7 @@ SCHEMA = 1
 RECORD_FILE = "run.json"
 TAGS_FOLDER = "tags"
 CANCEL_FILE = "cancel"
+SETTLED_FOLDER = "settled"
 
 
 class RunStatus(str, Enum):
@@ -173,6 +175,13 @@ class RunStore:
     def is_cancel_requested(self, run_id: str) -> bool:
         """Say whether :meth:`request_cancel` was called."""
         return self._state.objects.exists(f"{run_folder(run_id)}/{CANCEL_FILE}")
+
+    def settle(self, run_id: str, question: str, answer: str) -> str:
+        """Return what was answered first to a question about a run, which is *answer* unless somebody was before."""
+        key = f"{run_folder(run_id)}/{SETTLED_FOLDER}/{digest_bytes(question.encode())[:32]}"
+        if self._state.objects.create(key, answer.encode()):
+            return answer
+        return (self._state.objects.get(key) or b"").decode()
 
     def roots(self) -> list[RunRecord]:
         """Return the pipeline runs, newest first; damaged records are left out."""

@@ -175,7 +175,9 @@ def test_a_wrong_way_to_read_is_named(options, message):
 
 
 def test_links_and_spark_outputs_say_what_they_are(store):
-    assert LinkFileOutputDatasetConfig("l").kind is LinkTabularOutputDatasetConfig("l").kind is OutputKind.LINK
+    kinds = LinkFileOutputDatasetConfig("l").kind, LinkTabularOutputDatasetConfig("l").kind
+    assert kinds == (OutputKind.FILE_LINK, OutputKind.TABULAR_LINK)
+    assert [kind.linked for kind in (*kinds, OutputKind.ANY)] == ["file", "tabular", ""]
     assert LinkFileOutputDatasetConfig("l").as_input("x").mode == "mount"
     assert LinkTabularOutputDatasetConfig("l").as_input("x").mode == "direct"
     spark = HDFSOutputDatasetConfig("s", (store, "a"))

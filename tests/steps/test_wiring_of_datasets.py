@@ -118,7 +118,7 @@ def test_a_table_as_an_input_by_itself_is_read_as_a_table(step, define):
 
 def test_a_link_is_an_output_without_data(step, define):
     (port,) = define(step(outputs=[LinkFileOutputDatasetConfig("l")])).outputs
-    assert (port.name, port.kind, port.is_dataset) == ("l", OutputKind.LINK, True)
+    assert (port.name, port.kind, port.is_dataset) == ("l", OutputKind.FILE_LINK, True)
 
 
 @pytest.mark.parametrize("place", ["arguments", "outputs"])
