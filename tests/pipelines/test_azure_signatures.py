@@ -35,6 +35,41 @@ AZURE = {
     ("OutputFileDatasetConfig", "as_upload"): "overwrite=False, source_globs=None",
     ("OutputFileDatasetConfig", "as_input"): "name=None",
     ("OutputFileDatasetConfig", "register_on_complete"): "name, description=None, tags=None",
+    ("OutputFileDatasetConfig", "read_delimited_files"): "include_path=False, separator=',', "
+    "header=<PromoteHeadersBehavior.ALL_FILES_HAVE_SAME_HEADERS: 3>, partition_format=None, path_glob=None, "
+    "set_column_types=None",
+    ("OutputFileDatasetConfig", "read_parquet_files"): "include_path=False, partition_format=None, path_glob=None, "
+    "set_column_types=None",
+    ("OutputTabularDatasetConfig", "keep_columns"): "columns",
+    ("OutputTabularDatasetConfig", "drop_columns"): "columns",
+    ("OutputTabularDatasetConfig", "random_split"): "percentage, seed=None",
+    ("OutputTabularDatasetConfig", "as_mount"): "",
+    ("OutputTabularDatasetConfig", "as_upload"): "overwrite=False, source_globs=None",
+    ("OutputTabularDatasetConfig", "as_input"): "name=None",
+    ("LinkFileOutputDatasetConfig", None): "name=None",
+    ("LinkFileOutputDatasetConfig", "register_on_complete"): "name, description=None, tags=None",
+    ("LinkTabularOutputDatasetConfig", None): "name=None",
+    ("HDFSOutputDatasetConfig", None): "name=None, destination=None",
+    ("PipelineData", "as_dataset"): "",
+    ("PipelineOutputFileDataset", None): "pipeline_data",
+    ("PipelineOutputFileDataset", "as_mount"): "path_on_compute=None",
+    ("PipelineOutputFileDataset", "as_download"): "path_on_compute=None",
+    ("PipelineOutputFileDataset", "as_direct"): "",
+    ("PipelineOutputFileDataset", "as_named_input"): "name",
+    ("PipelineOutputFileDataset", "register"): "name, create_new_version=True",
+    ("PipelineOutputFileDataset", "create_input_binding"): "",
+    ("PipelineOutputFileDataset", "parse_delimited_files"): "include_path=False, separator=',', "
+    "header=<PromoteHeadersBehavior.ALL_FILES_HAVE_SAME_HEADERS: 3>, partition_format=None, file_extension='', "
+    "set_column_types=None, quoted_line_breaks=False",
+    ("PipelineOutputFileDataset", "parse_parquet_files"): "include_path=False, partition_format=None, "
+    "file_extension='.parquet', set_column_types=None",
+    ("PipelineOutputTabularDataset", "keep_columns"): "columns",
+    ("PipelineOutputTabularDataset", "drop_columns"): "columns",
+    ("PipelineOutputTabularDataset", "random_split"): "percentage, seed=None",
+    ("PortDataReference", "download"): "local_path, overwrite=None, show_progress=None",
+    ("PortDataReference", "as_download"): "input_name=None, path_on_compute=None, overwrite=None",
+    ("PortDataReference", "as_mount"): "input_name=None",
+    ("PortDataReference", "as_input"): "input_name",
     ("DataReference", None): "datastore, data_reference_name=None, path_on_datastore=None, mode='mount', "
     "path_on_compute=None, overwrite=False",
     ("DataReference", "path"): "path=None, data_reference_name=None",
