@@ -26,6 +26,7 @@ from refrain.execution.inputs import (
     require_unchanged,
     resolve,
 )
+from refrain.execution.lineage import lineage
 from refrain.execution.listener import Listener, Phase, shielded
 from refrain.execution.process_environment import process_environment, text_of
 from refrain.execution.registration import register_outputs
@@ -97,7 +98,7 @@ class Engine:
             self._listener.decided(key, decision, str(run_id))
             record = replace(record, fingerprint=decision.fingerprint, decision=decision.to_json())
             if decision.record is not None:
-                return self._reuse(request, record, decision.record)
+                return self._reuse(request, record, decision.record, inputs)
             return self._make(request, replace(record, snapshot=value["snapshot"]), inputs, value)
         except BaseException as error:
             self._fail(record, error, key)
@@ -148,7 +149,9 @@ class Engine:
         question = Question(value, request.run.pipeline, step.key, step.allow_reuse, request.is_forced, manifest_of)
         return self.lookup.decide(question), value
 
-    def _reuse(self, request: StepRequest, record: RunRecord, earlier: ReuseRecord) -> StepResult:
+    def _reuse(
+        self, request: StepRequest, record: RunRecord, earlier: ReuseRecord, inputs: Mapping[str, ResolvedInput]
+    ) -> StepResult:
         now = time.time()
         registered = register_outputs(request.step.outputs, earlier.outputs, earlier.run_id, self.state)
         self.runs.put(
@@ -160,6 +163,7 @@ class Engine:
                 reused_from=earlier.run_id,
                 seconds_saved=earlier.seconds,
                 outputs=_references(earlier.outputs),
+                datasets=lineage(request.step, inputs.values(), earlier.outputs, self.state.stores),
                 registered=registered,
                 properties={
                     "azureml.reusedrunid": earlier.run_id,
@@ -262,7 +266,10 @@ class Engine:
             if is_sound:
                 self._remember_inputs(step, inputs.values())
             ended = time.time()
-            record = replace(record, status=RunStatus.COMPLETED, ended=ended, outputs=_references(outputs))
+            datasets = lineage(step, inputs.values(), outputs, self.state.stores)
+            record = replace(
+                record, status=RunStatus.COMPLETED, ended=ended, outputs=_references(outputs), datasets=datasets
+            )
             self.runs.put(record, durable=True)
             self._committed.add(record.run_id)
         except BaseException:

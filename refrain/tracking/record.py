@@ -50,6 +50,8 @@ class RunRecord:
     :param seconds_saved: how long that run took.
     :param decision: see :meth:`refrain.reuse.decision.Decision.to_json`.
     :param outputs: references by output name, see :meth:`refrain.data.handle.DataHandle.to_json`.
+    :param datasets: definitions of what a step ``read``, by input name, and ``wrote``, by output name; see
+        :mod:`refrain.execution.lineage`.
     :param registered: by output name, the dataset version that it became: ``{"name", "version"}``.
     :param tags: given at the start or later by :meth:`RunStore.set_tags`; those that a script set are in its events.
     :param origin: where the run was started: ``{"kind": "local", "host", "process", …}`` or ``{"kind": "airflow", …}``.
@@ -73,6 +75,7 @@ class RunRecord:
     reused_from: str | None = None
     seconds_saved: float = 0.0
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    datasets: Mapping[str, Any] = field(default_factory=dict)
     registered: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
     properties: Mapping[str, str] = field(default_factory=dict)
