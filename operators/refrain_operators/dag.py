@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from refrain.data.data_value import DataValue
-from refrain.data.parameters import PipelineParameter, recorded
+from refrain.data.parameters import PipelineParameter
 from refrain.data.ports import FromStep
 from refrain.errors import UserError
 from refrain.pipelines.pipeline import Pipeline, is_defining
@@ -142,11 +142,12 @@ def _param(parameter: PipelineParameter, definition: PipelineDefinition) -> Any:
     users = [step.name for step in definition.steps if parameter.name in parameters_of(step)]
     notes = [f"Used by {', '.join(users)}."] if users else []
     notes += [] if parameter.affects_reuse else ["Does not affect reuse."]
-    default = parameter.default_value
-    if isinstance(default, DataValue):
-        notes.insert(0, f"{default.kind.value}, as {default.kind.form}.")
     # The trigger form sends an empty text as null, and would ask for another one if null were not allowed.
     types = ["string", "null"] if parameter.json_type == "string" else parameter.json_type
+    default = parameter.default_value
     if isinstance(default, DataValue):
         types = ["string", "object", "null"]  # the form asks for the first
-    return Param(recorded({"": default})[""], type=types, description=" ".join(notes) or None)
+        notes = [f"{default.kind.value}, as {default.kind.form}.", *notes]
+        notes += [] if default.is_named else ["Left empty, it is the pipeline's own."]
+        default = default.text if default.is_named else None
+    return Param(default, type=types, description=" ".join(notes) or None)

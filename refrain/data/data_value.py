@@ -46,6 +46,11 @@ class DataValue:
     def __str__(self) -> str:
         return self.text
 
+    @property
+    def is_named(self) -> bool:
+        """Say whether the text is a name that people can read and type, not a whole definition."""
+        return not self.text.startswith("{")
+
     def put_in(self, port: InputPort) -> InputPort:
         """Return the input of a step that takes this data."""
         recipe = self.direct_recipe if port.mode is InputMode.DIRECT else self.recipe

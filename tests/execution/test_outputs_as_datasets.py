@@ -142,6 +142,13 @@ def test_a_dataset_that_was_not_written_names_the_step_the_output_and_the_path(p
     assert project.leftovers() == []
 
 
+def test_a_table_of_an_empty_folder_names_the_step_the_output_and_the_path(project: Project) -> None:
+    output = OutputFileDatasetConfig("out").read_parquet_files()
+    ran = project.run(project.step("forgets", "pass", [output]))
+    assert "Step 'forgets' ended well, but its output 'out' at '" in ran.error("forgets")
+    assert "' is an empty directory" in ran.error("forgets")
+
+
 def test_a_table_without_files_names_the_step_and_what_it_looked_for(project: Project) -> None:
     data = PipelineData("data").as_dataset()
     ran = _told(project, data, data.parse_parquet_files())

@@ -11,6 +11,8 @@ import pytest
 from refrain import (
     DataPath,
     DataPathComputeBinding,
+    Dataset,
+    DatasetConsumptionConfig,
     Datastore,
     Pipeline,
     PipelineData,
@@ -75,6 +77,19 @@ def test_data_is_a_text_in_the_form_and_an_object_for_programs(tmp_path: Path) -
     param = _dag(Pipeline(workspace, [step])).params.get_param("raw")
     assert (param.value, param.schema["type"]) == ("workspaceblobstore/raw/1", ["string", "object", "null"])
     assert param.description == "DataPath, as datastore/path. Used by reads."
+
+
+def test_a_dataset_without_a_name_is_left_empty_in_the_form(tmp_path: Path) -> None:
+    (tmp_path / "work.py").write_text("")
+    files = PipelineParameter("files", Dataset.File.from_files(str(tmp_path)))
+    data = DatasetConsumptionConfig("data", files).as_mount()
+    step = PythonScriptStep("work.py", "reads", [data], source_directory=str(tmp_path))
+    param = _dag(Pipeline(Workspace(tmp_path / "workspace"), [step])).params.get_param("files")
+    assert param.value is None
+    assert param.description == (
+        "FileDataset, as name or name:version of a registered dataset. Used by reads. Left empty, it is the pipeline's "
+        "own."
+    )
 
 
 def test_names_and_settings_are_the_pipelines_unless_given(pipeline: Pipeline) -> None:
