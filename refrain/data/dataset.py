@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import glob
 import os
+from dataclasses import replace
 from typing import Any
 
+from refrain.data.abstract import Registered
+from refrain.data.brought import by_id
 from refrain.data.datastore import HasState
+from refrain.data.definition import AnyDataset, dataset_from
 from refrain.data.files.dataset import FileDataset
-from refrain.data.handle import DataHandle
-from refrain.data.ports import DATASETS, FromFiles
+from refrain.data.ports import FromFiles
+from refrain.data.registered import DatasetVersions
+from refrain.data.tabular.access import StoreAccess
 from refrain.data.tabular.factory import TabularDatasetFactory
 from refrain.data.tabular.partition import PartitionFormat
 from refrain.data.tabular.places import places_of
-from refrain.errors import DataNotFoundError, UnknownNameError, UserError, did_you_mean, known
+from refrain.errors import DataNotFoundError, UnknownNameError
 
 __all__ = ["Dataset", "FileDataset", "FileDatasetFactory"]
 
@@ -55,31 +60,45 @@ class Dataset:
     Tabular = TabularDatasetFactory
 
     @staticmethod
-    def get_by_name(workspace: HasState, name: str, version: int | str = "latest") -> FileDataset:
-        """Return a dataset that a step registered with ``register_on_complete``.
+    def get_by_name(workspace: HasState, name: str, version: int | str = "latest") -> AnyDataset:
+        """Return a registered dataset, also one that a step registered with ``register_on_complete``.
 
-        :param version: a number, or ``latest``.
+        :param version: a number, or ``latest``: the newest one at this moment.
         :raises UnknownNameError: when there is no such dataset or version.
         :raises UserError: for a version that is neither.
         """
-        registry = workspace.state.registry
-        versions = registry.versions(DATASETS, name)
-        if not versions:
-            names = registry.names(DATASETS)
-            raise UnknownNameError(f"Unknown dataset {name!r}. Known: {known(names)}.{did_you_mean(name, names)}")
-        wanted = versions[-1] if version == "latest" else _number(name, version)
-        if wanted not in versions:
-            listed = ", ".join(map(str, versions))
-            raise UnknownNameError(f"Dataset {name!r} has no version {wanted}. Known: {listed}.")
-        handle = DataHandle.from_json(registry.get(DATASETS, name, wanted) or {})
-        return FileDataset(FromFiles(((None, handle.location),)))
+        return _registered(workspace, name, DatasetVersions(workspace.state.registry).chosen(name, version))
+
+    @staticmethod
+    def get_by_id(workspace: HasState, id: str) -> AnyDataset:  # Azure ML's name
+        """Return the dataset of an id: within a step an input that it has, else the newest registered one.
+
+        :raises UnknownNameError: when there is none.
+        """
+        given = by_id(id)
+        if given is not None:
+            return given
+        found = DatasetVersions(workspace.state.registry).find(id)
+        if found is None:
+            raise UnknownNameError(
+                f"No dataset with the id {id!r} is registered, nor is one an input of this step. Use "
+                "Dataset.get_by_name(workspace, 'name'), or register it."
+            )
+        return _registered(workspace, *found)
+
+    @staticmethod
+    def get_all(workspace: HasState) -> dict[str, AnyDataset]:
+        """Return the newest version of every registered dataset, by name."""
+        versions = DatasetVersions(workspace.state.registry)
+        return {name: _registered(workspace, name, versions.newest(name)) for name in versions.names()}
 
 
-def _number(name: str, version: int | str) -> int:
-    try:
-        return int(version)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"Dataset {name!r}: the version {version!r} is neither a number nor 'latest'.") from error
+def _registered(workspace: HasState, name: str, version: int) -> AnyDataset:
+    record = DatasetVersions(workspace.state.registry).get(name, version)
+    if record is None:
+        raise UnknownNameError(f"Dataset {name!r} has no version {version}.")
+    dataset = dataset_from(record.definition, StoreAccess(workspace.state.stores))
+    return replace(dataset, registered=Registered(workspace.state, name, version))
 
 
 def _is_there(path: str) -> bool:

@@ -15,7 +15,6 @@ from refrain.storage.store import Place
 
 if TYPE_CHECKING:
     from refrain.storage.state import WorkspaceState
-    from refrain.storage.stores import Stores
 
 
 class HasState(Protocol):
@@ -168,9 +167,9 @@ class Datastore:
         return self._location.address
 
     @property
-    def stores(self) -> Stores:
-        """The stores of its workspace, by which its files are reached."""
-        return self._state.stores
+    def state(self) -> WorkspaceState:
+        """The durable state of its workspace."""
+        return self._state
 
     def upload(
         self, src_dir: str, target_path: str | None = None, overwrite: bool = False, show_progress: bool = True

@@ -11,7 +11,8 @@ from pathlib import Path
 from refrain.data import brought
 from refrain.data.definition import AnyDataset, dataset_from
 from refrain.data.files.dataset import FileDataset
-from refrain.data.files.item import StoredFile, place_below
+from refrain.data.files.item import fetch
+from refrain.data.files.mount import show
 from refrain.data.ports import InputMode
 from refrain.data.recipe import placed
 from refrain.data.tabular.access import ListedFiles, SourceFile, StoreAccess
@@ -67,13 +68,12 @@ class MadeDataset:
         if not isinstance(dataset, FileDataset):
             raise DataError("A tabular dataset has no files that could be put into a folder.")
         target.mkdir(parents=True, exist_ok=True)
-        for item in dataset.distinct_files():
-            path = place_below(target, item)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(item, StoredFile) and mode is not InputMode.DOWNLOAD:
-                path.symlink_to(item.file.path)
-            else:
-                item.save(path)
+        items = dataset.distinct_files()
+        if mode is InputMode.DOWNLOAD:
+            for item in items:
+                fetch(item, target, overwrite=True, ignore_not_found=False)
+        else:
+            show(items, target)
         return str(target)
 
     def _told(self, file: SourceFile) -> list[str]:

@@ -6,13 +6,17 @@ import json
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from refrain.data.datastore import Datastore
 from refrain.errors import WorkspaceError, WorkspaceSchemaError
 from refrain.storage.identity import set_data_identity
 from refrain.storage.state import WorkspaceState
+
+if TYPE_CHECKING:
+    from refrain.data.files.dataset import FileDataset
+    from refrain.data.tabular.dataset import TabularDataset
 
 ROOT_VARIABLE = "REFRAIN_WORKSPACE"
 CONFIG_FILE = ".refrain/config.json"
@@ -85,6 +89,13 @@ class Workspace:
     def datastores(self) -> dict[str, Datastore]:
         """Every datastore by name."""
         return {name: Datastore(self, name) for name in self.state.datastores.names()}
+
+    @property
+    def datasets(self) -> dict[str, FileDataset | TabularDataset]:
+        """The newest version of every registered dataset, by name."""
+        from refrain.data.dataset import Dataset
+
+        return Dataset.get_all(self)
 
     def get_default_datastore(self) -> Datastore:
         """Return the datastore of outputs that name none."""

@@ -9,23 +9,25 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from refrain.data.abstract import AbstractDataset, Registered
 from refrain.data.consumption import DatasetConsumptionConfig
 from refrain.data.files.item import FileItem, FileOrigin, StoredFile, StoredFiles, fetch
+from refrain.data.files.mount import MountContext
 from refrain.data.files.operations import METADATA, FileOperation, chosen, described
 from refrain.data.ports import FromFiles
-from refrain.data.recipe import canonical, dataset_id, recipe_of
-from refrain.data.tabular.access import ANYWHERE, FileAccess, Place, SourceFile
+from refrain.data.tabular.access import ANYWHERE, FileAccess, Place, SourceFile, StoreAccess
 from refrain.data.tabular.expression import Expression, column, condition
 from refrain.data.tabular.operations import Filter, Rows, Sample
 from refrain.data.tabular.partition import PartitionFormat
 from refrain.data.tabular.sampling import chosen_seed, proportion, row_count
 from refrain.errors import UserError, known
+from refrain.storage.store import Place as StorePlace
 
 _DOWNLOADS = 8
 
 
 @dataclass(frozen=True, eq=False)
-class FileDataset:
+class FileDataset(AbstractDataset):
     """Files by path or glob. What matches is decided when a step runs, not when the dataset is made.
 
     :param source: the places, as a step's input records them; of a table's files, those of the table.
@@ -38,6 +40,7 @@ class FileDataset:
     partition: PartitionFormat | None = None
     access: FileAccess = field(default=ANYWHERE, repr=False)
     origin: FileOrigin | None = None
+    registered: Registered | None = field(default=None, repr=False)
 
     def __getitem__(self, key: str) -> Expression:
         """Return a partition column for a condition."""
@@ -177,6 +180,21 @@ class FileDataset:
             fetched = list(pool.map(lambda item: fetch(item, folder, overwrite, ignore_not_found), items))
         return [str(path) for path in fetched if path is not None]
 
+    def mount(self, mount_point: str | None = None) -> MountContext:
+        """Return a context in which the files are a folder of this machine: ``with dataset.mount() as mounted: …``.
+
+        :param mount_point: None for a temporary folder; see :class:`MountContext`.
+        """
+        return MountContext(self, mount_point)
+
+    def remote_place(self) -> StorePlace | None:
+        """Return the one place of another machine whose files are all of the dataset; None when there is none."""
+        places = self.source.locations
+        if not self.is_whole or len(places) != 1 or not isinstance(self.access, StoreAccess):
+            return None
+        at = self.access.at(Place(places[0][0] or "", places[0][1]))
+        return at if at.in_place is None and at.exists() else None
+
     # ---- the definition
 
     def to_json(self) -> dict[str, Any]:
@@ -189,33 +207,18 @@ class FileDataset:
             "partition_format": self.partition.text if self.partition else None,
         }
 
-    @property
-    def identity(self) -> str:
-        """The definition as canonical JSON."""
-        return canonical(self.to_json())
-
-    @property
-    def recipe(self) -> str:
-        """The identity without the places: what enters a fingerprint, for the files' content is counted apart."""
-        return recipe_of(self.to_json())
-
-    @property
-    def id(self) -> str:
-        """The id of the definition."""
-        return dataset_id(self.identity)
-
     def with_choice(
         self, operations: tuple[FileOperation, ...], partition: PartitionFormat | None = None
     ) -> FileDataset:
         """Return the dataset of these files with other operations and columns of the path."""
-        return replace(self, operations=operations, partition=partition)
+        return replace(self, operations=operations, partition=partition, registered=None)
 
     @property
     def _origin(self) -> FileOrigin:
         return self.origin or StoredFiles(tuple(Place(store or "", path) for store, path in self.source.locations))
 
     def _then(self, operation: FileOperation) -> FileDataset:
-        return replace(self, operations=(*self.operations, operation))
+        return self.with_choice((*self.operations, operation), self.partition)
 
 
 def _reject_twins(items: Iterable[FileItem]) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from refrain.data.abstract import AbstractDataset, Registered
 from refrain.data.ports import FromFiles, InputMode
-from refrain.data.recipe import canonical, dataset_id, recipe_of
 from refrain.data.tabular import operations as ops
 from refrain.data.tabular.access import ANYWHERE, FileAccess, SourceFile
 from refrain.data.tabular.chunk import OnError
@@ -27,7 +27,7 @@ _SCHEMA = 1
 
 
 @dataclass(frozen=True, eq=False)
-class TabularDataset:
+class TabularDataset(AbstractDataset):
     """Rows and columns of files: a source and a list of operations. Every method that changes it returns another one.
 
     :param access: finds the files; it is no part of the definition.
@@ -37,6 +37,7 @@ class TabularDataset:
     operations: tuple[ops.Operation, ...] = ()
     timestamps: TimestampColumns = field(default_factory=TimestampColumns)
     access: FileAccess = field(default=ANYWHERE, repr=False)
+    registered: Registered | None = field(default=None, repr=False)
 
     input_modes: ClassVar[tuple[InputMode, ...]] = (InputMode.DIRECT,)
 
@@ -72,21 +73,6 @@ class TabularDataset:
             TimestampColumns(*value["timestamps"]),
             access or ANYWHERE,
         )
-
-    @property
-    def identity(self) -> str:
-        """The definition as canonical JSON."""
-        return canonical(self.to_json())
-
-    @property
-    def recipe(self) -> str:
-        """The identity without the places: what enters a fingerprint, for the files' content is counted apart."""
-        return recipe_of(self.to_json())
-
-    @property
-    def id(self) -> str:
-        """The id of the definition."""
-        return dataset_id(self.identity)
 
     @property
     def reads(self) -> FromFiles:
@@ -166,7 +152,7 @@ class TabularDataset:
 
         :param validate: check now that they are there and hold dates.
         """
-        made = replace(self, timestamps=TimestampColumns(timestamp, partition_timestamp))
+        made = replace(self, timestamps=TimestampColumns(timestamp, partition_timestamp), registered=None)
         return made._checked(validate)
 
     def time_before(self, end_time: datetime, include_boundary: bool = True, validate: bool = True) -> TabularDataset:
@@ -239,17 +225,18 @@ class TabularDataset:
         The keys' columns come last in it. Dates become texts of the form yyyyMMddHHmmss in the paths.
 
         :param target: a datastore, ``(datastore, path)``, or a local folder.
-        :param name: must be None: register the returned dataset instead.
+        :param name: also register what is returned, as a new version of this name; the target must be on a datastore.
         :param show_progress: accepted for Azure ML's sake.
         :param partition_as_file_dataset: return the files instead of their rows.
         """
         from refrain.data.tabular.partitions import partition_by
+        from refrain.data.tabular.places import workspace_of
 
-        if name is not None:
-            raise UserError("partition_by(name=…) does not register yet; register what it returns.")
         _ = show_progress
+        workspace = None if name is None else workspace_of(target, "partition_by(name=…)")
         made, files = partition_by(self, partition_keys, target)
-        return files if partition_as_file_dataset else made
+        chosen = files if partition_as_file_dataset else made
+        return chosen if workspace is None or name is None else chosen.register(workspace, name, None, None, True)
 
     # ---- evaluation
 
@@ -312,7 +299,7 @@ class TabularDataset:
         return DatasetConsumptionConfig(name, self)
 
     def _then(self, operation: ops.Operation) -> TabularDataset:
-        return replace(self, operations=(*self.operations, operation))
+        return replace(self, operations=(*self.operations, operation), registered=None)
 
 
 def _names(columns: str | Iterable[str]) -> tuple[str, ...]:

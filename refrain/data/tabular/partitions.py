@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +14,8 @@ from refrain.data.tabular.expression import missing_column
 from refrain.data.tabular.partition import PartitionFormat
 from refrain.data.tabular.places import place_of
 from refrain.data.tabular.source import Parquet, Source
+from refrain.data.tabular.written import below_new_id, new_folder
 from refrain.errors import DataError, UserError, known
-from refrain.storage.store import Place as StorePlace
 
 _DATE = "%Y%m%d%H%M%S"
 _DATE_FORMAT = "yyyyMMddHHmmss"
@@ -84,7 +80,7 @@ def partition_by(dataset: TabularDataset, keys: list[str], target: Any) -> tuple
     if len(set(keys)) == len(schema.names):
         raise UserError("partition_by: every column would become part of the path, and no file would hold one.")
     place, access = place_of(target, "partition_by")
-    folder = Place(place.datastore, f"{place.path}/{uuid.uuid4()}" if place.path else str(uuid.uuid4()))
+    folder = below_new_id(place)
     texts = pa.schema([pa.field(f.name, pa.string()) if f.name in keys else f for f in schema])
     batches = (part for batch in dataset.batches() for part in _named(batch.table, keys, texts).to_batches())
     reader = pa.RecordBatchReader.from_batches(texts, batches)
@@ -105,26 +101,6 @@ def _write(reader: Any, folder: Path, keys: Any) -> None:
         max_partitions=100_000,
         use_threads=False,  # keeps the rows in order
     )
-
-
-@contextmanager
-def new_folder(place: StorePlace) -> Iterator[Path]:
-    """Yield a local folder whose files are below a new place afterwards, or nothing when writing them failed.
-
-    Files for another file system are kept on this one until all of them are written.
-    """
-    local = place.in_place
-    try:
-        if local is not None:
-            yield local
-            return
-        with tempfile.TemporaryDirectory(prefix="refrain-") as folder:
-            yield Path(folder)
-            files = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
-            place.store.put((file, place.below(file.relative_to(folder).as_posix()).path) for file in files)
-    except BaseException:
-        place.store.remove(place.path)
-        raise
 
 
 def _datasets(folder: Place, access: StoreAccess, text: str) -> tuple[TabularDataset, FileDataset]:

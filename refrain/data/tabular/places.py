@@ -6,7 +6,7 @@ import os
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from refrain.data.datastore import Datastore
+from refrain.data.datastore import Datastore, HasState
 from refrain.data.tabular.access import ANYWHERE, Place, StoreAccess
 from refrain.errors import UserError
 from refrain.storage.connections import is_secret_name
@@ -52,8 +52,20 @@ def place_of(item: Any, what: str) -> tuple[Place, StoreAccess]:
     raise UserError(f"{what} cannot read {item!r}: give a path, a URL, (datastore, 'path'), a DataReference or a list.")
 
 
+def workspace_of(target: Any, what: str) -> HasState:
+    """Return the workspace of the datastore that something is written to.
+
+    :param what: what needs it, for the message.
+    :raises UserError: for a target that is not on a datastore.
+    """
+    store = target[0] if isinstance(target, tuple) and target else getattr(target, "datastore", target)
+    if not isinstance(store, Datastore):
+        raise UserError(f"{what} needs a target on a datastore, such as (datastore, 'path'), not {target!r}.")
+    return store
+
+
 def _on(datastore: Datastore, path: str) -> tuple[Place, StoreAccess]:
-    return Place(datastore.name, normalized(path)), StoreAccess(datastore.stores)
+    return Place(datastore.name, normalized(path)), StoreAccess(datastore.state.stores)
 
 
 def _text(path: object, what: str) -> str:

@@ -87,12 +87,12 @@ def test_partitions_are_written_to_the_store(lake: Datastore, tmp_path: Path) ->
     made = csv(str(tmp_path / "t.csv")).partition_by(["k"], (lake, "parts"))
     assert isinstance(made, TabularDataset)
     assert made.to_arrow().to_pylist() == [{"v": 1, "k": "a"}, {"v": 2, "k": "b"}]
-    before = lake.stores.on("lake", "parts").files()
+    before = lake.state.stores.on("lake", "parts").files()
     broken = csv(str(tmp_path / "t.csv"))
     (tmp_path / "t.csv").write_text("k,v\na,1\n..,2\n")
     with pytest.raises(DataError, match="cannot name a folder"):
         broken.partition_by(["k"], (lake, "parts"))
-    assert lake.stores.on("lake", "parts").files() == before
+    assert lake.state.stores.on("lake", "parts").files() == before
 
 
 def test_a_wrong_credential_is_an_error_that_does_not_show_it(
