@@ -149,5 +149,5 @@ def _param(parameter: PipelineParameter, definition: PipelineDefinition) -> Any:
         types = ["string", "object", "null"]  # the form asks for the first
         notes = [f"{default.kind.value}, as {default.kind.form}.", *notes]
         notes += [] if default.is_named else ["Left empty, it is the pipeline's own."]
-        default = default.text if default.is_named else None
-    return Param(default, type=types, description=" ".join(notes) or None)
+    shown = default if not isinstance(default, DataValue) else default.text if default.is_named else None
+    return Param(shown, type=types, description=" ".join(notes) or None)

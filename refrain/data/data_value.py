@@ -84,5 +84,4 @@ def data_value(item: object) -> DataValue | None:
 
 def _text(dataset: FileDataset | TabularDataset) -> str:
     """Return a registered dataset's name and version, and of any other its definition."""
-    name, version = getattr(dataset, "name", None), getattr(dataset, "version", None)
-    return f"{name}:{version}" if name else dataset.identity
+    return f"{dataset.name}:{dataset.version}" if dataset.name else dataset.identity

@@ -29,7 +29,7 @@ from refrain.execution.inputs import (
 from refrain.execution.lineage import lineage
 from refrain.execution.listener import Listener, Phase, shielded
 from refrain.execution.process_environment import process_environment, text_of
-from refrain.execution.registration import register_outputs
+from refrain.execution.registration import register_outputs, require_registrable
 from refrain.execution.request import StepRequest, StepResult
 from refrain.execution.run_folder import collect, prepare
 from refrain.execution.sources import Sources
@@ -180,6 +180,7 @@ class Engine:
         self, request: StepRequest, record: RunRecord, inputs: Mapping[str, ResolvedInput], value: Preimage
     ) -> StepResult:
         step = request.step
+        require_registrable(step, self.state)
         properties = self.git_properties(step.source.directory) if step.source.directory else {}
         record = self.runs.update(
             record, status=RunStatus.PREPARING, started=time.time(), properties={"StepType": step.kind, **properties}

@@ -10,12 +10,10 @@ from refrain.data.files.dataset import FileDataset
 from refrain.data.handle import DataHandle
 from refrain.data.ports import FromFiles, OutputPort
 from refrain.data.recipe import placed
+from refrain.data.registered import files_definition
 from refrain.execution.inputs import ResolvedInput
 from refrain.steps.definition import StepDefinition
 from refrain.storage.stores import Stores
-
-FILES = FileDataset(FromFiles(())).recipe
-"""The recipe of all files of a place."""
 
 
 def lineage(
@@ -36,7 +34,7 @@ def dataset_written(port: OutputPort, handle: DataHandle, stores: Stores) -> dic
     if port.kind.linked:
         with stores.at(handle.uri).open() as file:
             return dict(json.load(file))
-    return _placed(port.recipe or FILES, handle, stores)
+    return _placed(port.recipe, handle, stores)
 
 
 def _read(inputs: Iterable[ResolvedInput], stores: Stores) -> dict[str, Any]:
@@ -48,9 +46,9 @@ def _definition(item: ResolvedInput, stores: Stores) -> dict[str, Any]:
     if item.made is not None:
         return item.made.dataset.to_json()
     source = item.port.source
-    return FileDataset(source).to_json() if isinstance(source, FromFiles) else _placed(FILES, item.handle, stores)
+    return FileDataset(source).to_json() if isinstance(source, FromFiles) else _placed("", item.handle, stores)
 
 
 def _placed(recipe: str, handle: DataHandle, stores: Stores) -> dict[str, Any]:
-    place = stores.at(handle.uri)
-    return placed(recipe, [stores.datastore_of(place) or ("", handle.location)])
+    store, path = stores.datastore_of(stores.at(handle.uri)) or ("", handle.location)
+    return placed(recipe, [(store, path)]) if recipe else files_definition(store, path)

@@ -9,9 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from refrain.data.definition import dataset_from
-from refrain.data.files.dataset import FileDataset
 from refrain.data.handle import DataHandle
-from refrain.data.ports import FromFiles
+from refrain.data.registered import files_definition
 from refrain.data.tabular.access import StoreAccess
 from refrain.errors import DataNotFoundError, RunNotFoundError, known
 from refrain.storage.state import WorkspaceState
@@ -135,7 +134,7 @@ class RecordedRun(ABC):
     def _wrote(self, name: str, record: RunRecord) -> dict[str, Any]:
         handle = DataHandle.from_json(record.outputs[name])
         # A record of an earlier Refrain has no definitions: its outputs are the files that are there.
-        files = FileDataset(FromFiles(((None, handle.location),))).to_json()
+        files = files_definition("", handle.location)
         found = dataset_from(record.datasets.get("wrote", {}).get(name, files), StoreAccess(self.state.stores))
         return {
             "name": name,

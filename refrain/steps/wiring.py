@@ -248,7 +248,9 @@ class Wiring:
                 overwrite=bool(item.output_overwrite),
             )
         if isinstance(item, PipelineOutputAbstractDataset):
-            return replace(self._output_port(item.pipeline_data, name), registration=item.registration, is_dataset=True)
+            recipe = output_recipe(item.plan) if item.plan else ""
+            plain = self._output_port(item.pipeline_data, name)
+            return replace(plain, registration=item.registration, is_dataset=True, recipe=recipe)
         if isinstance(item, OutputDatasetConfig):
             datastore, path = item.location()
             is_upload = item.mode is OutputMode.UPLOAD

@@ -78,6 +78,12 @@ def test_a_reused_step_tells_the_same(project: Project, steps: dict[str, StepRun
         assert {d["identifier"]["savedId"] for d in told[group]} == {d["identifier"]["savedId"] for d in before[group]}
 
 
+def test_what_a_step_read_can_be_registered(project: Project, steps: dict[str, StepRun]) -> None:
+    found = _by_name(steps["read"].get_details()["inputDatasets"], "consumptionDetails", "inputName")
+    found["in"]["dataset"].register(project.workspace, "kept")
+    assert Dataset.get_by_name(project.workspace, "kept").to_path() == ["/a.csv"]
+
+
 def test_a_record_of_an_earlier_refrain_has_the_files_of_its_outputs(project: Project, steps) -> None:
     step = steps["write"]
     step.store.put(replace(step.record, datasets={}))
