@@ -10,6 +10,7 @@ from refrain.cli.answer import Answer
 from refrain.cli.documents import NOT_RUN, REUSED, document_of, status_of, step_document
 from refrain.cli.found_run import FoundRun, find_run, open_workspace
 from refrain.cli.runs_list import moment
+from refrain.cli.sizes import size
 from refrain.data.handle import DataHandle
 from refrain.errors import DataError
 from refrain.execution.duration import duration
@@ -163,13 +164,4 @@ def _output_rows(step: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
         except DataError as error:
             yield step["key"], name, "", "", str(error)
             continue
-        yield step["key"], name, str(handle.files), _size(handle.bytes), handle.location
-
-
-def _size(count: int) -> str:
-    size = float(count)
-    for unit in ("B", "KB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
+        yield step["key"], name, str(handle.files), size(handle.bytes), handle.location

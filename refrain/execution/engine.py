@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from refrain.compute.job import Compute, Job, JobResult, JobStatus
@@ -38,6 +39,8 @@ from refrain.reuse.decision import Decision
 from refrain.reuse.lookup import Lookup, Question
 from refrain.reuse.preimage import Ingredients, Preimage, is_secret, preimage
 from refrain.reuse.record import ReuseRecord
+from refrain.reuse.verification import Verification
+from refrain.reuse.verification import verification as stored_verification
 from refrain.steps.command import InputPath, Interpreter, OutputPath, Token
 from refrain.steps.definition import StepDefinition
 from refrain.storage.blobs import blob_key
@@ -51,9 +54,19 @@ from refrain.tracking.run_id import StepRunId
 class Engine:
     """Runs steps of one pipeline run; safe to use from many threads."""
 
-    def __init__(self, state: WorkspaceState, compute: Compute, listener: Listener | None = None) -> None:
-        """Keep results in *state*, run processes on *compute* and tell *listener* about it."""
+    def __init__(
+        self,
+        state: WorkspaceState,
+        compute: Compute,
+        listener: Listener | None = None,
+        verification: Verification | None = None,
+    ) -> None:
+        """Keep results in *state*, run processes on *compute* and tell *listener* about it.
+
+        :param verification: None means what the workspace says.
+        """
         self.state = state
+        self._wanted_verification = verification
         self.runs = RunStore(state)
         self.lookup = Lookup(state)
         self.sources = Sources(state)
@@ -73,8 +86,7 @@ class Engine:
         :raises RefrainError: when its inputs or its source cannot be read.
         """
         request = bound(request, self.state)
-        decision, value = self._decide(request, self._resolve(request))
-        return replace(decision, preimage=value)
+        return self._decide(request, self._resolve(request))
 
     def run(self, request: StepRequest) -> StepResult:
         """Take a step through its life and return references to its outputs.
@@ -94,12 +106,16 @@ class Engine:
             request = bound(request, self.state)
             inputs = self._resolve(request)
             self._listener.entered(key, Phase.LOOK_UP)
-            decision, value = self._decide(request, inputs)
+            decision = self._decide(request, inputs)
             self._listener.decided(key, decision, str(run_id))
+            if decision.note:
+                self._listener.noted(key, decision.note)
             record = replace(record, fingerprint=decision.fingerprint, decision=decision.to_json())
             if decision.record is not None:
                 return self._reuse(request, record, decision.record, inputs)
-            return self._make(request, replace(record, snapshot=value["snapshot"]), inputs, value)
+            self.lookup.bury(decision)
+            snapshot = self.sources.digest(request.step.source)
+            return self._make(request, replace(record, snapshot=snapshot), inputs, decision.preimage or {})
         except BaseException as error:
             self._fail(record, error, key)
             raise
@@ -120,16 +136,22 @@ class Engine:
                 self._git[directory] = git_properties(directory)
             return self._git[directory]
 
+    @cached_property
+    def _verification(self) -> Verification:
+        return self._wanted_verification or stored_verification(self.state.registry)
+
     def _resolve(self, request: StepRequest) -> dict[str, ResolvedInput]:
         step = request.step
         return {port.name: resolve(port, request.handles, self.state, step.name) for port in step.inputs}
 
-    def _decide(self, request: StepRequest, inputs: Mapping[str, ResolvedInput]) -> tuple[Decision, Preimage]:
+    def _decide(self, request: StepRequest, inputs: Mapping[str, ResolvedInput]) -> Decision:
         step = request.step
+        selection = self.sources.selection(step.source)
         value = preimage(
             Ingredients(
                 step=step,
-                snapshot=self.sources.digest(step.source),
+                snapshot=selection.digest,
+                is_part=selection.part is not None,
                 inputs={name: item.counted for name, item in inputs.items()},
                 parameters=request.parameters,
                 declared=request.declared,
@@ -142,12 +164,21 @@ class Engine:
 
         def manifest_of(digest: str) -> Manifest | None:
             if digest == value["snapshot"]:
-                return self.sources.manifest(step.source)
+                return selection.part or self.sources.manifest(step.source)
             uris = (i.handle.uri for i in inputs.values() if i.handle.digest == digest and i.is_whole)
             return next((self.state.stores.at(uri).manifest() for uri in uris), None)
 
-        question = Question(value, request.run.pipeline, step.key, step.allow_reuse, request.is_forced, manifest_of)
-        return self.lookup.decide(question), value
+        question = Question(
+            value,
+            request.run.pipeline,
+            step.key,
+            step.allow_reuse,
+            request.is_forced,
+            manifest_of,
+            request.run.root_id,
+            self._verification,
+        )
+        return replace(self.lookup.decide(question), note=selection.note)
 
     def _reuse(
         self, request: StepRequest, record: RunRecord, earlier: ReuseRecord, inputs: Mapping[str, ResolvedInput]
@@ -281,7 +312,8 @@ class Engine:
             known = ReuseRecord(
                 record.fingerprint, value, outputs, record.run_id, record.pipeline, step.name, seconds, ended
             )
-            self.lookup.records.put(known, step.key)
+            if not self.lookup.records.put(known, step.key):
+                self._listener.noted(step.key, "the pinned earlier result stays the one to be reused")
         else:
             self._listener.noted(step.key, "an input changed while the step ran: its result is not kept for reuse")
         registered = register_outputs(step.outputs, outputs, record.run_id, self.state)
@@ -295,7 +327,10 @@ class Engine:
         return min((require_unchanged(item, self.state, step_name) for item in inputs), default=True)
 
     def _remember_inputs(self, step: StepDefinition, inputs: Iterable[ResolvedInput]) -> None:
-        """Store what a later explanation will want to name: the package list and the inputs' file lists."""
+        """Store what a later explanation will want to name: the package list and the file lists of what counted."""
+        part = self.sources.selection(step.source).part
+        if part is not None:
+            self.state.blobs.put_manifest(part, durable=False)
         interpreter = self._interpreter(step.environment.interpreter)
         key = blob_key(interpreter.packages_digest)
         if not self.state.objects.exists(key):

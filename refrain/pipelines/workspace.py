@@ -11,6 +11,8 @@ from urllib.parse import unquote
 
 from refrain.data.datastore import Datastore
 from refrain.errors import WorkspaceError, WorkspaceSchemaError
+from refrain.pipelines.reuse import Reuse
+from refrain.reuse.verification import set_verification
 from refrain.storage.identity import set_data_identity
 from refrain.storage.state import WorkspaceState
 
@@ -90,6 +92,11 @@ class Workspace:
         """Every datastore by name."""
         return {name: Datastore(self, name) for name in self.state.datastores.names()}
 
+    @cached_property
+    def reuse(self) -> Reuse:
+        """The results that are kept for reuse."""
+        return Reuse(self.state)
+
     @property
     def datasets(self) -> dict[str, FileDataset | TabularDataset]:
         """The newest version of every registered dataset, by name."""
@@ -117,6 +124,15 @@ class Workspace:
         """
         set_data_identity(self.state.registry, value)
         self.state.__dict__.pop("data_identity", None)
+
+    def set_verification(self, value: str | float) -> None:
+        """Choose how often a reused result's bytes are read again; that they are there is checked every time.
+
+        :param value: ``full`` (every time), ``stat`` (never) or a share between 0 and 1; 0.01 unless it was set. A
+            share below 1 leaves out what is on another machine or larger than 256 MB.
+        :raises UserError: for anything else.
+        """
+        set_verification(self.state.registry, value)
 
     def __repr__(self) -> str:
         return f"Workspace({self.root!r})"

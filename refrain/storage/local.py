@@ -16,7 +16,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from refrain.errors import DataError, DataNotFoundError, UntrustedReferenceError
 from refrain.storage.manifest import Manifest
 from refrain.storage.reading import BLOCK
-from refrain.storage.scan import Found, found, require_plain, scan
+from refrain.storage.scan import require_plain, scan
 from refrain.storage.trees import DATA, TreeIdentity, TreeRules, Trees
 
 _SYNC_EACH_UP_TO = 256
@@ -52,18 +52,18 @@ class LocalStore:
     def match(self, pattern: str) -> dict[str, int]:
         """See :meth:`Store.match`."""
         paths = (path for path in glob.iglob(pattern, recursive=True) if not os.path.isdir(path))
-        return {path: _file(path).size for path in sorted(paths)}
+        return {path: _size(path) for path in sorted(paths)}
 
     def sizes(self, path: str) -> dict[str, int]:
         """See :meth:`Store.sizes`."""
         if os.path.isdir(path):
-            return {f.path: f.size for f in sorted(scan(path), key=lambda f: f.path) if not f.is_directory}
-        return {"": _file(path).size} if os.path.lexists(path) else {}
+            return dict(sorted(pair for folder in scan(path) for pair in folder.sizes()))
+        return {"": _size(path)} if os.path.lexists(path) else {}
 
     def open(self, path: str, buffering: int = BLOCK) -> BinaryIO:
         """See :meth:`Store.open`."""
         try:
-            _file(path)
+            _size(path)
             return open(path, "rb", buffering=-1 if buffering else 0)
         except FileNotFoundError as error:
             raise DataNotFoundError(f"There is nothing at {path!r}.") from error
@@ -143,8 +143,8 @@ def local_path(uri: str) -> Path:
     return Path(os.fsdecode(unquote_to_bytes(parts.path)))
 
 
-def _file(path: str) -> Found:
-    """Return what stat says of a file.
+def _size(path: str) -> int:
+    """Return a file's size in bytes.
 
     :raises DataError: when it cannot be read, or is none.
     """
@@ -153,7 +153,7 @@ def _file(path: str) -> Found:
     except OSError as error:
         raise _unreadable(path, error) from error
     require_plain(path, status)
-    return found("", path, status)
+    return status.st_size
 
 
 def _unreadable(path: str, error: OSError) -> DataError:
