@@ -142,7 +142,8 @@ def _listing(folder: Path) -> Iterator[Row]:
 @contextmanager
 def _s3() -> Iterator[tuple[str, dict[str, str]]]:
     """Serve listings of many objects, page by page as S3 does; there is nothing to be downloaded."""
-    from tests.fakes.many_objects import many_objects
+    sys.path.append(str(Path(__file__).parents[1] / "tests"))  # as pytest does
+    from fakes.many_objects import many_objects
 
     with many_objects(_OBJECTS) as server:
         yield server.url, {**os.environ, **server.environment}

@@ -60,9 +60,16 @@ class QueriedDataset:
         if not self.key:
             return self.answered().provide(mode, target, view, description)
         path = view / "rows.parquet"
-        self.stores.cache.link(self.key, self.size, path, self._again)
+        self.put(path)
         file = SourceFile(_NAME, f"query on {self.database.location.name}", self.size, self.stores.local(path))
         return MadeDataset(self.dataset, (file,), (file,)).provide(mode, target, view, description)
+
+    def put(self, path: Path) -> None:
+        """Put the answer at a path of the worker's cache, as a Parquet file; raises as :meth:`answered`."""
+        if not self.key:
+            self.answered().put(path)
+            return
+        self.stores.cache.link(self.key, self.size, path, self._again)
 
     def _again(self, path: Path) -> None:
         """Ask once more, where the cache has lost the answer."""

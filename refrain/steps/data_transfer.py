@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from refrain.data.consumption import DatasetConsumptionConfig
 from refrain.data.pipeline_data import PipelineData
 from refrain.data.ports import OutputKind, OutputPort
 from refrain.data.reference import DataReference
+from refrain.data.sql.reference import SqlDataReference
+from refrain.data.tabular.factory import TabularDatasetFactory
 from refrain.errors import PipelineError, UserError
 from refrain.steps.command import Literal
 from refrain.steps.definition import NO_SOURCE, StepDefinition
 from refrain.steps.step import PipelineStep, compute_name
 from refrain.steps.wiring import Build, Wiring, consumed, origin
+from refrain.storage.sql.relation import SqlQuery, SqlTable
 
 KIND = "data_transfer"
 OUTPUT = "_data_transfer_output"
 SOURCE_TYPE = "source_reference_type"
 DESTINATION_TYPE = "destination_reference_type"
 _TYPES = ("file", "directory")
+PARQUET = ".parquet"
+_ROW_FILES = (".csv", PARQUET)
 
 
 class DataTransferStep(PipelineStep):
@@ -26,7 +33,8 @@ class DataTransferStep(PipelineStep):
     A file that is copied to a directory keeps its name; the files of a directory are added to those that are there.
     Files that are there are replaced. A copy that was interrupted is gone on with by the next try.
 
-    :param source_data_reference: a data reference, or what another step of the pipeline writes.
+    :param source_data_reference: a data reference, what another step of the pipeline writes, or the rows of a table or
+        a query of a database. Rows become a file: Parquet if its name ends in ``.parquet``, else delimited text.
     :param destination_data_reference: a data reference; its place is a part of what makes the step reusable.
     :param compute_target: accepted for old code, where it is a data factory; Refrain copies by itself.
     :param source_reference_type: ``file`` or ``directory``; None means what is there.
@@ -48,9 +56,17 @@ class DataTransferStep(PipelineStep):
         what = f"DataTransferStep {name!r}"
         if source_data_reference is None or destination_data_reference is None:
             raise UserError(f"{what} needs a source_data_reference and a destination_data_reference.")
+        if isinstance(destination_data_reference, SqlDataReference):
+            raise UserError(f"{what}: rows cannot be copied into a table; let a script load them.")
+        if isinstance(source_data_reference, SqlDataReference):
+            source_data_reference = _rows(what, source_data_reference)
+            destination_data_reference, destination_reference_type = _file_of(
+                destination_data_reference, destination_reference_type, str(source_data_reference.name)
+            )
         if not isinstance(destination_data_reference, DataReference):
             raise UserError(f"{what}: the destination must be a DataReference, not {destination_data_reference!r}.")
-        if not isinstance(source_data_reference, DataReference) and consumed(source_data_reference) is None:
+        is_data = isinstance(source_data_reference, (DataReference, DatasetConsumptionConfig))
+        if not is_data and consumed(source_data_reference) is None:
             raise UserError(
                 f"{what}: the source must be a DataReference or the output of a step, not {source_data_reference!r}."
             )
@@ -106,6 +122,26 @@ class DataTransferStep(PipelineStep):
         if f"{two.path_on_datastore}/".startswith(f"{one.path_on_datastore}/" if one.path_on_datastore else ""):
             where = f"{two.path_on_datastore!r} of datastore {two.datastore.name!r}"
             raise PipelineError(f"Step {self.name!r}: its destination {where} is its source, or inside it.")
+
+
+def _rows(what: str, reference: SqlDataReference) -> DatasetConsumptionConfig:
+    """Return the rows of a table or a query as a dataset, which is asked for once and counts by its rows."""
+    relation = reference.relation
+    if not isinstance(relation, SqlTable | SqlQuery):
+        raise UserError(f"{what}: the rows of a stored procedure cannot be copied; give sql_table or sql_query.")
+    query = relation.text if isinstance(relation, SqlQuery) else f"SELECT * FROM {relation.name}"  # noqa: S608  # the user's own
+    rows = TabularDatasetFactory.from_sql_query((reference.datastore, query), validate=False, query_timeout=0)
+    return rows.as_named_input(str(reference.name))
+
+
+def _file_of(destination: Any, kind: str | None, name: str) -> tuple[Any, str | None]:
+    """Return the file that rows are written to: in a directory, one that is called like the source."""
+    if not isinstance(destination, DataReference):
+        return destination, kind
+    path = str(destination.path_on_datastore)
+    if path.endswith(_ROW_FILES) or (isinstance(kind, str) and kind.lower() == "file"):
+        return destination, "file"
+    return replace(destination, path_on_datastore=f"{path}/{name}.csv".lstrip("/")), "file"
 
 
 def _checked(what: str, name: str, value: object) -> str:

@@ -10,7 +10,10 @@ import pytest
 
 from cli.sample import Refrain
 from refrain import Datastore, Workspace
+from refrain.data.handle import DataHandle
 from refrain.storage.filling import SIGN
+from refrain.storage.state import WorkspaceState
+from refrain.tracking.record import RunStore
 
 
 @pytest.fixture
@@ -119,9 +122,8 @@ def test_a_change_that_hides_from_the_index_is_found_by_reading(refrain: Refrain
     run_id = refrain("run", "pipeline.py", "--json").document["run_id"]
     called = refrain("data", "verify", "--run", f"{run_id[:8]}.prepare")
     assert called.code == 0, called.err + called.out
-    outputs = refrain("runs", "show", f"{run_id[:8]}.prepare", "--json").document
-    handle = next(iter(outputs["step"]["outputs"].values())) if "step" in outputs else None
-    path = Path((handle or next(iter(outputs["outputs"].values())))["uri"].removeprefix("file://"))
+    record = RunStore(WorkspaceState(data / ".refrain/workspace")).latest_steps(run_id)[0]
+    path = DataHandle.from_json(next(iter(record.outputs.values()))).path
     file = path if path.is_file() else next(p for p in path.rglob("*") if p.is_file())
     status = file.stat()
     file.write_bytes(bytes(status.st_size))

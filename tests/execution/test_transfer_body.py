@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +13,8 @@ import pytest
 
 from fakes.project import COPIES, Project, Ran
 from fakes.remote_stores import S3Server, s3_server
-from refrain import DataReference, Datastore, DataTransferStep, PipelineData
-from refrain.errors import StepCanceledError
+from refrain import DataReference, Datastore, DataTransferStep, PipelineData, SqlDataReference
+from refrain.errors import StepCanceledError, UserError
 from refrain.reuse.decision import Decision, Verdict
 from refrain.storage.parts import PART_BYTES
 from refrain.tracking.record import RunStatus
@@ -154,3 +156,46 @@ def test_packages_and_python_do_not_count(project, disk, s3):
     assert decision.preimage is not None
     assert decision.preimage["environment"]["python"] == ""
     assert ran.heard.decisions["move"].fingerprint == decision.fingerprint
+
+
+@pytest.fixture
+def shop(project: Project, tmp_path: Path) -> Datastore:
+    with contextlib.closing(sqlite3.connect(tmp_path / "shop.db", isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE sold (item TEXT, price REAL)")
+        connection.execute("INSERT INTO sold VALUES ('pen', 1.5), ('ink', 4)")
+    return Datastore.register_sql(project.workspace, "shop", f"sqlite:///{tmp_path / 'shop.db'}")
+
+
+@pytest.mark.parametrize(
+    ("rows", "to", "wanted"),
+    [
+        ({"sql_table": "sold"}, "out/sold.csv", ["out/sold.csv"]),
+        ({"sql_query": "SELECT item FROM sold ORDER BY item"}, "out", ["out/rows.csv"]),
+        ({"sql_table": "sold"}, "out/sold.parquet", ["out/sold.parquet"]),
+    ],
+)
+def test_rows_become_a_file_and_are_copied_again_when_they_changed(project, disk, shop, tmp_path, rows, to, wanted):
+    def move() -> DataTransferStep:
+        return DataTransferStep("move", SqlDataReference(shop, "rows", **rows), DataReference(disk, "there", to))
+
+    ran = project.run(move())
+    assert ran.status == "Completed", ran.outcome.errors
+    assert project.run(move()).reused() == ["move"]
+    assert [f"out/{name}" for name in _files(project, "disk", "out")] == wanted
+    text = (tmp_path / "disk" / wanted[0]).read_bytes()
+    expected = {"out/sold.csv": b'"item","price"\n"pen",1.5\n"ink",4\n', "out/rows.csv": b'"item"\n"ink"\n"pen"\n'}
+    assert text == expected.get(wanted[0], text)
+    assert text.startswith(b"PAR1") == wanted[0].endswith(".parquet")
+    with contextlib.closing(sqlite3.connect(tmp_path / "shop.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE sold SET item = 'paper' WHERE price = 4")
+    assert project.run(move()).verdict("move") is Verdict.CHANGED
+    assert b"paper" in (tmp_path / "disk" / wanted[0]).read_bytes()
+    assert project.leftovers() == []
+
+
+def test_what_cannot_be_copied_of_a_database_is_refused(project, disk, shop):
+    there = DataReference(disk, "there", "out")
+    with pytest.raises(UserError, match="the rows of a stored procedure cannot be copied; give sql_table or"):
+        DataTransferStep("move", SqlDataReference(shop, "rows", sql_stored_procedure="report"), there)
+    with pytest.raises(UserError, match="rows cannot be copied into a table; let a script load them"):
+        DataTransferStep("move", there, SqlDataReference(shop, "rows", sql_table="sold"))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
+
+from fakes.web_server import serving
 
 _PAGE = 1000
 _OBJECT = (
@@ -91,11 +92,5 @@ def many_objects(count: int) -> Iterator[ManyObjects]:
 
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.port = http.server_port
-    thread = threading.Thread(target=http.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(http):
         yield server
-    finally:
-        http.shutdown()
-        thread.join()
-        http.server_close()

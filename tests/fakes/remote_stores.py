@@ -9,7 +9,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 import uuid
@@ -22,6 +21,8 @@ from typing import Any, ClassVar
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
+
+from fakes.web_server import serving
 
 
 @dataclass
@@ -66,14 +67,8 @@ def s3_server() -> Iterator[S3Server]:
 
     http = make_server("127.0.0.1", 0, counted, threaded=True)
     server.url = f"http://127.0.0.1:{http.server_port}"
-    thread = threading.Thread(target=http.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(http):
         yield server
-    finally:
-        http.shutdown()
-        thread.join()
-        http.server_close()
 
 
 class FlakyFileSystem(MemoryFileSystem):

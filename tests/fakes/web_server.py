@@ -30,14 +30,21 @@ def web_server() -> Iterator[WebServer]:
     server = WebServer()
     listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"served": server}))
     server.url = f"http://127.0.0.1:{listening.server_port}"
-    thread = threading.Thread(target=listening.serve_forever, daemon=True)
+    with serving(listening):
+        yield server
+
+
+@contextmanager
+def serving(server: http.server.HTTPServer) -> Iterator[None]:
+    """Answer in a thread until the block ends."""
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield server
+        yield
     finally:
-        listening.shutdown()
+        server.shutdown()
         thread.join()
-        listening.server_close()
+        server.server_close()
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

@@ -15,6 +15,9 @@ AZURE = {
     "runconfig_pipeline_params=None, inputs=None, outputs=None, params=None, source_directory=None, allow_reuse=True, "
     "version=None, hash_paths=None",
     ("PythonScriptStep", "run_after"): "step",
+    ("DataTransferStep", None): "name, source_data_reference=None, destination_data_reference=None, "
+    "compute_target=None, source_reference_type=None, destination_reference_type=None, allow_reuse=True",
+    ("DataTransferStep", "get_output"): "",
     ("StepSequence", None): "steps=None",
     ("Pipeline", None): "workspace, steps, description=None, default_datastore=None, default_source_directory=None, "
     "resolve_closure=True",
@@ -82,13 +85,17 @@ AZURE = {
 # what our own signature starts with instead, and why
 DEVIATIONS = {
     ("Datastore", "register_azure_postgre_sql"): (
-        "workspace, datastore_name, server_name, database_name, user_id, user_password=None, port_number=None, "
-        "endpoint=None, overwrite=False, enforce_ssl=True",
+        (
+            "workspace, datastore_name, server_name, database_name, user_id, user_password=None, port_number=None, "
+            "endpoint=None, overwrite=False, enforce_ssl=True"
+        ),
         "a password is refused",
     ),
     ("Datastore", "register_azure_my_sql"): (
-        "workspace, datastore_name, server_name, database_name, user_id, user_password=None, port_number=None, "
-        "endpoint=None, overwrite=False",
+        (
+            "workspace, datastore_name, server_name, database_name, user_id, user_password=None, port_number=None, "
+            "endpoint=None, overwrite=False"
+        ),
         "a password is refused",
     ),
     ("InputPortBinding", None): ("name, bind_object, bind_mode='mount'", "an input that binds nothing means nothing"),

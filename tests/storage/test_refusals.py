@@ -87,19 +87,15 @@ def _digest(state: WorkspaceState, web: WebServer, path: str) -> str:
     return state.stores.named(web.url + path).identify().digest
 
 
-def test_a_web_file_with_a_tag_is_known_by_it(state, web):
-    web.files["/a"], web.tags["/a"] = b"1", {"ETag": '"one"'}
+@pytest.mark.parametrize(
+    ("name", "one", "two"),
+    [("ETag", '"one"', '"two"'), ("Last-Modified", "Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2015 07:28:01 GMT")],
+)
+def test_a_web_file_is_known_by_its_tag_or_its_time(state, web, name, one, two):
+    web.files["/a"], web.tags["/a"] = b"1", {name: one}
     first = _digest(state, web, "/a")
     assert _digest(state, web, "/a") == first
-    web.tags["/a"] = {"ETag": '"two"'}
-    assert _digest(state, web, "/a") != first
-
-
-def test_a_web_file_with_a_time_is_known_by_it(state, web):
-    web.files["/a"], web.tags["/a"] = b"1", {"Last-Modified": "Wed, 21 Oct 2015 07:28:00 GMT"}
-    first = _digest(state, web, "/a")
-    assert _digest(state, web, "/a") == first
-    web.tags["/a"] = {"Last-Modified": "Wed, 21 Oct 2015 07:28:01 GMT"}
+    web.tags["/a"] = {name: two}
     assert _digest(state, web, "/a") != first
 
 

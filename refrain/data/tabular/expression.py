@@ -166,19 +166,22 @@ def _column(table: Any, name: str) -> Any:
 
 
 def _alike(values: list[Any]) -> list[Any]:
-    """Take moments without a zone as UTC where others have one, as everywhere."""
+    """Take literal moments in the time zone of the column, if it has one; those without a zone are UTC."""
     import pyarrow as pa
 
-    zones = [value.type.tz for value in values if pa.types.is_timestamp(value.type)]
-    if not any(zones) or all(zones):
+    moments = [value for value in values if pa.types.is_timestamp(value.type)]
+    zone = next((value.type.tz for value in moments if value.type.tz and not isinstance(value, pa.Scalar)), None)
+    if zone is None:
         return values
-    zoned = pa.timestamp("us", "UTC")
-    return [
-        pa.scalar(value.as_py().replace(tzinfo=timezone.utc), zoned)
-        if isinstance(value, pa.Scalar) and pa.types.is_timestamp(value.type) and value.is_valid and not value.type.tz
-        else value
-        for value in values
-    ]
+    return [_in_zone(value, zone) if isinstance(value, pa.TimestampScalar) else value for value in values]
+
+
+def _in_zone(value: Any, zone: str) -> Any:
+    import pyarrow as pa
+
+    moment = value.as_py()
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return pa.scalar(moment, pa.timestamp("us", zone))
 
 
 def _kernel(operator: str) -> str:
