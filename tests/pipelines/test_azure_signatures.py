@@ -82,13 +82,17 @@ AZURE = {
 # what our own signature starts with instead, and why
 DEVIATIONS = {
     ("Datastore", "register_azure_postgre_sql"): (
-        "workspace, datastore_name, server_name, database_name, user_id, user_password=None, port_number=None, "
-        "endpoint=None, overwrite=False, enforce_ssl=True",
+        (
+            "workspace, datastore_name, server_name, database_name, user_id, user_password=None, port_number=None, "
+            "endpoint=None, overwrite=False, enforce_ssl=True"
+        ),
         "a password is refused",
     ),
     ("Datastore", "register_azure_my_sql"): (
-        "workspace, datastore_name, server_name, database_name, user_id, user_password=None, port_number=None, "
-        "endpoint=None, overwrite=False",
+        (
+            "workspace, datastore_name, server_name, database_name, user_id, user_password=None, port_number=None, "
+            "endpoint=None, overwrite=False"
+        ),
         "a password is refused",
     ),
     ("InputPortBinding", None): ("name, bind_object, bind_mode='mount'", "an input that binds nothing means nothing"),
