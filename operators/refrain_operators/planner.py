@@ -113,10 +113,10 @@ class Planner:
             self._skipped.add(task_id)
 
     def _decide(self, task_id: str, operator: StepOperator) -> None:
-        _, engine = self._engine(operator)
+        workspace, engine = self._engine(operator)
         try:
             context = {**self._context, "params": self._params(operator)}
-            request = step_request(operator, context, self._run(operator), engine.runs, self._made)
+            request = step_request(operator, context, self._run(operator), workspace, engine.runs, self._made)
             decision = engine.decide(request)
         except RefrainError as error:
             log.info("Step %s is left to itself: %s", task_id, error)

@@ -191,7 +191,7 @@ class StepOperator(BaseOperator):
         # the interrupted code holds.
         with self._stop.obeyed_by(engine), ThreadPoolExecutor(1, "step") as pool:
             made = {task_id: recorded(task_id, run.root_id, engine.runs) for task_id in planned}
-            request = step_request(self, context, run, engine.runs, made)
+            request = step_request(self, context, run, workspace, engine.runs, made)
             result = pool.submit(engine.run, request).result()
         workspace.state.trees.flush()
         self._note_origin(result, engine.runs)

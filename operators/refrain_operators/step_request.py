@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from refrain.data.data_value import DataValue
 from refrain.data.handle import DataHandle
-from refrain.data.parameters import Scalar, assign
+from refrain.data.parameters import Scalar, Value, assign
 from refrain.data.ports import FromReference, FromStep
 from refrain.execution.preview import Published
 from refrain.execution.request import RunContext, StepRequest
@@ -69,7 +71,7 @@ def ensure_root(operator: Any, run: RunContext, context: Any, runs: RunStore) ->
 
 
 def step_request(
-    operator: Any, context: Any, run: RunContext, runs: RunStore, made: Mapping[str, Published]
+    operator: Any, context: Any, run: RunContext, workspace: Workspace, runs: RunStore, made: Mapping[str, Published]
 ) -> StepRequest:
     """Return what the engine is asked to do for the task that is the origin of *run*.
 
@@ -78,11 +80,10 @@ def step_request(
     :raises UntrustedReferenceError: when what it published is not what the workspace knows.
     """
     given = _params(operator, context["params"])
-    values = {name: given[name] for name in operator.declared if name in given}
     return StepRequest(
         step=replace(operator.step, key=step_key(run.origin["task_id"], run.origin["map_index"])),
         run=run,
-        parameters=assign(operator.declared, values),
+        parameters=_parameters(operator, context, run, workspace, runs),
         declared=operator.declared,
         handles=_handles(operator, context, run, runs, made),
         predecessors=_predecessors(operator, run, runs, made),
@@ -91,14 +92,32 @@ def step_request(
     )
 
 
+def _parameters(operator: Any, context: Any, run: RunContext, workspace: Workspace, runs: RunStore) -> dict[str, Value]:
+    """Return the parameters' values; a dataset's newest version is the same for all tasks of a run."""
+    given = _params(operator, context["params"])
+    values = {name: given[name] for name in operator.declared if name in given}
+    found = assign(operator.declared, values, workspace)
+    asked = context["dag_run"].conf or {}
+    settled = {
+        name: runs.settle(run.root_id, json.dumps([name, asked.get(name)]), value.text)
+        for name, value in found.items()
+        if isinstance(value, DataValue)
+    }
+    return assign(operator.declared, {**values, **settled}, workspace) if settled else found
+
+
 def _params(operator: Any, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the run's params; a text that was left empty in the trigger form arrives as None."""
-    texts = {name for name, parameter in operator.declared.items() if isinstance(parameter.default_value, str)}
-    return {name: "" if params[name] is None and name in texts else params[name] for name in params}
+    """Return the run's params; what was left empty in the trigger form arrives as None: an empty text, no data."""
+    defaults = {name: parameter.default_value for name, parameter in operator.declared.items()}
+    empty = {name: "" for name, default in defaults.items() if isinstance(default, str)}
+    empty |= {name: default.text for name, default in defaults.items() if isinstance(default, DataValue)}
+    return {name: empty[name] if params[name] in (None, "") and name in empty else params[name] for name in params}
 
 
 def _plain(params: Mapping[str, Any]) -> dict[str, Scalar]:
-    return {name: params[name] for name in params if isinstance(params[name], (str, int, float, bool))}
+    """Keep values as records hold them; an object, which may name data, as its JSON text."""
+    objects = {name: json.dumps(params[name], sort_keys=True) for name in params if isinstance(params[name], dict)}
+    return objects | {name: params[name] for name in params if isinstance(params[name], (str, int, float, bool))}
 
 
 def _handles(

@@ -67,7 +67,8 @@ class Planned:
     def context(self, **params: Any) -> dict[str, Any]:
         """What Airflow gives the planning task to execute with."""
         self.instance = _Instance(self.states)
-        return {"ti": self.instance, "dag": self.dag, "params": {"size": 1, "regenerate_outputs": False, **params}}
+        given = {"size": 1, "regenerate_outputs": False, **params}
+        return {"ti": self.instance, "dag": self.dag, "dag_run": SimpleNamespace(conf=params), "params": given}
 
     def planner(self, is_being_made: Any = lambda *_: False, **params: Any) -> Planner:
         """Return a planner that has decided."""
