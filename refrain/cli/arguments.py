@@ -108,7 +108,10 @@ def _add_runs(commands: Any) -> None:
 def _add_workspace(parser: argparse.ArgumentParser) -> None:
     suppressed = argparse.SUPPRESS  # else the action's default would take the place of what was given before it
     parser.add_argument(
-        "--workspace", metavar="FOLDER", default=suppressed, help="the workspace's folder (default: the configured one)"
+        "--workspace",
+        metavar="ROOT",
+        default=suppressed,
+        help="the workspace's folder or URL (default: as configured)",
     )
 
 

@@ -28,7 +28,7 @@ from refrain.execution.listener import Listener, Phase, shielded
 from refrain.execution.process_environment import process_environment, text_of
 from refrain.execution.registration import register_outputs
 from refrain.execution.request import StepRequest, StepResult
-from refrain.execution.run_folder import collect, prepare
+from refrain.execution.run_folder import LOG_FILE, collect, prepare
 from refrain.execution.sources import Sources
 from refrain.execution.stage import Stage, make_output_folders, open_stage
 from refrain.reuse.decision import Decision
@@ -42,6 +42,7 @@ from refrain.storage.manifest import Manifest
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.git import git_properties
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
+from refrain.tracking.run_files import RunFiles
 from refrain.tracking.run_id import StepRunId
 
 
@@ -180,18 +181,21 @@ class Engine:
         for item in inputs.values():
             require_as_written(item, self.state, step.name)
         stage = open_stage(StepRunId.parse(record.run_id), step.outputs, self.state)
+        files = self.runs.files(record.run_id)
         try:
             self.sources.restore(step.source, stage.working_directory)
             job = self._job(request, record, stage, inputs)
             make_output_folders(stage, step.outputs)
             self._listener.entered(step.key, Phase.LAUNCH)
             record = self.runs.update(record, status=RunStatus.RUNNING)
-            self._launch(request, record, job, stage)
+            self._launch(request, files, job, stage)
             self._listener.entered(step.key, Phase.COMMIT)
             record = self.runs.update(record, status=RunStatus.FINALIZING)
             return self._commit(request, record, stage, inputs, value)
         finally:
             stage.remove()
+            if not files.leave():
+                self._listener.noted(step.key, f"its logs could not be stored with the run and stay in {files.folder}")
 
     def _job(self, request: StepRequest, record: RunRecord, stage: Stage, inputs: Mapping[str, ResolvedInput]) -> Job:
         step = request.step
@@ -209,16 +213,17 @@ class Engine:
             secrets=tuple(text for name, text in step.environment.variables if is_secret(name, text)),
         )
 
-    def _launch(self, request: StepRequest, record: RunRecord, job: Job, stage: Stage) -> None:
+    def _launch(self, request: StepRequest, files: RunFiles, job: Job, stage: Stage) -> None:
         step = request.step
         last: deque[str] = deque(maxlen=TAIL_LINES)
-        result = self._run_job(job, step.key, last)
-        for note in collect(self.runs.folder(record.run_id), stage, step, self.sources.capture(step.source)):
-            self._listener.noted(step.key, note)
+        with files.followed():
+            result = self._run_job(job, step.key, last)
+            for note in collect(str(files.folder), stage, step, self.sources.capture(step.source)):
+                self._listener.noted(step.key, note)
         if self._is_canceled.is_set():
             raise StepCanceledError(f"Step {step.name!r} was canceled.")
         if result.status is not JobStatus.SUCCEEDED:
-            raise StepFailedError(message(step, result, stage, job.log_path, last))
+            raise StepFailedError(message(step, result, stage, files.will_be(LOG_FILE), last))
 
     def _run_job(self, job: Job, key: str, last: deque[str]) -> JobResult:
         def on_line(line: str) -> None:

@@ -77,7 +77,7 @@ class Sources:
         manifest = self._state.blobs.get_manifest(source.snapshot)
         if manifest is None:
             raise SnapshotError(
-                f"The snapshot {source.snapshot} is not in the workspace {str(self._state.root)!r}; "
+                f"The snapshot {source.snapshot} is not in the workspace {str(self._state.address)!r}; "
                 "submit the pipeline anew."
             )
         return manifest

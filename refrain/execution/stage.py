@@ -2,10 +2,11 @@
 
 ::
 
-    <root>/staging/<step run id>/owner.json     who works here, and which folders wait for the commit
-    <root>/staging/<step run id>/work/          the working directory: a copy of the snapshot
-    <root>/staging/<step run id>/inputs/        copies of inputs in download mode
-    <root>/staging/<step run id>/outputs/       outputs that are uploaded afterwards
+    <machine's folder of the workspace>, which is the workspace itself when that is a folder:
+    staging/<step run id>/owner.json            who works here, and which folders wait for the commit
+    staging/<step run id>/work/                 the working directory: a copy of the snapshot
+    staging/<step run id>/inputs/               copies of inputs in download mode
+    staging/<step run id>/outputs/              outputs that are uploaded afterwards
     <datastore>/.refrain-staging/<step run id>/<output>    outputs, on the file system where they will stay
     <cache>/mounts/<step run id>/<input>        links to what was fetched from another file system
 """
@@ -116,8 +117,9 @@ def make_output_folders(stage: Stage, ports: tuple[OutputPort, ...]) -> None:
 def sweep(state: WorkspaceState) -> list[str]:
     """Remove what killed engines of this machine left behind, end their processes, and return the step runs' ids."""
     swept = []
-    for name in state.objects.names("staging"):
-        folder = state.root / "staging" / name
+    staging = state.root / "staging"
+    for folder in sorted(staging.iterdir()) if staging.is_dir() else ():
+        name = folder.name
         owner = _owner(folder)
         if owner is None:
             _remove_if_old(folder)
@@ -129,6 +131,7 @@ def sweep(state: WorkspaceState) -> list[str]:
             continue
         Stage(name, folder, {}, tuple(Path(path) for path in owner["waiting"])).remove()
         _mark_failed(name, state)
+        _bring_files(name, state)
         swept.append(name)
     return swept
 
@@ -225,3 +228,11 @@ def _mark_failed(run_id: str, state: WorkspaceState) -> None:
         if not record.status.is_final:
             error = "The process that ran the step was killed."
             runs.update(record, status=RunStatus.FAILED, ended=time.time(), error=error)
+
+
+def _bring_files(run_id: str, state: WorkspaceState) -> None:
+    """Bring what a killed engine had not brought; where that fails, the files stay on this machine."""
+    files = RunStore(state).files(run_id)
+    with contextlib.suppress(DataError, OSError):
+        files.bring()
+        files.leave()

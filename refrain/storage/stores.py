@@ -11,6 +11,7 @@ from refrain.storage.datastores import DatastoreLocation, DatastoreTable, normal
 from refrain.storage.filesystem import FileSystem
 from refrain.storage.local import LocalStore, local_path
 from refrain.storage.remote import Knowledge, RemoteStore
+from refrain.storage.root import Root
 from refrain.storage.store import Place, Store
 from refrain.storage.trees import Trees
 
@@ -39,6 +40,11 @@ class Stores:
         """
         location = self._datastores.get(datastore)
         return Place(self._store(location), location.address).below(normalized(path))
+
+    def within(self, root: Root) -> Place:
+        """Return the place of a workspace's root."""
+        location = DatastoreLocation("", root.folder, root.url, root.conn_id, root.options)
+        return Place(self._store(location), location.address)
 
     def at(self, uri: str) -> Place:
         """Return the place that a URI names: on the datastore that holds it, or with the environment's credentials.
