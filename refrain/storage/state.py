@@ -20,6 +20,7 @@ from refrain.storage.identity import DataIdentity, data_identity
 from refrain.storage.objects import LocalObjectStore, ObjectStore
 from refrain.storage.receipts import Receipts
 from refrain.storage.registry import Registry
+from refrain.storage.remembering import RememberingObjects
 from refrain.storage.remote import Knowledge
 from refrain.storage.remote_objects import RemoteObjectStore
 from refrain.storage.root import Root
@@ -57,7 +58,7 @@ class WorkspaceState:
         """The folder of this machine: the workspace itself, or where its steps work."""
         self.objects: ObjectStore = self._object_store()
         self.blobs = BlobStore(self.objects)
-        self.registry = Registry(self.objects)
+        self.registry = Registry(self.objects if self.is_local else RememberingObjects(self.objects))
         self.datastores = DatastoreTable(self.address, self.registry)
 
     @property
