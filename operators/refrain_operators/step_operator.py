@@ -63,6 +63,10 @@ class LogListener(Listener):
         self._log.info("Step run %s", run_id)
         self._log.info("Fingerprint %s", decision.fingerprint)
 
+    def waits(self, key: str, run_id: str) -> None:
+        """See :meth:`refrain.execution.listener.Listener.waits`."""
+        self._log.info("Step %s waits for run %s, which is making the same result", key, run_id)
+
     def entered(self, key: str, phase: Phase) -> None:
         """See :meth:`refrain.execution.listener.Listener.entered`."""
         self._log.debug("Step %s: %s", key, phase.value)

@@ -13,7 +13,7 @@ from typing import Any
 from refrain.compute.job import Compute, Job, JobResult, JobStatus
 from refrain.data.handle import DataHandle
 from refrain.environments.interpreter import InterpreterIdentity, identify
-from refrain.errors import RefrainError, StepCanceledError, StepFailedError
+from refrain.errors import BeingMadeError, RefrainError, StepCanceledError, StepFailedError
 from refrain.execution.commit import Commit
 from refrain.execution.failure import TAIL_LINES, message
 from refrain.execution.inputs import (
@@ -31,6 +31,7 @@ from refrain.execution.request import StepRequest, StepResult
 from refrain.execution.run_folder import LOG_FILE, collect, prepare
 from refrain.execution.sources import Sources
 from refrain.execution.stage import Stage, make_output_folders, open_stage
+from refrain.execution.turn import Turn, Turns
 from refrain.reuse.decision import Decision
 from refrain.reuse.lookup import Lookup, Question
 from refrain.reuse.preimage import Ingredients, Preimage, is_secret, preimage
@@ -49,8 +50,13 @@ from refrain.tracking.run_id import StepRunId
 class Engine:
     """Runs steps of one pipeline run; safe to use from many threads."""
 
-    def __init__(self, state: WorkspaceState, compute: Compute, listener: Listener | None = None) -> None:
-        """Keep results in *state*, run processes on *compute* and tell *listener* about it."""
+    def __init__(
+        self, state: WorkspaceState, compute: Compute, listener: Listener | None = None, *, waits: bool = True
+    ) -> None:
+        """Keep results in *state*, run processes on *compute* and tell *listener* about it.
+
+        :param waits: whether :meth:`run` waits while another run makes the same result; else it raises.
+        """
         self.state = state
         self.runs = RunStore(state)
         self.lookup = Lookup(state)
@@ -60,6 +66,7 @@ class Engine:
         self._jobs: dict[str, str] = {}
         self._lock = threading.Lock()
         self._is_canceled = threading.Event()
+        self._turns = Turns(state, self._is_canceled, self._listener, waits=waits)
         self._interpreters: dict[str | None, InterpreterIdentity] = {}
         self._committed: set[str] = set()
         self._git_lock = threading.Lock()
@@ -78,6 +85,7 @@ class Engine:
 
         :raises StepFailedError: when its process fails.
         :raises StepCanceledError: when it was canceled.
+        :raises BeingMadeError: when another run makes the same result, and the engine does not wait.
         :raises RefrainError: when anything around it fails; in each case the run record says so and nothing
             half-written stays.
         """
@@ -90,12 +98,15 @@ class Engine:
             self._listener.entered(key, Phase.RESOLVE)
             inputs = self._resolve(request)
             self._listener.entered(key, Phase.LOOK_UP)
-            decision, value = self._decide(request, inputs)
-            self._listener.decided(key, decision, str(run_id))
-            record = replace(record, fingerprint=decision.fingerprint, decision=decision.to_json())
-            if decision.record is not None:
-                return self._reuse(request, record, decision.record)
-            return self._make(request, replace(record, snapshot=value["snapshot"]), inputs, value)
+            with self._turns.taken(key, str(run_id), lambda: self._decide(request, inputs)) as turn:
+                decision = turn.decision
+                self._listener.decided(key, decision, str(run_id))
+                record = replace(record, fingerprint=decision.fingerprint, decision=decision.to_json())
+                if decision.record is not None:
+                    return self._reuse(request, record, decision.record)
+                return self._make(request, replace(record, snapshot=turn.preimage["snapshot"]), inputs, turn)
+        except BeingMadeError:
+            raise
         except BaseException as error:
             self._fail(record, error, key)
             raise
@@ -170,7 +181,7 @@ class Engine:
         return StepResult(record.run_id, earlier.outputs, earlier.run_id, sentence, earlier.seconds)
 
     def _make(
-        self, request: StepRequest, record: RunRecord, inputs: Mapping[str, ResolvedInput], value: Preimage
+        self, request: StepRequest, record: RunRecord, inputs: Mapping[str, ResolvedInput], turn: Turn
     ) -> StepResult:
         step = request.step
         properties = self.git_properties(step.source.directory) if step.source.directory else {}
@@ -191,7 +202,7 @@ class Engine:
             self._launch(request, files, job, stage)
             self._listener.entered(step.key, Phase.COMMIT)
             record = self.runs.update(record, status=RunStatus.FINALIZING)
-            return self._commit(request, record, stage, inputs, value)
+            return self._commit(request, record, stage, inputs, turn)
         finally:
             stage.remove()
             if not files.leave():
@@ -250,7 +261,7 @@ class Engine:
         record: RunRecord,
         stage: Stage,
         inputs: Mapping[str, ResolvedInput],
-        value: Preimage,
+        turn: Turn,
     ) -> StepResult:
         step = request.step
         require_mounts_intact(stage, step.name)
@@ -267,10 +278,14 @@ class Engine:
         except BaseException:
             commit.take_back()
             raise
-        if is_sound:
+        if turn.is_lost:
+            self._listener.noted(
+                step.key, "another run took over while this one gave no sign of life; its result is kept"
+            )
+        elif is_sound:
             seconds = ended - (record.started or ended)
             known = ReuseRecord(
-                record.fingerprint, value, outputs, record.run_id, record.pipeline, step.name, seconds, ended
+                record.fingerprint, turn.preimage, outputs, record.run_id, record.pipeline, step.name, seconds, ended
             )
             self.lookup.records.put(known, step.key)
         else:

@@ -1,4 +1,4 @@
-"""A project to run."""
+"""A project to run, and many processes that do the same at one moment."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from fakes.project import Project
+from fakes.race import race
+
+__all__ = ["race"]
 
 
 @pytest.fixture
