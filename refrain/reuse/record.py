@@ -9,6 +9,7 @@ from typing import Any
 
 from refrain.data.handle import DataHandle
 from refrain.errors import CorruptObjectError, WorkspaceError
+from refrain.reuse.mark import record_mark_key
 from refrain.reuse.preimage import Preimage
 from refrain.storage.digest import digest_bytes
 from refrain.storage.objects import ObjectStore
@@ -50,6 +51,7 @@ class RecordStore:
     def __init__(self, objects: ObjectStore) -> None:
         """Keep everything in *objects*."""
         self._objects = objects
+        self._key = record_mark_key()
 
     def get(self, fingerprint: str) -> ReuseRecord | None:
         """Return the record of a fingerprint, or None when there is none.
@@ -58,7 +60,7 @@ class RecordStore:
         :raises WorkspaceError: when it cannot be read.
         """
         content = self._objects.get(record_key(fingerprint))
-        return None if content is None else _parse(content, fingerprint)
+        return None if content is None else _parse(self._key.unmarked(content, fingerprint), fingerprint)
 
     def put(self, record: ReuseRecord, step_key: str) -> None:
         """Store a record, durably and in one piece, replacing an earlier one of the same fingerprint."""
@@ -76,7 +78,7 @@ class RecordStore:
         }
         payload = json.dumps(document, sort_keys=True, separators=(",", ":"))
         content = _HEAD.format(digest_bytes(payload.encode())) + payload + "}"
-        self._objects.put(record_key(record.fingerprint), content.encode())
+        self._objects.put(record_key(record.fingerprint), self._key.marked(content.encode()))
 
     def recent(self, pipeline: str, step_key: str) -> list[ReuseRecord]:
         """Return the latest sound records of a step, newest first."""
