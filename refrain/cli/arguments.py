@@ -35,6 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_explain(commands)
     _add_runs(commands)
+    _add_gc(commands)
     _add_airflow(commands, "up", ".refrain/airflow", "start Airflow on this project's workspace and stay until Ctrl-C")
     _add_airflow(commands, "demo", ".refrain/demo", "run the example pipeline twice on Airflow and see what is reused")
     return parser
@@ -103,6 +104,19 @@ def _add_runs(commands: Any) -> None:
     cancel.add_argument("run", metavar="ID", help="the start of a run's id")
     for action in (listing, show, log, cancel):
         _add_workspace(action)
+
+
+def _add_gc(commands: Any) -> None:
+    parser = _add(commands, "gc", "gc:gc", "say what the workspace need not keep, and remove it with --delete")
+    parser.add_argument("--delete", action="store_true", help="remove it; without this, nothing is changed")
+    parser.add_argument("--days", type=float, metavar="N", help="keep only runs that are no older")
+    parser.add_argument("--runs", type=int, metavar="N", help="keep only the latest N runs of each pipeline")
+    parser.add_argument("--bytes", metavar="SIZE", help="keep only the latest runs with up to SIZE of outputs (20GB)")
+    parser.add_argument(
+        "--grace", type=float, metavar="DAYS", help="keep what is younger; longer than the longest run (default: 7)"
+    )
+    parser.add_argument("--save", action="store_true", help="make these limits the workspace's own")
+    _add_workspace(parser)
 
 
 def _add_workspace(parser: argparse.ArgumentParser) -> None:

@@ -163,13 +163,14 @@ def _output_rows(step: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
         except DataError as error:
             yield step["key"], name, "", "", str(error)
             continue
-        yield step["key"], name, str(handle.files), _size(handle.bytes), handle.location
+        yield step["key"], name, str(handle.files), size(handle.bytes), handle.location
 
 
-def _size(count: int) -> str:
-    size = float(count)
+def size(count: int) -> str:
+    """Return a number of bytes for people to read."""
+    number = float(count)
     for unit in ("B", "KB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"

@@ -304,7 +304,7 @@ class Engine:
         """Store what a later explanation will want to name: the package list and the inputs' file lists."""
         interpreter = self._interpreter(step.environment.interpreter)
         key = blob_key(interpreter.packages_digest)
-        if not self.state.objects.exists(key):
+        if not self.state.objects.is_fresh(key):
             self.state.objects.put(key, interpreter.packages_text, durable=False)
         for item in inputs:
             if not item.is_ours and not item.members and item.handle.files:

@@ -5,6 +5,7 @@ Each is taken once, so that a whole run sees one state of the code.
 
 from __future__ import annotations
 
+import shutil
 import threading
 from pathlib import Path
 
@@ -63,6 +64,16 @@ class Sources:
         :raises SnapshotError: as :meth:`capture`, or when a stored file is damaged and cannot be had again.
         """
         manifest = self.capture(source)
+        try:
+            restore(manifest, self._state.blobs, target)
+        except CorruptObjectError:
+            manifest = self._restore_anew(source, target)
+        return manifest
+
+    def _restore_anew(self, source: SourceCode, target: Path) -> Manifest:
+        """Store what is missing once more: a file may be damaged, or cleaned away just before this run needed it."""
+        shutil.rmtree(target, ignore_errors=True)
+        manifest = self._capture(source)
         try:
             restore(manifest, self._state.blobs, target)
         except CorruptObjectError as error:

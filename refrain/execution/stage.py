@@ -19,7 +19,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,14 +117,10 @@ def make_output_folders(stage: Stage, ports: tuple[OutputPort, ...]) -> None:
 def sweep(state: WorkspaceState) -> list[str]:
     """Remove what killed engines of this machine left behind, end their processes, and return the step runs' ids."""
     swept = []
-    staging = state.root / "staging"
-    for folder in sorted(staging.iterdir()) if staging.is_dir() else ():
-        name = folder.name
+    for name, folder in abandoned(state):
         owner = _owner(folder)
         if owner is None:
-            _remove_if_old(folder)
-            continue
-        if owner["host"] != socket.gethostname() or is_alive(owner["process"], owner["started"]):
+            _remove_tree(folder)
             continue
         kill_marked(name)
         if not _take_back(name, owner["filling"], state):
@@ -134,6 +130,18 @@ def sweep(state: WorkspaceState) -> list[str]:
         _bring_files(name, state)
         swept.append(name)
     return swept
+
+
+def abandoned(state: WorkspaceState) -> Iterator[tuple[str, Path]]:
+    """Yield the stages of this machine whose engine was killed: the step run's id, and the folder."""
+    staging = state.root / "staging"
+    for folder in sorted(staging.iterdir()) if staging.is_dir() else ():
+        owner = _owner(folder)
+        if owner is None:
+            if _is_old(folder):
+                yield folder.name, folder
+        elif owner["host"] == socket.gethostname() and not is_alive(owner["process"], owner["started"]):
+            yield folder.name, folder
 
 
 def inside(path: str, what: str) -> str:
@@ -205,11 +213,11 @@ def _remove_tree(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_if_old(folder: Path) -> None:
-    """Delete a folder whose maker was killed before it could sign it; a young one is being signed right now."""
+def _is_old(folder: Path) -> bool:
+    """Say whether the maker of a folder was killed before it could sign it; a young one is being signed right now."""
     with contextlib.suppress(OSError):
-        if time.time() - folder.stat().st_mtime > _SIGNED_AFTER_SECONDS:
-            _remove_tree(folder)
+        return time.time() - folder.stat().st_mtime > _SIGNED_AFTER_SECONDS
+    return False
 
 
 def _owner(folder: Path) -> dict[str, Any] | None:

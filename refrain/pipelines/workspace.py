@@ -13,6 +13,7 @@ from typing import Any
 from refrain.data.datastore import Datastore
 from refrain.errors import WorkspaceError, WorkspaceSchemaError
 from refrain.storage.identity import set_data_identity
+from refrain.storage.retention import DEFAULT_GRACE_DAYS, Retention, set_retention
 from refrain.storage.root import Option, Root
 from refrain.storage.state import WorkspaceState
 
@@ -121,6 +122,23 @@ class Workspace:
         """
         set_data_identity(self.state.registry, value)
         self.state.__dict__.pop("data_identity", None)
+
+    def set_retention(
+        self,
+        days: float | None = None,
+        runs: int | None = None,
+        bytes: int | None = None,  # the word for it
+        grace_days: float = DEFAULT_GRACE_DAYS,
+    ) -> None:
+        """Choose which runs ``refrain gc`` keeps: those within every limit that is given; without any, all.
+
+        :param days: runs that ended no longer ago.
+        :param runs: the latest so many of each pipeline.
+        :param bytes: the latest whose outputs together have no more bytes.
+        :param grace_days: whatever was written within this time stays; longer than the longest run.
+        :raises UserError: for a number below 0, or below 1 for *runs*.
+        """
+        set_retention(self.state.registry, Retention(days, runs, bytes, grace_days))
 
     def _address_below(self, folder: str) -> dict[str, Any]:
         """Return what a configuration file in *folder* says of the root."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -72,6 +73,9 @@ class ObjectStore(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove an object; nothing happens when there is none."""
+
+    def drop(self, folder: str, last: str = "") -> None:
+        """Remove everything below a folder; *last*, the name of an object directly in it, when all else is gone."""
 
     def location(self, key: str) -> str:
         """Return where an object is, for messages."""
@@ -178,6 +182,16 @@ class LocalObjectStore:
             pass
         except OSError as error:
             raise WorkspaceError(f"Cannot delete {str(self.path(key))!r}: {error.strerror}.") from error
+
+    def drop(self, folder: str, last: str = "") -> None:
+        """See :meth:`ObjectStore.drop`."""
+        final = f"{folder}/{last}"
+        for stored in list(self.walk(folder)):
+            if stored.key != final:
+                self.delete(stored.key)
+        if last:
+            self.delete(final)
+        shutil.rmtree(self.path(folder), ignore_errors=True)
 
     def location(self, key: str) -> str:
         """See :meth:`ObjectStore.location`."""

@@ -87,6 +87,11 @@ class RememberingObjects:
         self._objects.delete(key)
         self._forget()
 
+    def drop(self, folder: str, last: str = "") -> None:
+        """See :meth:`ObjectStore.drop`."""
+        self._objects.drop(folder, last)
+        self._forget()
+
     def location(self, key: str) -> str:
         """See :meth:`ObjectStore.location`."""
         return self._objects.location(key)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from refrain.errors import DataError, DataNotFoundError, WorkspaceError
 from refrain.storage.filesystem import FileSystem
 from refrain.storage.objects import FRESH_SECONDS, Stored
+from refrain.storage.retry import in_parallel
 
 T = TypeVar("T")
 
@@ -129,6 +130,14 @@ class RemoteObjectStore:
             self._call("delete", key, lambda fs: fs.rm_file(self._at(key)))
         except DataNotFoundError:
             return
+
+    def drop(self, folder: str, last: str = "") -> None:
+        """See :meth:`ObjectStore.drop`."""
+        final = f"{folder}/{last}"
+        keys = [stored.key for stored in self.walk(folder)]
+        in_parallel(self.delete, (key for key in keys if key != final))
+        if final in keys:
+            self.delete(final)
 
     def location(self, key: str) -> str:
         """See :meth:`ObjectStore.location`."""

@@ -21,7 +21,8 @@ from refrain.tracking.run_id import run_folder
 
 BRING_SECONDS = 5.0
 _PAUSE_PER_SECOND = 10  # of bringing: a log that has become large is brought less often
-_FETCHED = "fetched"
+FETCHED = "fetched"
+"""This machine's folder for copies of files that runs of other machines left."""
 _RECORD = "run.json"
 _GROWING = ("logs/", "events.jsonl")
 
@@ -48,7 +49,7 @@ class RunFiles:
         if self._state.is_local or live.exists():
             return live if live.exists() else None
         place = self._state.place.below(f"{self._key}/{name}")
-        target = self._state.root / _FETCHED / self._key / name
+        target = self._state.root / FETCHED / self._key / name
         try:
             if not target.exists() or target.stat().st_size != place.identify().bytes:
                 place.store.get([(place.path, target)])

@@ -80,6 +80,14 @@ class ObjectStoreContract:
         assert store.names("runs") == ["one", "two"]
         assert store.names("runs/one") == []
 
+    def test_a_dropped_folder_is_gone_with_all_that_is_in_it_and_nothing_else(self, store: ObjectStore) -> None:
+        for key in ("a/run.json", "a/logs/x", "ab/c", "a/run.json.2"):
+            store.put(key, b"")
+        store.drop("a", last="run.json")
+        store.drop("nothing")
+        assert [stored.key for stored in store.walk("")] == ["ab/c"]
+        assert store.names("") == ["ab"]
+
     def test_a_place_is_told_with_its_key(self, store: ObjectStore) -> None:
         assert store.location("a/b").endswith("/a/b")
 
