@@ -11,13 +11,11 @@ from refrain.data.ports import FromStep
 from refrain.errors import UserError
 from refrain.pipelines.pipeline import Pipeline, is_defining
 from refrain.steps.definition import PipelineDefinition, StepDefinition
-from refrain_operators.doc_pages import dag_page, parameters_of, task_page
+from refrain.steps.sharing import shared_sources
+from refrain_operators.doc_pages import FORCE_PARAM, dag_page, parameters_of, task_page
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
-
-FORCE_PARAM = "regenerate_outputs"
-"""A run's parameter of this name, when true, makes every step run whatever could be reused."""
 
 
 def pipeline_dag(  # noqa: PLR0913  # Airflow's own settings of a DAG, as keywords
@@ -35,7 +33,8 @@ def pipeline_dag(  # noqa: PLR0913  # Airflow's own settings of a DAG, as keywor
     """Return a DAG that runs a pipeline, one task for each step.
 
     The pipeline's parameters become the DAG's params, with their types, so that the trigger form in the UI shows them;
-    another one, ``regenerate_outputs``, makes a run's steps run whatever could be reused.
+    another one, ``regenerate_outputs``, makes a run's steps run whatever could be reused: true means all of them, a
+    list of names those, ``["train+"]`` a step and everything after it.
 
     :param dag_id: None means the pipeline's name.
     :param schedule: as Airflow's; a cron text without a ``start_date`` waits for its next tick.
@@ -71,7 +70,7 @@ def definition_dag(
 ) -> DAG:
     """Return the DAG of a pipeline's definition; ``dag_kwargs`` go to :class:`airflow.sdk.DAG` as they are.
 
-    :raises UserError: for Airflow's ``fail_fast``.
+    :raises UserError: for Airflow's ``fail_fast``, and for a parameter called ``regenerate_outputs``.
     """
     from airflow.sdk import DAG
 
@@ -83,7 +82,7 @@ def definition_dag(
     params = {**_params(definition), **dag_kwargs.pop("params", {})}
     texts = {
         "description": definition.description or f"The pipeline {definition.name}",
-        "doc_md": dag_page(definition, FORCE_PARAM),
+        "doc_md": dag_page(definition),
     }
     dag = DAG(dag_id=dag_id, params=params, **{**texts, **dag_kwargs})
     if isinstance(dag_kwargs.get("schedule"), str) and dag.start_date is None:
@@ -97,9 +96,10 @@ def definition_dag(
         "pipeline_outputs": definition.named_outputs,
     }
     operators: dict[str, Any] = {}
+    warnings = shared_sources(definition)
     with dag:
         for step in definition.steps:
-            operators[step.key] = _operator(step, operators, settings)
+            operators[step.key] = _operator(step, operators, {**settings, "warning": warnings.get(step.key, "")})
     for step in definition.steps:
         for key in step.after:
             operators[key].set_downstream(operators[step.key])
@@ -128,11 +128,11 @@ def _operator(step: StepDefinition, operators: Mapping[str, Any], settings: Mapp
 
 
 def _params(definition: PipelineDefinition) -> dict[str, Any]:
-    from airflow.sdk import Param
+    from refrain_operators.forced import force_param, require_free_name
 
+    require_free_name(definition)
     params = {parameter.name: _param(parameter, definition) for parameter in definition.parameters}
-    force = Param(False, type="boolean", description="Run every step, whatever could be reused.")
-    return {**params, FORCE_PARAM: params.get(FORCE_PARAM, force)}
+    return {**params, FORCE_PARAM: force_param()}
 
 
 def _param(parameter: PipelineParameter, definition: PipelineDefinition) -> Any:

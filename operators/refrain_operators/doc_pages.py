@@ -10,9 +10,12 @@ from refrain.data.ports import FromStep
 from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, ParameterValue, Token
 from refrain.steps.definition import PipelineDefinition, StepDefinition
 
+FORCE_PARAM = "regenerate_outputs"
+"""A run's param of this name makes steps run whatever could be reused: true all, a list those that it names."""
+
 _REUSE = """\
-To run every step, whatever could be reused, trigger the DAG with **{force}**. A task that is cleared decides
-again, and so may be reused.
+To run every step, whatever could be reused, trigger the DAG with **{force}**; to run some, give it a list of
+steps as JSON. A task that is cleared decides again, and so may be reused.
 
 A step is reused when nothing that its result depends on has changed: its files, its command line, its parameters, the
 bytes of its inputs and its environment. The log of its task begins with what was decided, and why; the details of a
@@ -20,13 +23,10 @@ reused task have a button that leads to the task that made the result.
 """
 
 
-def dag_page(definition: PipelineDefinition, force: str) -> str:
-    """Return the page of a pipeline: its steps, and how they are reused.
-
-    :param force: the name of the DAG's param that makes every step run.
-    """
+def dag_page(definition: PipelineDefinition) -> str:
+    """Return the page of a pipeline: its steps, and how they are reused."""
     steps = [f"{number}. {_summary(step)}" for number, step in enumerate(definition.steps, start=1)]
-    parts = [definition.description, _REUSE.format(force=_plain(force)), "\n".join(steps)]
+    parts = [definition.description, _REUSE.format(force=_plain(FORCE_PARAM)), "\n".join(steps)]
     return "\n\n".join(filter(None, parts)) + "\n"  # a text that ends with ".md" would be taken for a file's name
 
 

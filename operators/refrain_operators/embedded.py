@@ -17,7 +17,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -114,6 +114,7 @@ class EmbeddedAirflow:
         """
         with self._locked():
             self.prepare()
+            _write_ahead(self.home.database)
             failure = self._group().migrate()
             if failure:
                 raise self._crash(failure)
@@ -133,6 +134,7 @@ class EmbeddedAirflow:
             self.prepare()
             processes.end(processes.marked(MARK, str(self.home.path)), GRACE)  # of an owner that was killed
             self._check_port()
+            _write_ahead(self.home.database)
             is_migrating = not self._is_migrated()
             if is_migrating:
                 progress("database", "migrating")
@@ -297,6 +299,17 @@ def _airflow_version() -> str:
         raise AirflowServerError(
             f"Airflow is not installed for {sys.executable}. Install it: pip install 'refrain[airflow]'"
         ) from error
+
+
+def _write_ahead(database: Path | None) -> None:
+    """Let readers and the writer of a SQLite database, made if it is not there, not wait for each other.
+
+    With a rollback journal, SQLite's default, a reader keeps a writer from committing, and one that has read and then
+    writes while another commits fails at once. The database keeps the setting.
+    """
+    if database is not None:
+        with suppress(sqlite3.Error), closing(sqlite3.connect(database)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _revision(database: Path | None) -> str | None:

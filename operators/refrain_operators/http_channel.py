@@ -18,6 +18,12 @@ from refrain.errors import AirflowRequestError, AirflowUnreachableError, UserErr
 # Renewed this many seconds before it expires.
 _MARGIN = 60.0
 
+# Airflow writes its audit log from its event loop: when a task's request holds the lock of a SQLite database, each
+# waits for the other until one is answered with this. Nothing has been done then, so that asking again is safe.
+_DATABASE_WAS_LOCKED = (500, '"reason": "Database error"')
+_TRIES = 6
+_PAUSE = 0.2
+
 
 class _NoRedirects(HTTPRedirectHandler):
     """A redirect would carry the token to wherever it points."""
@@ -73,6 +79,17 @@ class HttpChannel:
         :raises AirflowUnreachableError: if there is no server.
         """
         address = path + (f"?{urlencode(query)}" if query else "")
+        for attempt in range(_TRIES - 1):
+            try:
+                return self._signed_in(method, address, body, is_public)
+            except AirflowRequestError as error:
+                status, reason = _DATABASE_WAS_LOCKED
+                if error.status != status or reason not in str(error.detail):
+                    raise
+            time.sleep(_PAUSE * 2**attempt)
+        return self._signed_in(method, address, body, is_public)
+
+    def _signed_in(self, method: str, address: str, body: Mapping[str, Any] | None, is_public: bool) -> Any:
         if is_public:
             return self._send(method, address, body, None)
         try:

@@ -38,7 +38,8 @@ from refrain.storage.connections import set_resolver
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
 from refrain.tracking.run_id import root_id_for
 from refrain_operators.connections import airflow_connection
-from refrain_operators.dag import FORCE_PARAM
+from refrain_operators.doc_pages import FORCE_PARAM
+from refrain_operators.forced import is_forced
 from refrain_operators.mapped_step import MappedStep
 from refrain_operators.origin import Origin, ReusedFrom
 from refrain_operators.references import outputs_of, published, step_key, verified, verified_all
@@ -95,6 +96,7 @@ class StepOperator(BaseOperator):
     :param is_script_retried: whether a failed script is run again; None means, if ``retries`` are given.
     :param stops_run: let the run's other steps stop when this one has failed for good.
     :param pipeline_outputs: the step key and the output name behind each named output of the pipeline.
+    :param warning: what is wrong with the pipeline, for the log of one of its tasks.
     """
 
     ui_color = "#e8f0fe"
@@ -115,6 +117,7 @@ class StepOperator(BaseOperator):
         is_script_retried: bool | None = None,
         stops_run: bool = False,
         pipeline_outputs: Mapping[str, tuple[str, str]] | None = None,
+        warning: str = "",
         **kwargs: Any,
     ) -> None:
         registered = [_asset(port.registration.name) for port in step.outputs if port.registration]
@@ -134,6 +137,7 @@ class StepOperator(BaseOperator):
         self._is_script_failure_final = retries is None if is_script_retried is None else not is_script_retried
         self.stops_run = stops_run
         self.pipeline_outputs = dict(pipeline_outputs or {})
+        self.warning = warning
         self._engine: Engine | None = None
         self._stop: RunStop = NoStop()
         for producer in self.producers.values():
@@ -178,6 +182,8 @@ class StepOperator(BaseOperator):
 
     def _execute(self, context: Any) -> dict[str, Any]:
         set_resolver(airflow_connection)
+        if self.warning:
+            self.log.warning("%s", self.warning)
         workspace = Workspace(self.workspace)
         sweep(workspace.state)
         run = self._run_context(context, workspace)
@@ -265,7 +271,7 @@ class StepOperator(BaseOperator):
             declared=self.declared,
             handles=self._handles(context, run, runs),
             predecessors=_predecessors(self.step, run, runs),
-            is_forced=FORCE_PARAM in given and given[FORCE_PARAM] is True,
+            is_forced=is_forced(given.get(FORCE_PARAM), self, context["dag"]),
             attempt=instance.try_number or 1,
         )
 

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 
 from refrain.cli.answer import Answer
 from refrain.cli.found_run import open_workspace
-from refrain.cli.runs_show import size
-from refrain.errors import UserError
+from refrain.cli.sizes import bytes_of, size
 from refrain.execution.cleaning import Cleaning, Waste, WasteKind
 from refrain.execution.table import Column, render
 from refrain.storage.retention import Retention, retention, set_retention
 from refrain.tracking.run_id import short_id
 
 _COLUMNS = (Column("WHAT"), Column("COUNT", is_number=True), Column("SIZE", is_number=True), Column("WHY"))
-_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?B?)", re.IGNORECASE)
 _MOST_RUNS = 20
 
 
@@ -34,18 +30,6 @@ def gc(options: argparse.Namespace) -> Answer:
     cleaning = Cleaning(workspace.state, limits)
     found = cleaning.clean() if options.delete else cleaning.plan()
     return Answer(_document(found, limits, options.delete), tuple(_lines(found, limits, options.delete)))
-
-
-def bytes_of(text: str) -> int:
-    """Return the bytes that a text such as ``20GB`` means; a KB has 1000 of them.
-
-    :raises UserError: when it means none.
-    """
-    match = _SIZE.fullmatch(text.strip())
-    unit = match[2].upper() if match else ""
-    if match is None or unit not in _UNITS:
-        raise UserError(f"{text!r} is no size; write a number with KB, MB, GB or TB, such as 20GB.")
-    return int(float(match[1]) * _UNITS[unit])
 
 
 def _limits(options: argparse.Namespace, stored: Retention) -> Retention:

@@ -10,6 +10,7 @@ from refrain.cli.answer import Answer
 from refrain.cli.documents import NOT_RUN, REUSED, document_of, status_of, step_document
 from refrain.cli.found_run import FoundRun, find_run, open_workspace
 from refrain.cli.runs_list import moment
+from refrain.cli.sizes import size
 from refrain.data.handle import DataHandle
 from refrain.errors import DataError
 from refrain.execution.duration import duration
@@ -164,13 +165,3 @@ def _output_rows(step: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
             yield step["key"], name, "", "", str(error)
             continue
         yield step["key"], name, str(handle.files), size(handle.bytes), handle.location
-
-
-def size(count: int) -> str:
-    """Return a number of bytes for people to read."""
-    number = float(count)
-    for unit in ("B", "KB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1000
-    return f"{number:.1f} TB"

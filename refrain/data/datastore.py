@@ -167,6 +167,11 @@ class Datastore:
         """The folder or the URL that the datastore stands for."""
         return self._location.address
 
+    @property
+    def state(self) -> WorkspaceState:
+        """The durable state of its workspace."""
+        return self._state
+
     def upload(
         self, src_dir: str, target_path: str | None = None, overwrite: bool = False, show_progress: bool = True
     ) -> DataReference:

@@ -17,7 +17,8 @@ class InputMode(str, Enum):
 
     MOUNT = "mount"  # a path where the data can be read in place
     DOWNLOAD = "download"  # a path of the step's own copy
-    DIRECT = "direct"  # the data's address, for code that opens it itself
+    DIRECT = "direct"  # a dataset object, for code that opens it itself; its id stands for it in texts
+    HDFS = "hdfs"  # an address that Spark understands
 
 
 class OutputMode(str, Enum):
@@ -73,6 +74,8 @@ class InputPort:
 
     :param path_on_compute: where the process finds it, relative to its working directory or absolute.
     :param is_dataset: also exposed as environment variable ``<name>`` and in ``Run.input_datasets``.
+    :param recipe: the dataset that is made of the source's files, without its places, as canonical JSON; empty for the
+        files as they are. See :mod:`refrain.data.recipe`.
     """
 
     name: str
@@ -80,6 +83,7 @@ class InputPort:
     mode: InputMode = InputMode.MOUNT
     path_on_compute: str | None = None
     is_dataset: bool = False
+    recipe: str = ""
 
 
 @dataclass(frozen=True)

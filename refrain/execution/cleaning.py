@@ -2,10 +2,10 @@
 
 ::
 
-    <root>/gc/condemned/<step run id>    its result is not reused any more; its data goes after the grace period
+    <root>/gc/condemned/<step run id>    its result is marked as dead; its data goes after the grace period
     <root>/gc/clock                      tells the time by the store's own clock
 
-A step run goes in two visits. The first takes its reuse record away, so that no run begins to use its data; the second,
+A step run goes in two visits. The first marks its result as dead, so that no run begins to use its data; the second,
 a grace period later, finds that no run has used it since, and removes the data, then the run's files, and its record
 last, so that a visit that was killed is taken up by the next. Only ``azureml/<step run id>/`` on datastores, and what
 the workspace itself stores, is ever removed.
@@ -25,7 +25,8 @@ from pathlib import Path
 from refrain.errors import DataError, RefrainError, WorkspaceError
 from refrain.execution.marking import Marks, RunInUse, words_in
 from refrain.execution.stage import abandoned, sweep
-from refrain.reuse.record import RecordStore, record_key
+from refrain.reuse.decision import Verdict
+from refrain.reuse.record import RecordStore, Tombstone, record_key
 from refrain.storage.blobs import blob_key, manifest_key
 from refrain.storage.datastores import BUILT_IN
 from refrain.storage.objects import Stored
@@ -204,32 +205,28 @@ class Cleaning:
 
     def _remove_step(self, waste: Waste, marks: Marks) -> None:
         step = marks.runs[waste.name.partition(".")[0]].steps[waste.name]
-        self._forget(step)
+        self._bury(step, waste)
         mark = f"{_CONDEMNED}/{step.run_id}"
         if not waste.is_due:
             if not self._objects.exists(mark):
                 self._objects.put(mark, json.dumps({"schema": 1, "reason": waste.reason}).encode())
             return
-        for place in self._places(step):
+        for place in _places(step, self._state):
             place.store.remove(place.path)
         self._objects.drop(run_folder(step.run_id), last=RECORD_FILE)
         self._objects.delete(mark)
 
-    def _forget(self, step: RunRecord) -> None:
-        """Take the reuse record away if it is that of this run. A new one that comes between is lost: a miss."""
+    def _bury(self, step: RunRecord, waste: Waste) -> None:
+        """Mark the step run's result as dead, or remove what is left of the record when its data goes."""
         with contextlib.suppress(WorkspaceError):  # a record that cannot be read is used by nobody
             record = self._records.get(step.fingerprint) if step.fingerprint else None
-            if record is not None and record.run_id == step.run_id:
+            if record is None or record.run_id != step.run_id:
+                return
+            if waste.is_due:
                 self._objects.delete(record_key(step.fingerprint))
-
-    def _places(self, step: RunRecord) -> Iterator[Place]:
-        """Return where a step run's own outputs are, as far as it is on the workspace's datastores."""
-        own = f"/azureml/{step.run_id}"
-        for uri in {str(handle["uri"]).partition(f"{own}/")[0] + own for handle in _own_outputs(step)}:
-            with contextlib.suppress(RefrainError):
-                place = self._state.stores.at(uri)
-                if self._state.stores.datastore_of(place) is not None:
-                    yield place
+            else:
+                detail = f"its data is being cleaned away: {waste.reason}"
+                self._records.bury(record, Tombstone(Verdict.FORGOTTEN.value, detail, time.time()))
 
     def _lift(self, marks: Marks) -> None:
         """Take marks back from step runs that are used again, or are gone."""
@@ -246,6 +243,16 @@ class Cleaning:
 
 def _going(marks: Marks) -> list[RunInUse]:
     return [run for run in marks.runs.values() if run.root_id in marks.reasons]
+
+
+def _places(step: RunRecord, state: WorkspaceState) -> Iterator[Place]:
+    """Return where a step run's own outputs are, as far as it is on the workspace's datastores."""
+    own = f"/azureml/{step.run_id}"
+    for uri in {str(handle["uri"]).partition(f"{own}/")[0] + own for handle in _own_outputs(step)}:
+        with contextlib.suppress(RefrainError):
+            place = state.stores.at(uri)
+            if state.stores.datastore_of(place) is not None:
+                yield place
 
 
 def _own_outputs(step: RunRecord) -> list[dict[str, int]]:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from refrain.compute.job import Compute, Job, JobResult, JobStatus
@@ -25,7 +26,7 @@ from refrain.execution.inputs import (
     resolve,
 )
 from refrain.execution.listener import Listener, Phase, shielded
-from refrain.execution.process_environment import process_environment, text_of
+from refrain.execution.process_environment import command, process_environment
 from refrain.execution.registration import register_outputs
 from refrain.execution.request import StepRequest, StepResult
 from refrain.execution.run_folder import LOG_FILE, collect, prepare
@@ -34,9 +35,10 @@ from refrain.execution.stage import Stage, make_output_folders, open_stage
 from refrain.execution.turn import Turn, Turns
 from refrain.reuse.decision import Decision
 from refrain.reuse.lookup import Lookup, Question
-from refrain.reuse.preimage import Ingredients, Preimage, is_secret, preimage
+from refrain.reuse.preimage import Ingredients, is_secret, preimage
 from refrain.reuse.record import ReuseRecord
-from refrain.steps.command import InputPath, Interpreter, OutputPath, Token
+from refrain.reuse.verification import Verification
+from refrain.reuse.verification import verification as stored_verification
 from refrain.steps.definition import StepDefinition
 from refrain.storage.blobs import blob_key
 from refrain.storage.manifest import Manifest
@@ -51,13 +53,21 @@ class Engine:
     """Runs steps of one pipeline run; safe to use from many threads."""
 
     def __init__(
-        self, state: WorkspaceState, compute: Compute, listener: Listener | None = None, *, waits: bool = True
+        self,
+        state: WorkspaceState,
+        compute: Compute,
+        listener: Listener | None = None,
+        verification: Verification | None = None,
+        *,
+        waits: bool = True,
     ) -> None:
         """Keep results in *state*, run processes on *compute* and tell *listener* about it.
 
+        :param verification: None means what the workspace says.
         :param waits: whether :meth:`run` waits while another run makes the same result; else it raises.
         """
         self.state = state
+        self._wanted_verification = verification
         self.runs = RunStore(state)
         self.lookup = Lookup(state)
         self.sources = Sources(state)
@@ -77,8 +87,7 @@ class Engine:
 
         :raises RefrainError: when its inputs or its source cannot be read.
         """
-        decision, value = self._decide(request, self._resolve(request))
-        return replace(decision, preimage=value)
+        return self._decide(request, self._resolve(request))
 
     def run(self, request: StepRequest) -> StepResult:
         """Take a step through its life and return references to its outputs.
@@ -101,10 +110,14 @@ class Engine:
             with self._turns.taken(key, str(run_id), lambda: self._decide(request, inputs)) as turn:
                 decision = turn.decision
                 self._listener.decided(key, decision, str(run_id))
+                if decision.note:
+                    self._listener.noted(key, decision.note)
                 record = replace(record, fingerprint=decision.fingerprint, decision=decision.to_json())
                 if decision.record is not None:
                     return self._reuse(request, record, decision.record)
-                return self._make(request, replace(record, snapshot=turn.preimage["snapshot"]), inputs, turn)
+                self.lookup.bury(decision)
+                snapshot = self.sources.digest(request.step.source)
+                return self._make(request, replace(record, snapshot=snapshot), inputs, turn)
         except BeingMadeError:
             raise
         except BaseException as error:
@@ -127,17 +140,23 @@ class Engine:
                 self._git[directory] = git_properties(directory)
             return self._git[directory]
 
+    @cached_property
+    def _verification(self) -> Verification:
+        return self._wanted_verification or stored_verification(self.state.registry)
+
     def _resolve(self, request: StepRequest) -> dict[str, ResolvedInput]:
         step = request.step
         return {port.name: resolve(port, request.handles, self.state, step.name) for port in step.inputs}
 
-    def _decide(self, request: StepRequest, inputs: Mapping[str, ResolvedInput]) -> tuple[Decision, Preimage]:
+    def _decide(self, request: StepRequest, inputs: Mapping[str, ResolvedInput]) -> Decision:
         step = request.step
+        selection = self.sources.selection(step.source)
         value = preimage(
             Ingredients(
                 step=step,
-                snapshot=self.sources.digest(step.source),
-                inputs={name: item.handle for name, item in inputs.items()},
+                snapshot=selection.digest,
+                is_part=selection.part is not None,
+                inputs={name: item.counted for name, item in inputs.items()},
                 parameters=request.parameters,
                 declared=request.declared,
                 interpreter=self._interpreter(step.environment.interpreter),
@@ -149,12 +168,21 @@ class Engine:
 
         def manifest_of(digest: str) -> Manifest | None:
             if digest == value["snapshot"]:
-                return self.sources.manifest(step.source)
-            uris = (i.handle.uri for i in inputs.values() if i.handle.digest == digest and not i.members)
+                return selection.part or self.sources.manifest(step.source)
+            uris = (i.handle.uri for i in inputs.values() if i.handle.digest == digest and i.is_whole)
             return next((self.state.stores.at(uri).manifest() for uri in uris), None)
 
-        question = Question(value, request.run.pipeline, step.key, step.allow_reuse, request.is_forced, manifest_of)
-        return self.lookup.decide(question), value
+        question = Question(
+            value,
+            request.run.pipeline,
+            step.key,
+            step.allow_reuse,
+            request.is_forced,
+            manifest_of,
+            request.run.root_id,
+            self._verification,
+        )
+        return replace(self.lookup.decide(question), note=selection.note)
 
     def _reuse(self, request: StepRequest, record: RunRecord, earlier: ReuseRecord) -> StepResult:
         now = time.time()
@@ -214,10 +242,10 @@ class Engine:
         interpreter = self._interpreter(step.environment.interpreter).path
         read = {name: provide(item, stage, self.state.stores) for name, item in inputs.items()}
         written = {name: str(path) for name, path in stage.outputs.items()}
-        log_path = prepare(folder, request, record, read, written)
+        log_path = prepare(folder, request, record, read, written, stage)
         return Job(
             run_id=record.run_id,
-            argv=tuple(_word(token, request, interpreter, read, written) for token in step.command),
+            argv=command(request, interpreter, read, written),
             working_directory=str(stage.working_directory),
             environment=process_environment(request, record.run_id, folder, interpreter, {**read, **written}),
             log_path=log_path,
@@ -285,9 +313,17 @@ class Engine:
         elif is_sound:
             seconds = ended - (record.started or ended)
             known = ReuseRecord(
-                record.fingerprint, turn.preimage, outputs, record.run_id, record.pipeline, step.name, seconds, ended
+                record.fingerprint,
+                turn.decision.preimage or {},
+                outputs,
+                record.run_id,
+                record.pipeline,
+                step.name,
+                seconds,
+                ended,
             )
-            self.lookup.records.put(known, step.key)
+            if not self.lookup.records.put(known, step.key):
+                self._listener.noted(step.key, "the pinned earlier result stays the one to be reused")
         else:
             self._listener.noted(step.key, "an input changed while the step ran: its result is not kept for reuse")
         registered = register_outputs(step.outputs, outputs, record.run_id, self.state)
@@ -301,13 +337,16 @@ class Engine:
         return min((require_unchanged(item, self.state, step_name) for item in inputs), default=True)
 
     def _remember_inputs(self, step: StepDefinition, inputs: Iterable[ResolvedInput]) -> None:
-        """Store what a later explanation will want to name: the package list and the inputs' file lists."""
+        """Store what a later explanation will want to name: the package list and the file lists of what counted."""
+        part = self.sources.selection(step.source).part
+        if part is not None:
+            self.state.blobs.put_manifest(part, durable=False)
         interpreter = self._interpreter(step.environment.interpreter)
         key = blob_key(interpreter.packages_digest)
         if not self.state.objects.is_fresh(key):
             self.state.objects.put(key, interpreter.packages_text, durable=False)
         for item in inputs:
-            if not item.is_ours and not item.members and item.handle.files:
+            if not item.is_ours and item.is_whole and item.handle.files:
                 self.state.blobs.put_manifest(self.state.stores.at(item.handle.uri).manifest(), durable=False)
 
     def _fail(self, record: RunRecord, error: BaseException, key: str) -> None:
@@ -348,15 +387,3 @@ def _new_record(request: StepRequest, run_id: StepRunId) -> RunRecord:
 
 def _references(outputs: Mapping[str, DataHandle]) -> dict[str, Any]:
     return {name: handle.to_json() for name, handle in outputs.items()}
-
-
-def _word(
-    token: Token, request: StepRequest, interpreter: str, read: Mapping[str, str], written: Mapping[str, str]
-) -> str:
-    if isinstance(token, Interpreter):
-        return interpreter
-    if isinstance(token, InputPath):
-        return read[token.name]
-    if isinstance(token, OutputPath):
-        return written[token.name]
-    return text_of(token, request)

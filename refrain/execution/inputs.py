@@ -8,18 +8,20 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from refrain.data.handle import DataHandle
 from refrain.data.ports import FromDatastore, FromFiles, FromStep, InputMode, InputPort
 from refrain.errors import DataError, DataNotFoundError, InputChangedError
+from refrain.execution.datasets import MadeDataset, make
 from refrain.execution.stage import Stage, inside
 from refrain.steps.codec import encode
 from refrain.storage.cache import written_to
 from refrain.storage.digest import digest_bytes
 from refrain.storage.identity import DataIdentity
 from refrain.storage.manifest import MISSING, Basis, Entry, Manifest, TreeKind
+from refrain.storage.pattern import literal_part
 from refrain.storage.state import WorkspaceState
 from refrain.storage.store import Place
 from refrain.storage.stores import Stores
@@ -34,11 +36,25 @@ class ResolvedInput:
 
     :param members: ``(path in the input, place)`` of each part when the input is put together from several places;
         empty when the handle's place is the data.
+    :param made: the dataset that is made of it by the port's recipe.
     """
 
     port: InputPort
     handle: DataHandle
     members: tuple[Member, ...] = ()
+    made: MadeDataset | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Say whether the data is all that is at the handle's place."""
+        return not self.members and self.made is None
+
+    @property
+    def counted(self) -> DataHandle:
+        """The handle as a fingerprint counts it."""
+        if self.made is None or not self.is_ours:
+            return self.handle
+        return replace(self.handle, digest=self.made.told_with(self.handle.digest))
 
     @property
     def is_ours(self) -> bool:
@@ -57,6 +73,8 @@ def resolve(
     try:
         if isinstance(port.source, (FromFiles, FromDatastore)) and state.data_identity is DataIdentity.DEFINITION:
             return _by_definition(port, port.source, state)
+        if isinstance(port.source, FromFiles) and port.recipe:
+            return _of_files(port, _places(port.source, state.stores), state.stores)
         if isinstance(port.source, FromFiles):
             return _resolve_files(port, port.source, state.stores)
         if isinstance(port.source, FromDatastore):
@@ -71,7 +89,8 @@ def resolve(
             f"Step {step_name!r}, input {port.name!r}: {source or 'its data'} has not been published."
         )
     given = handles[port.name]
-    return _gathered(port, given, state.stores) if isinstance(given, tuple) else ResolvedInput(port, given)
+    item = _gathered(port, given, state.stores) if isinstance(given, tuple) else ResolvedInput(port, given)
+    return _of_output(item, state.stores, step_name) if port.recipe else item
 
 
 def provide(item: ResolvedInput, stage: Stage, stores: Stores) -> str:
@@ -83,6 +102,8 @@ def provide(item: ResolvedInput, stage: Stage, stores: Stores) -> str:
     target = _target(item.port, stage.working_directory)
     view = stage.mounts / item.port.name
     try:
+        if item.made is not None:
+            return item.made.provide(item.port.mode, target, view, stage.dataset(item.port.name))
         return _provided(item, place, target, view)
     except (OSError, shutil.Error) as error:
         if isinstance(error, DataError):
@@ -195,6 +216,25 @@ def _resolve_files(port: InputPort, source: FromFiles, stores: Stores) -> Resolv
     return _combined(port, _named_members(_expanded(places)))
 
 
+def _of_files(port: InputPort, places: list[Place], stores: Stores) -> ResolvedInput:
+    made = make(port.recipe, places, stores)
+    uri = _folder_uri(places[0]) if places else "dataset://none"
+    handle = DataHandle(uri, TreeKind.DIRECTORY, made.digest(), len(made.needed), made.bytes)
+    return ResolvedInput(port, handle, made=made)
+
+
+def _of_output(item: ResolvedInput, stores: Stores, step_name: str) -> ResolvedInput:
+    places = [place for _, place in item.members] or [stores.at(item.handle.uri)]
+    try:
+        return replace(item, made=make(item.port.recipe, places, stores))
+    except DataError as error:
+        raise type(error)(f"Step {step_name!r}, input {item.port.name!r}: {error}") from error
+
+
+def _folder_uri(place: Place) -> str:
+    return place.store.uri(literal_part(place.path) if glob.has_magic(place.path) else place.path)
+
+
 def _places(source: FromFiles, stores: Stores) -> list[Place]:
     return [stores.named(path) if store is None else stores.on(store, path) for store, path in source.locations]
 
@@ -240,6 +280,9 @@ def _by_definition(port: InputPort, source: FromFiles | FromDatastore, state: Wo
     """Identify data by where it is said to be; that it exists is checked, its bytes are not read."""
     digest = digest_bytes(b"definition\n" + json.dumps(encode(source), sort_keys=True).encode())
     members: tuple[Member, ...] = ()
+    if isinstance(source, FromFiles) and port.recipe:
+        found_now = _of_files(port, _places(source, state.stores), state.stores)
+        return replace(found_now, handle=replace(found_now.handle, digest=digest))
     if isinstance(source, FromFiles):
         places = _places(source, state.stores)
         found = _expanded(places)

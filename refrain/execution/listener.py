@@ -28,6 +28,9 @@ class Listener:
     def began(self, run_id: str, definition: PipelineDefinition) -> None:
         """Hear that a run of a whole pipeline begins; not called for steps that are run one by one."""
 
+    def warned(self, warning: str) -> None:
+        """Hear what is wrong with a whole pipeline, once, when its run begins."""
+
     def entered(self, key: str, phase: Phase) -> None:
         """Hear that a step has entered a phase."""
 
@@ -61,6 +64,9 @@ class _Shield(Listener):
 
     def began(self, run_id: str, definition: PipelineDefinition) -> None:
         self._tell("began", run_id, definition)
+
+    def warned(self, warning: str) -> None:
+        self._tell("warned", warning)
 
     def entered(self, key: str, phase: Phase) -> None:
         self._tell("entered", key, phase)

@@ -45,6 +45,10 @@ class LiveView:
         """See :meth:`View.began`."""
         self._run = run
 
+    def warned(self, warning: str) -> None:
+        """See :meth:`View.warned`."""
+        self._print("Warning: ", "yellow", warning)
+
     def changed(self, run: RunTally) -> None:
         """See :meth:`View.changed`."""
         if self._live is None and (run.seconds > _QUIET_SECONDS or _is_busy(run)):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from refrain.errors import RefrainError, RunNotFoundError, WorkspaceError
+from refrain.reuse.pins import Pins
 from refrain.reuse.record import record_key
 from refrain.storage.blobs import manifest_key
 from refrain.storage.digest import is_digest
@@ -23,7 +24,6 @@ from refrain.storage.state import WorkspaceState
 from refrain.tracking.record import RunRecord, RunStore
 
 _WORDS = re.compile(rb"[A-Za-z0-9_.\-]+")
-_PINS = "reuse/pinned"
 _STEP_DEPTH = 3  # runs/<root>/steps/<key>.<n>/<file>
 _CHANGED_LATE = 60.0  # a store's times may be rounded, and are given when a write begins
 
@@ -128,7 +128,7 @@ class Marks:
     def _named(self) -> set[str]:
         """The words of what users registered or pinned."""
         registered = [stored.key for stored in self._state.objects.walk("registry")]
-        pinned = [record_key(name) for name in self._state.objects.names(_PINS) if is_digest(name)]
+        pinned = [record_key(fingerprint) for fingerprint in Pins(self._state.objects).fingerprints()]
         return set().union(*(words_in(content) for content in self._contents([*registered, *pinned])))
 
     def _is_going(self, run: RunInUse) -> bool:

@@ -26,6 +26,9 @@ class View(Protocol):
     def began(self, run: RunTally) -> None:
         """Show that a run begins."""
 
+    def warned(self, warning: str) -> None:
+        """Show what is wrong with the pipeline."""
+
     def changed(self, run: RunTally) -> None:
         """Show that a step has gone on."""
 
@@ -62,6 +65,11 @@ class Progress(Listener):
         with self._lock, _UNDISTURBED:
             self._run = RunTally.of(run_id, definition)
             self._view.began(self._run)
+
+    def warned(self, warning: str) -> None:
+        """See :meth:`Listener.warned`."""
+        with self._lock, _UNDISTURBED:
+            self._view.warned(warning)
 
     def entered(self, key: str, phase: Phase) -> None:
         """See :meth:`Listener.entered`."""
@@ -111,6 +119,10 @@ class PlainView:
     def began(self, run: RunTally) -> None:
         """See :meth:`View.began`."""
         self._say(f"{run.name}: run {run.run_id}, {len(run.steps)} steps")
+
+    def warned(self, warning: str) -> None:
+        """See :meth:`View.warned`."""
+        self._say(f"Warning: {warning}")
 
     def changed(self, run: RunTally) -> None:
         """See :meth:`View.changed`; phases are not shown."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from refrain.data.handle import DataHandle
-from refrain.data.ports import DATASETS, OutputPort, Registration
+from refrain.data.ports import OutputPort, Registration
+from refrain.data.registered import DatasetRecord, DatasetVersions, files_definition
 from refrain.storage.state import WorkspaceState
-
-SCHEMA = 1
+from refrain.storage.stores import Stores
 
 
 def register_outputs(
@@ -26,24 +25,12 @@ def register_outputs(
     for port in ports:
         if port.registration is not None:
             name = port.registration.name
-            document = _document(port.registration, outputs[port.name], run_id)
-            registered[port.name] = {"name": name, "version": _version(name, document, state)}
+            record = _record(port.registration, outputs[port.name], run_id, state.stores)
+            registered[port.name] = {"name": name, "version": DatasetVersions(state.registry).add(name, record)}
     return registered
 
 
-def _version(name: str, document: Mapping[str, Any], state: WorkspaceState) -> int:
-    newest = state.registry.get(DATASETS, name)
-    if newest is not None and all(newest.get(field) == document[field] for field in ("digest", "uri")):
-        return state.registry.versions(DATASETS, name)[-1]
-    return state.registry.add(DATASETS, name, document)
-
-
-def _document(registration: Registration, handle: DataHandle, run_id: str) -> dict[str, Any]:
-    return {
-        "schema": SCHEMA,
-        **handle.to_json(),
-        "description": registration.description,
-        "tags": dict(registration.tags),
-        "run_id": run_id,
-        "created": time.time(),
-    }
+def _record(registration: Registration, handle: DataHandle, run_id: str, stores: Stores) -> DatasetRecord:
+    place = stores.at(handle.uri)
+    definition = files_definition(*(stores.datastore_of(place) or ("", place.path)))
+    return DatasetRecord(definition, registration.description, dict(registration.tags), handle, run_id)

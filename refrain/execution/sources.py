@@ -7,13 +7,32 @@ from __future__ import annotations
 
 import shutil
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 from refrain.errors import CorruptObjectError, SnapshotError
-from refrain.steps.definition import PipelineDefinition, SourceCode, freeze
+from refrain.steps.counting import select
+from refrain.steps.definition import Counted, PipelineDefinition, SourceCode, freeze
+from refrain.steps.imports import Imported, read_imports
+from refrain.storage.blobs import blob_key
+from refrain.storage.digest import digest_bytes
 from refrain.storage.manifest import Manifest
 from refrain.storage.snapshot import Snapshot, capture, read_manifest, restore, take_snapshot
 from refrain.storage.state import WorkspaceState
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What of a source counts.
+
+    :param digest: of the files that count.
+    :param part: their list; None when all files of the source count.
+    :param note: why all count although less was asked for.
+    """
+
+    digest: str
+    part: Manifest | None = None
+    note: str = ""
 
 
 class Sources:
@@ -25,6 +44,8 @@ class Sources:
         self._lock = threading.Lock()
         self._snapshots: dict[str, Snapshot] = {}
         self._captured: dict[SourceCode, Manifest] = {}
+        self._selections: dict[SourceCode, Selection] = {}
+        self._imports: dict[str, Imported] = {}
 
     def digest(self, source: SourceCode) -> str:
         """Return the snapshot's digest.
@@ -34,6 +55,17 @@ class Sources:
         if source.snapshot is not None:
             return source.snapshot
         return self._snapshot(str(source.directory)).digest
+
+    def selection(self, source: SourceCode) -> Selection:
+        """Return what of a source counts.
+
+        :raises SnapshotError: as :meth:`digest`, or when a file that says what is imported cannot be read.
+        """
+        if source.counted is None:
+            return Selection(self.digest(source))
+        if source not in self._selections:
+            self._selections[source] = self._select(source, source.counted)
+        return self._selections[source]
 
     def manifest(self, source: SourceCode) -> Manifest | None:
         """Return a source's file list without storing anything; None for a frozen snapshot that is not stored."""
@@ -47,9 +79,10 @@ class Sources:
         :raises SnapshotError: when the directory changed since its snapshot was taken, or a frozen snapshot is not
             in the workspace.
         """
-        if source not in self._captured:
-            self._captured[source] = self._capture(source)
-        return self._captured[source]
+        whole = source.whole
+        if whole not in self._captured:
+            self._captured[whole] = self._capture(whole)
+        return self._captured[whole]
 
     def freeze(self, definition: PipelineDefinition) -> PipelineDefinition:
         """Store the sources of all steps and return the definition with snapshots in place of directories.
@@ -79,6 +112,38 @@ class Sources:
         except CorruptObjectError as error:
             raise SnapshotError(f"The source of the step cannot be restored: {error}") from error
         return manifest
+
+    def _select(self, source: SourceCode, counted: Counted) -> Selection:
+        manifest = self._unchanged(source)
+        entries = {entry.path: entry for entry in manifest.entries}
+        chosen, note = select(entries, counted, lambda path: self._imported(source, path, entries[path].digest))
+        part = Manifest(manifest.kind, tuple(entries[path] for path in sorted(chosen)))
+        if part.digest == manifest.digest:
+            return Selection(manifest.digest, note=note)
+        return Selection(part.digest, part, note)
+
+    def _unchanged(self, source: SourceCode) -> Manifest:
+        """Return the file list behind :meth:`digest`, storing nothing."""
+        digest, manifest = self.digest(source), self.manifest(source)
+        if manifest is None or manifest.digest != digest:
+            place = source.directory or f"snapshot {digest}"
+            raise SnapshotError(f"The source {place!r} is not what it was a moment ago; run again.")
+        return manifest
+
+    def _imported(self, source: SourceCode, path: str, digest: str) -> Imported:
+        if digest not in self._imports:
+            self._imports[digest] = read_imports(self._content(source, path, digest))
+        return self._imports[digest]
+
+    def _content(self, source: SourceCode, path: str, digest: str) -> bytes:
+        try:
+            stored = self._state.objects.get(blob_key(digest)) if source.directory is None else None
+            content = Path(str(source.directory), path).read_bytes() if stored is None else stored
+        except OSError as error:
+            raise SnapshotError(f"The source file {path!r} cannot be read: {error}") from error
+        if digest_bytes(content) != digest:
+            raise SnapshotError(f"The source file {path!r} is not what it was a moment ago; run again.")
+        return content
 
     def _capture(self, source: SourceCode) -> Manifest:
         if source.snapshot is None:

@@ -7,6 +7,7 @@
     staging/<step run id>/work/                 the working directory: a copy of the snapshot
     staging/<step run id>/inputs/               copies of inputs in download mode
     staging/<step run id>/outputs/              outputs that are uploaded afterwards
+    staging/<step run id>/datasets/             what datasets are made of that the script gets as objects
     <datastore>/.refrain-staging/<step run id>/<output>    outputs, on the file system where they will stay
     <cache>/mounts/<step run id>/<input>        links to what was fetched from another file system
 """
@@ -54,6 +55,10 @@ class Stage:
     def working_directory(self) -> Path:
         """The working directory of the process."""
         return self.folder / "work"
+
+    def dataset(self, name: str) -> Path:
+        """The file that says what the dataset input *name* is made of, where the script gets it as an object."""
+        return self.folder / "datasets" / f"{name}.json"
 
     def remove(self) -> None:
         """Delete everything that the step left behind but its committed outputs."""

@@ -11,26 +11,23 @@ from refrain.errors import BeingMadeError, StepCanceledError
 from refrain.execution.lease import Lease, Leases
 from refrain.execution.listener import Listener
 from refrain.reuse.decision import Decision, Verdict
-from refrain.reuse.preimage import Preimage
 from refrain.reuse.record import record_key
 from refrain.storage.state import WorkspaceState
 
 LOOK_SECONDS = 0.5
 REMOTE_LOOK_SECONDS = 2.0
 
-Decide = Callable[[], tuple[Decision, Preimage]]
+Decide = Callable[[], Decision]
 
 
 @dataclass(frozen=True)
 class Turn:
     """What a step may do now: reuse a result, or make one.
 
-    :param preimage: what the fingerprint is made of.
     :param lease: None where nobody else is kept from making the same.
     """
 
     decision: Decision
-    preimage: Preimage
     lease: Lease | None = None
 
     @property
@@ -72,34 +69,32 @@ class Turns:
         :raises StepCanceledError: when the run was canceled while it waited.
         :raises BeingMadeError: when it would have to wait, and may not do so in here.
         """
-        decision, preimage = decide()
+        decision = decide()
         if decision.is_reused or decision.verdict is Verdict.NOT_ALLOWED or not self._leases.is_exclusive:
-            yield Turn(decision, preimage)
+            yield Turn(decision)
             return
         lease = self._leases.try_acquire(decision.fingerprint, run_id)
         if lease is None and decision.verdict is not Verdict.FORCED:
-            decision, preimage, lease = self._awaited(key, run_id, decision.fingerprint, decide)
+            decision, lease = self._awaited(key, run_id, decision.fingerprint, decide)
         if lease is None:
-            yield Turn(decision, preimage)
+            yield Turn(decision)
             return
         with lease.kept():
             if decision.verdict is not Verdict.FORCED and self._objects.exists(record_key(decision.fingerprint)):
-                decision, preimage = decide()  # it may have come between the look and the lease
-            yield Turn(decision, preimage, lease)
+                decision = decide()  # it may have come between the look and the lease
+            yield Turn(decision, lease)
 
-    def _awaited(
-        self, key: str, run_id: str, fingerprint: str, decide: Decide
-    ) -> tuple[Decision, Preimage, Lease | None]:
+    def _awaited(self, key: str, run_id: str, fingerprint: str, decide: Decide) -> tuple[Decision, Lease | None]:
         """Wait until there is a result to reuse, or nobody left who makes it; then it is this step's turn."""
         watch = self._leases.watch(fingerprint)
         waiting_for = ""
         while True:
             holder = watch.look()
             if holder is None:
-                decision, preimage = decide()
+                decision = decide()
                 lease = None if decision.is_reused else self._leases.try_acquire(fingerprint, run_id, watch)
                 if decision.is_reused or lease is not None:
-                    return decision, preimage, lease
+                    return decision, lease
             elif not self._waits:
                 raise BeingMadeError(key, fingerprint, holder.run_id)
             elif holder.run_id != waiting_for:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from refrain.data.datastore import Datastore
 from refrain.errors import PipelineError, RefrainError
+from refrain.execution.force import Wanted
 from refrain.pipelines.graph import Graph
 from refrain.pipelines.workspace import Workspace
 from refrain.steps.definition import PipelineDefinition
@@ -102,7 +103,7 @@ class Pipeline:
         experiment_name: str,
         pipeline_parameters: dict[str, Any] | None = None,
         continue_on_step_failure: bool = False,
-        regenerate_outputs: bool = False,
+        regenerate_outputs: Wanted = False,
         **options: Any,
     ) -> PipelineRun:
         """Submit the pipeline to an experiment; see :meth:`refrain.pipelines.experiment.Experiment.submit`."""

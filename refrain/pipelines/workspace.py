@@ -8,14 +8,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from refrain.data.datastore import Datastore
 from refrain.errors import WorkspaceError, WorkspaceSchemaError
+from refrain.pipelines.reuse import Reuse
+from refrain.reuse.verification import set_verification
 from refrain.storage.identity import set_data_identity
 from refrain.storage.retention import DEFAULT_GRACE_DAYS, Retention, set_retention
 from refrain.storage.root import Option, Root
 from refrain.storage.state import WorkspaceState
+
+if TYPE_CHECKING:
+    from refrain.data.files.dataset import FileDataset
+    from refrain.data.tabular.dataset import TabularDataset
 
 ROOT_VARIABLE = "REFRAIN_WORKSPACE"
 CONNECTION_VARIABLE = "REFRAIN_WORKSPACE_CONN_ID"
@@ -102,6 +108,18 @@ class Workspace:
         """Every datastore by name."""
         return {name: Datastore(self, name) for name in self.state.datastores.names()}
 
+    @cached_property
+    def reuse(self) -> Reuse:
+        """The results that are kept for reuse."""
+        return Reuse(self.state)
+
+    @property
+    def datasets(self) -> dict[str, FileDataset | TabularDataset]:
+        """The newest version of every registered dataset, by name."""
+        from refrain.data.dataset import Dataset
+
+        return Dataset.get_all(self)
+
     def get_default_datastore(self) -> Datastore:
         """Return the datastore of outputs that name none."""
         return Datastore(self)
@@ -139,6 +157,15 @@ class Workspace:
         :raises UserError: for a number below 0, or below 1 for *runs*.
         """
         set_retention(self.state.registry, Retention(days, runs, bytes, grace_days))
+
+    def set_verification(self, value: str | float) -> None:
+        """Choose how often a reused result's bytes are read again; that they are there is checked every time.
+
+        :param value: ``full`` (every time), ``stat`` (never) or a share between 0 and 1; 0.01 unless it was set. A
+            share below 1 leaves out what is on another machine or larger than 256 MB.
+        :raises UserError: for anything else.
+        """
+        set_verification(self.state.registry, value)
 
     def _address_below(self, folder: str) -> dict[str, Any]:
         """Return what a configuration file in *folder* says of the root."""

@@ -92,6 +92,7 @@ class Explainer:
 
 
 _TITLES = {
+    "is_part": "only a part of the source counts",
     "parameters": "parameter",
     "outputs": "output",
     "command": "argument",
@@ -101,7 +102,7 @@ _TITLES = {
 
 
 def _differences(old: Preimage, new: Preimage) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
-    for key in ("kind", "version", "snapshot", "after", "schema"):
+    for key in ("kind", "version", "snapshot", "is_part", "after", "schema"):
         if old.get(key) != new.get(key):
             yield (key,), old.get(key), new.get(key)
     commands = (dict(enumerate(_words(old["command"]), 0)), dict(enumerate(_words(new["command"]), 0)))

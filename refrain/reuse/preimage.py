@@ -40,7 +40,8 @@ Preimage = dict[str, Any]
 class Ingredients:
     """What a step's preimage is made of.
 
-    :param snapshot: the digest of its source snapshot.
+    :param snapshot: the digest of those files of its source that count.
+    :param is_part: whether these are not all files.
     :param inputs: the resolved data by input name.
     :param parameters: the pipeline parameters' values by name.
     :param predecessors: the runs that made the results of the steps which come first by ``run_after``.
@@ -54,11 +55,16 @@ class Ingredients:
     interpreter: InterpreterIdentity
     secret_key: bytes
     predecessors: tuple[str, ...] = ()
+    is_part: bool = False
 
 
 def preimage(of: Ingredients) -> Preimage:
     """Return the preimage of one step with its data and parameters resolved."""
+    # A mark rather than a field of every preimage: results whose whole source counts keep their fingerprints. With it,
+    # no step whose whole source counts takes a result of one that left files out.
+    part = {"is_part": True} if of.is_part else {}
     return {
+        **part,
         "schema": SCHEMA,
         "kind": of.step.kind,
         "version": of.step.version,
@@ -114,6 +120,7 @@ def _input(port: InputPort, handle: DataHandle) -> dict[str, Any]:
         "mode": port.mode.value,
         "path_on_compute": port.path_on_compute,
         "is_dataset": port.is_dataset,
+        **({"recipe": port.recipe} if port.recipe else {}),
     }
 
 

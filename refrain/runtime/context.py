@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 
+from refrain.runtime.datasets import InputDatasets
 from refrain.runtime.errors import RunEnvironmentException
 
 TYPE_CHECKING = False
@@ -60,7 +61,7 @@ class RunContext:
         self.parent_name: str = parent.get("name") or parent.get("run_id", "")
         self.parent_tags: dict[str, str | None] = parent.get("tags") or {}
         self.parent_properties: dict[str, str] = parent.get("properties") or {}
-        self.input_datasets: dict[str, str] = content.get("input_datasets") or {}
+        self.input_datasets = InputDatasets(content.get("input_datasets") or {}, content.get("datasets") or {})
         self.output_datasets: dict[str, str] = content.get("output_datasets") or {}
         self.tags: dict[str, str | None] = content.get("tags") or {}
         self.properties: dict[str, str] = content.get("properties") or {}

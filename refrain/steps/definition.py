@@ -19,11 +19,34 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True)
+class Counted:
+    """Which files of a source count in the fingerprint; all of them still run.
+
+    :param script: count this script and what it imports; None means all files.
+    :param include: patterns, as in an ``.amlignore``, of what counts besides.
+    :param exclude: patterns of what does not count, whatever else is said.
+    """
+
+    script: str | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class SourceCode:
-    """Where a step's files come from: a directory, or a stored snapshot's digest once it is frozen."""
+    """Where a step's files come from: a directory, or a stored snapshot's digest once it is frozen.
+
+    :param counted: None means that every file counts.
+    """
 
     directory: str | None = None
     snapshot: str | None = None
+    counted: Counted | None = None
+
+    @property
+    def whole(self) -> SourceCode:
+        """The same files, all of which count."""
+        return replace(self, counted=None) if self.counted else self
 
 
 @dataclass(frozen=True)
@@ -178,5 +201,7 @@ def _circle(waits_for: list[set[int]]) -> list[int]:
 
 def freeze(definition: PipelineDefinition, snapshots: Mapping[str, str]) -> PipelineDefinition:
     """Return the definition with each step's source directory replaced by its snapshot's digest, given by step key."""
-    steps = (replace(s, source=SourceCode(snapshot=snapshots[s.key])) for s in definition.steps)
+    steps = (
+        replace(s, source=SourceCode(snapshot=snapshots[s.key], counted=s.source.counted)) for s in definition.steps
+    )
     return replace(definition, steps=tuple(steps))

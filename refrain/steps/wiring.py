@@ -14,8 +14,19 @@ from refrain.data.dataset import FileDataset
 from refrain.data.output_config import OutputFileDatasetConfig
 from refrain.data.parameters import PipelineParameter
 from refrain.data.pipeline_data import INTERMEDIATE_PATH, InputPortBinding, PipelineData
-from refrain.data.ports import FromDatastore, FromStep, InputMode, InputPort, OutputKind, OutputMode, OutputPort, Source
+from refrain.data.ports import (
+    FromDatastore,
+    FromFiles,
+    FromStep,
+    InputMode,
+    InputPort,
+    OutputKind,
+    OutputMode,
+    OutputPort,
+    Source,
+)
 from refrain.data.reference import DataReference
+from refrain.data.tabular.dataset import TabularDataset
 from refrain.errors import PipelineError
 from refrain.steps.command import InputPath, Literal, OutputPath, ParameterValue, Token
 
@@ -27,6 +38,7 @@ _DATA = (
     InputPortBinding,
     OutputFileDatasetConfig,
     PipelineData,
+    TabularDataset,
 )
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+>")
 _NOT_IN_VARIABLES = re.compile(r"\W", re.ASCII)
@@ -171,10 +183,9 @@ class Wiring:
     def _literal(self, item: Any) -> Literal:
         inside = item.values() if isinstance(item, dict) else item if isinstance(item, (list, tuple, set)) else ()
         for data in (item, *inside):
-            if isinstance(data, FileDataset):
+            if isinstance(data, FileDataset | TabularDataset):
                 raise PipelineError(
-                    f"Step {self.step_name!r}: a dataset cannot be an argument by itself; pass "
-                    "dataset.as_named_input('name').as_mount()."
+                    f"Step {self.step_name!r}: a dataset cannot be an argument by itself; pass {_as_input(data)}."
                 )
             if isinstance(data, _DATA):
                 raise PipelineError(
@@ -250,16 +261,21 @@ class Wiring:
             source = FromDatastore(item.datastore.name, str(item.path_on_datastore))
             return InputPort(name, source, InputMode(item.mode), item.path_on_compute)
         if isinstance(item, DatasetConsumptionConfig):
-            source = self._dataset(item, name)
-            return InputPort(name, source, InputMode(item.mode), item.path_on_compute, is_dataset=True)
+            return self._dataset(item, name)
         raise PipelineError(f"Step {self.step_name!r}: {_why_no_input(item)}")
 
-    def _dataset(self, item: DatasetConsumptionConfig, name: str) -> Source:
-        if isinstance(item.dataset, FileDataset):
-            return item.dataset.source
-        if isinstance(item.dataset, OutputFileDatasetConfig):
-            return self._produced(item.dataset, name)
-        raise PipelineError(f"Step {self.step_name!r}: input {name!r} has {item.dataset!r}, which is no dataset.")
+    def _dataset(self, item: DatasetConsumptionConfig, name: str) -> InputPort:
+        dataset, mode = item.dataset, InputMode(item.mode)
+        source: Source
+        if isinstance(dataset, OutputFileDatasetConfig):
+            source, dataset = self._produced(dataset, name), FileDataset(FromFiles(()))
+        elif isinstance(dataset, FileDataset | TabularDataset):
+            source = dataset.reads
+        else:
+            raise PipelineError(f"Step {self.step_name!r}: input {name!r} has {dataset!r}, which is no dataset.")
+        # Whole files need no recipe where the script gets a path: they can be read where they are.
+        is_plain = isinstance(dataset, FileDataset) and dataset.is_whole and mode is not InputMode.DIRECT
+        return InputPort(name, source, mode, item.path_on_compute, True, "" if is_plain else dataset.recipe)
 
     def _produced(self, item: object, name: str) -> FromStep:
         producer = self.build.producer_of(origin(item))
@@ -278,9 +294,13 @@ class Wiring:
             )
 
 
+def _as_input(dataset: FileDataset | TabularDataset) -> str:
+    return "dataset.as_named_input('name')" + (".as_mount()" if isinstance(dataset, FileDataset) else "")
+
+
 def _why_no_input(item: Any) -> str:
-    if isinstance(item, FileDataset):
-        return "a dataset cannot be an input by itself; pass dataset.as_named_input('name').as_mount()."
+    if isinstance(item, FileDataset | TabularDataset):
+        return f"a dataset cannot be an input by itself; pass {_as_input(item)}."
     if isinstance(item, DataReference):
         return (
             f"DataReference {item.name or item.path_on_datastore!r} is in upload mode, so it belongs in outputs=[…], "

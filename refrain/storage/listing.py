@@ -20,6 +20,7 @@ from refrain.storage.manifest import Basis, Entry, Manifest, TreeKind
 _TAGS = ("ETag", "etag", "version_id", "generation", "md5Hash", "Content-MD5", "md5", "checksum")
 _TIMES = ("LastModified", "last_modified", "Last-Modified", "mtime", "modified", "created", "updated")
 _AT_REST_SECONDS = 2
+_UNKNOWN = "unknown-"
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
@@ -36,6 +37,11 @@ class Listed:
     def digest(self) -> str:
         """The digest of all that is known; it holds the URI, because stores compare tags of one object only."""
         return digest_bytes(json.dumps([self.uri, self.size, self.tag]).encode())
+
+    @property
+    def is_known_by_chance(self) -> bool:
+        """Say whether the store has no word for the content that would come again for the same content."""
+        return self.tag.startswith(_UNKNOWN)
 
     @property
     def md5(self) -> str | None:
@@ -68,7 +74,7 @@ def tag_of(info: Mapping[str, Any]) -> str:
     for name in _TIMES:
         if info.get(name):
             return _time_tag(info[name])
-    return f"unknown-{secrets.token_hex(16)}"
+    return f"{_UNKNOWN}{secrets.token_hex(16)}"
 
 
 def _time_tag(changed: Any) -> str:
@@ -81,4 +87,4 @@ def _time_tag(changed: Any) -> str:
         return f"changed-{changed}"
     is_fine = changed != int(changed)
     is_trusted = is_fine or time.time() - changed > _AT_REST_SECONDS
-    return f"changed-{float(changed)!r}" if is_trusted else f"unknown-{secrets.token_hex(16)}"
+    return f"changed-{float(changed)!r}" if is_trusted else f"{_UNKNOWN}{secrets.token_hex(16)}"

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from refrain.errors import WorkspaceError
 
@@ -79,6 +79,57 @@ class ObjectStore(Protocol):
 
     def location(self, key: str) -> str:
         """Return where an object is, for messages."""
+
+
+class NoObjects:
+    """Where nothing is kept: an :class:`ObjectStore` for what works without a workspace."""
+
+    @property
+    def is_conditional(self) -> bool:
+        """See :attr:`ObjectStore.is_conditional`."""
+        return False
+
+    def get(self, key: str) -> None:
+        """Find nothing."""
+
+    def put(self, key: str, data: bytes, *, durable: bool = True) -> None:  # noqa: ARG002  # it is refused
+        """Refuse; see :meth:`ObjectStore.put`."""
+        self._refuse(key)
+
+    def create(self, key: str, data: bytes, *, private: bool = False, may_repeat: bool = False) -> bool:  # noqa: ARG002
+        """Refuse; see :meth:`ObjectStore.create`."""
+        self._refuse(key)
+
+    def claim(self, folder: str) -> bool:
+        """Refuse; see :meth:`ObjectStore.claim`."""
+        self._refuse(folder)
+
+    def exists(self, key: str) -> bool:  # noqa: ARG002  # nothing is there
+        """Find nothing."""
+        return False
+
+    is_fresh = exists
+
+    def names(self, prefix: str) -> list[str]:  # noqa: ARG002  # nothing is there
+        """Find nothing."""
+        return []
+
+    def walk(self, prefix: str) -> Iterator[Stored]:  # noqa: ARG002  # nothing is there
+        """Find nothing."""
+        return iter(())
+
+    def delete(self, key: str) -> None:
+        """Do nothing: there is nothing."""
+
+    def drop(self, folder: str, last: str = "") -> None:
+        """Do nothing: there is nothing."""
+
+    def location(self, key: str) -> str:
+        """See :meth:`ObjectStore.location`."""
+        return key
+
+    def _refuse(self, key: str) -> NoReturn:
+        raise WorkspaceError(f"{key!r} cannot be kept: no workspace is at hand. Open one with Workspace(root).")
 
 
 class LocalObjectStore:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 import secrets
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from refrain.errors import CorruptObjectError, DataError, DataNotFoundError
 from refrain.storage.blobs import BlobStore
@@ -18,6 +21,7 @@ from refrain.storage.filesystem import FileSystem
 from refrain.storage.listing import Listed, Listing, tag_of
 from refrain.storage.manifest import Manifest, TreeKind
 from refrain.storage.pattern import literal_part, matcher
+from refrain.storage.reading import BLOCK, RemoteFile, fetched
 from refrain.storage.receipts import Receipts
 from refrain.storage.retry import TransientError, in_parallel
 from refrain.storage.trees import DATA, TreeIdentity, TreeRules
@@ -66,16 +70,27 @@ class RemoteStore:
         listing = self._found(path)
         return self._content(listing) or listing.manifest
 
-    def match(self, pattern: str) -> list[str]:
+    def match(self, pattern: str) -> dict[str, int]:
         """See :meth:`Store.match`."""
+        if self._fs.is_read_only:
+            raise DataError(f"{pattern!r} cannot be looked for: a web server lists no files. Name each by its URL.")
         base = literal_part(pattern)
         is_match = matcher(pattern)
-        found = (f"{base}/{o.path}" if o.path else base for o in self.listing(base).objects)
-        return sorted(path for path in found if is_match(path))
+        found = ((f"{base}/{o.path}" if o.path else base, o.size) for o in self.listing(base).objects)
+        return {path: size for path, size in sorted(found) if is_match(path)}
 
-    def files(self, path: str) -> list[str]:
-        """See :meth:`Store.files`."""
-        return [o.path for o in self.listing(path).objects]
+    def sizes(self, path: str) -> dict[str, int]:
+        """See :meth:`Store.sizes`."""
+        return {o.path: o.size for o in self.listing(path).objects}
+
+    def open(self, path: str, buffering: int = BLOCK) -> BinaryIO:
+        """See :meth:`Store.open`; a server that knows no ranges, or no sizes, has the file fetched whole."""
+        info = self._fs.call(f"read {path}", lambda fs: _info(fs, path))
+        listed = _listed("", path, info)
+        if info.get("size") is None or (self._fs.is_read_only and not self._has_ranges(listed)):
+            return self._fetched_whole(path)
+        raw = RemoteFile(path, listed.size, partial(self._range, listed), partial(self._require_same, listed))
+        return io.BufferedReader(raw, buffering) if buffering else raw  # type: ignore[return-value]  # reads bytes
 
     def listing(self, path: str) -> Listing:
         """List a tree, never from a cache; what is not there is :attr:`TreeKind.MISSING`."""
@@ -110,6 +125,16 @@ class RemoteStore:
             if entry.path.endswith("/"):
                 os.makedirs(top / entry.path, exist_ok=True)
         return top
+
+    def link(self, pairs: Iterable[tuple[str, Path]]) -> None:
+        """See :meth:`Store.link`: hard links into the worker's cache."""
+
+        def link(pair: tuple[str, Path]) -> bool:
+            listed = self._stat(pair[0])
+            return self._known.cache.link(listed.digest, listed.size, pair[1], lambda p: self._fetch(listed, p))
+
+        if any(in_parallel(link, pairs)):
+            self._known.cache.make_room()
 
     def get(self, pairs: Iterable[tuple[str, Path]]) -> None:
         """See :meth:`Store.get`."""
@@ -170,6 +195,33 @@ class RemoteStore:
         listing = self._fs.call(f"read {path}", lambda fs: _info(fs, path))
         return _listed("", path, listing)
 
+    def _range(self, listed: Listed, begin: int, end: int) -> bytes:
+        return self._fs.call(f"read {listed.uri}", lambda fs: fetched(fs, listed.uri, listed.size, begin, end))
+
+    def _has_ranges(self, listed: Listed) -> bool:
+        """Ask for the last byte alone; fsspec says by a ValueError that all of them would come."""
+
+        def probe(fs: Any) -> bool:
+            with contextlib.suppress(ValueError):
+                return listed.size < 2 or bool(fetched(fs, listed.uri, listed.size, listed.size - 1, listed.size))
+            return False
+
+        return self._fs.call(f"read {listed.uri}", probe)
+
+    def _fetched_whole(self, path: str) -> BinaryIO:
+        """Fetch a file into one of this process, without a name, that goes when it is closed."""
+        copy = tempfile.NamedTemporaryFile(prefix="refrain-")  # noqa: SIM115  # closed by the caller
+        try:
+            self._fs.call(f"read {path}", lambda fs: fs.get_file(path, copy.name))
+        except BaseException:
+            copy.close()
+            raise
+        return copy  # type: ignore[return-value]  # delegates to a file
+
+    def _require_same(self, listed: Listed) -> None:
+        if not listed.is_known_by_chance and self._stat(listed.uri).tag != listed.tag:
+            raise DataError(f"{listed.uri} changed while it was being fetched; run again when its writer has finished.")
+
     def _get(self, path: str, target: Path) -> None:
         temporary = target.with_name(f".refrain-{secrets.token_hex(8)}")
         try:
@@ -189,14 +241,13 @@ class RemoteStore:
         def fetch(fs: Any) -> None:
             fs.get_file(listed.uri, str(target))
             size = target.stat().st_size
-            if size != listed.size:
+            if size != listed.size and not (listed.size == 0 and listed.is_known_by_chance):  # nobody said the size
                 raise TransientError(f"Cannot read {listed.uri}: {size} bytes came instead of {listed.size}.")
 
         self._fs.call(f"read {listed.uri}", fetch)
         if listed.md5 is not None and _md5(target) == listed.md5:
             return
-        if self._stat(listed.uri).tag != listed.tag:
-            raise DataError(f"{listed.uri} changed while it was being fetched; run again when its writer has finished.")
+        self._require_same(listed)
 
     def _put(self, source: Path, path: str) -> None:
         size, md5 = source.stat().st_size, self._send(source, path)

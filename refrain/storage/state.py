@@ -7,7 +7,7 @@ import os
 import secrets
 import time
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from refrain.errors import WorkspaceError, WorkspaceSchemaError
@@ -17,7 +17,7 @@ from refrain.storage.datastores import DatastoreTable
 from refrain.storage.digest import digest_bytes
 from refrain.storage.filesystem import FileSystem
 from refrain.storage.identity import DataIdentity, data_identity
-from refrain.storage.objects import LocalObjectStore, ObjectStore
+from refrain.storage.objects import LocalObjectStore, NoObjects, ObjectStore
 from refrain.storage.receipts import Receipts
 from refrain.storage.registry import Registry
 from refrain.storage.remembering import RememberingObjects
@@ -26,7 +26,7 @@ from refrain.storage.remote_objects import RemoteObjectStore
 from refrain.storage.root import Root
 from refrain.storage.statindex import StatIndex
 from refrain.storage.store import Place
-from refrain.storage.stores import Stores
+from refrain.storage.stores import NoDatastores, Stores
 from refrain.storage.trees import Trees
 
 SCHEMA = 1
@@ -159,6 +159,18 @@ class WorkspaceState:
                 f"Cannot make the workspace {str(self.root)!r}: {error.strerror}. Name another folder with "
                 "REFRAIN_WORKSPACE or in .refrain/config.json."
             ) from error
+
+
+def stores_without_workspace() -> Stores:
+    """Return the stores of local paths and of URLs, with the credentials that this machine has."""
+    return _stores_without_workspace(cache_folder())
+
+
+@lru_cache
+def _stores_without_workspace(cache: Path) -> Stores:
+    nothing = NoObjects()
+    knowledge = Knowledge(BlobStore(nothing), Receipts(nothing), WorkerCache(cache / "data"))
+    return Stores(NoDatastores(), Trees(StatIndex(cache)), knowledge)
 
 
 def cache_folder() -> Path:

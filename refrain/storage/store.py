@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from refrain.storage.manifest import Manifest
+from refrain.storage.reading import BLOCK
 from refrain.storage.trees import DATA, TreeIdentity, TreeRules
 
 
@@ -33,17 +34,29 @@ class Store(Protocol):
     def manifest(self, path: str, rules: TreeRules = DATA) -> Manifest:
         """Return the manifest behind :meth:`identify`."""
 
-    def match(self, pattern: str) -> list[str]:
-        """Return the files that match a glob (``*``, ``?``, ``[…]``, ``**``), sorted."""
+    def match(self, pattern: str) -> dict[str, int]:
+        """Return the files that match a glob (``*``, ``?``, ``[…]``, ``**``), sorted, with their sizes in bytes."""
 
-    def files(self, path: str) -> list[str]:
-        """Return the relative paths of all files below a folder, sorted; ``[""]`` for a file, none for nothing."""
+    def sizes(self, path: str) -> dict[str, int]:
+        """Return the relative paths of all files below a folder, sorted, with their sizes in bytes.
+
+        A file answers with itself, as ``""``; where there is nothing, there are none.
+        """
+
+    def open(self, path: str, buffering: int = BLOCK) -> BinaryIO:
+        """Open a file for reading; of one that is elsewhere only what is asked for is fetched.
+
+        :param buffering: how many bytes are fetched at once; 0 for exactly those of each read.
+        """
 
     def mount(self, path: str, view: Path) -> Path:
         """Return where the tree can be read on this machine.
 
         :param view: a path of the caller's own where nothing is yet; may be used to put the tree together.
         """
+
+    def link(self, pairs: Iterable[tuple[str, Path]]) -> None:
+        """Make files ``(path, local target)`` readable at their targets, by links and not by copies of their own."""
 
     def get(self, pairs: Iterable[tuple[str, Path]]) -> None:
         """Copy files ``(path, local target)``; each target appears whole or not at all."""
@@ -110,9 +123,17 @@ class Place:
         """See :meth:`Store.manifest`."""
         return self.store.manifest(self.path, rules)
 
+    def sizes(self) -> dict[str, int]:
+        """See :meth:`Store.sizes`."""
+        return self.store.sizes(self.path)
+
     def files(self) -> list[str]:
-        """See :meth:`Store.files`."""
-        return self.store.files(self.path)
+        """Return the relative paths of all files below a folder, sorted; ``[""]`` for a file, none for nothing."""
+        return list(self.sizes())
+
+    def open(self, buffering: int = BLOCK) -> BinaryIO:
+        """See :meth:`Store.open`."""
+        return self.store.open(self.path, buffering)
 
     def download(self, target: Path) -> None:
         """Copy the tree at this place to the local path *target*."""

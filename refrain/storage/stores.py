@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
+from typing import Protocol
 
-from refrain.errors import UntrustedReferenceError
+from refrain.errors import UnknownNameError, UntrustedReferenceError
 from refrain.storage.cache import WorkerCache
-from refrain.storage.datastores import DatastoreLocation, DatastoreTable, normalized
+from refrain.storage.datastores import DatastoreLocation, normalized
 from refrain.storage.filesystem import FileSystem
 from refrain.storage.local import LocalStore, local_path
 from refrain.storage.remote import Knowledge, RemoteStore
@@ -16,10 +17,37 @@ from refrain.storage.store import Place, Store
 from refrain.storage.trees import Trees
 
 
+class Datastores(Protocol):
+    """What is asked of a workspace's table of datastores."""
+
+    def get(self, name: str) -> DatastoreLocation:
+        """Return the datastore of this name.
+
+        :raises UnknownNameError: when there is none.
+        """
+
+    def names(self) -> list[str]:
+        """Return every datastore's name, sorted."""
+
+
+class NoDatastores:
+    """The datastores of nobody's workspace: there are none."""
+
+    def get(self, name: str) -> DatastoreLocation:
+        """Raise; see :meth:`Datastores.get`."""
+        raise UnknownNameError(
+            f"Unknown datastore {name!r}: no workspace is at hand. Open the dataset through a workspace that has it."
+        )
+
+    def names(self) -> list[str]:
+        """Return no name."""
+        return []
+
+
 class Stores:
     """Every store that a workspace can reach."""
 
-    def __init__(self, datastores: DatastoreTable, trees: Trees, knowledge: Knowledge) -> None:
+    def __init__(self, datastores: Datastores, trees: Trees, knowledge: Knowledge) -> None:
         """Know the datastores of a table, and local files by *trees*."""
         self._datastores = datastores
         self._knowledge = knowledge

@@ -11,8 +11,9 @@ import pytest
 from fakes.project import WRITES, Project
 from refrain import PipelineData
 from refrain.cli import main
-from refrain.cli.gc import bytes_of
+from refrain.cli.sizes import bytes_of
 from refrain.errors import UserError
+from refrain.reuse.record import RecordStore
 from refrain.storage.retention import Retention, retention
 
 
@@ -52,8 +53,9 @@ def test_with_delete_results_are_taken_out_of_use_first(old: Project, capsys: py
     (step,) = (waste for waste in document["waste"] if waste["kind"] == "step run")
     assert (document["deleted"], step["is_due"], step["reason"]) == (True, False, "not among the latest 1 of project")
     assert document["waiting_bytes"] == step["bytes"] > 0
-    assert len(old.reuse_records()) == 1
+    assert sum(record.dead is not None for record in RecordStore(old.state.objects).all()) == 1
     assert _gc(old, "--runs", "1", "--delete", "--grace", "0") == 0
+    assert len(old.reuse_records()) == 1
     assert "Removed " in capsys.readouterr().out
     assert len(old.state.objects.names("runs")) == 1
 

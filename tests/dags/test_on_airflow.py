@@ -63,7 +63,7 @@ def test_the_pipeline_parameters_are_the_params_of_the_dag_with_their_types(on_a
         "ridge_alpha": ["number", 1.0],
         "lasso_alpha": ["number", 1.0],
         "elastic_net_alpha": ["number", 0.1],
-        "regenerate_outputs": ["boolean", False],
+        "regenerate_outputs": [["boolean", "array"], False],
     }
 
 

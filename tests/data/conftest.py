@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from fakes.processes import race, unprivileged
 from refrain.data.datastore import Datastore
 from refrain.pipelines.workspace import Workspace
+
+__all__ = ["race", "unprivileged"]
 
 
 @pytest.fixture

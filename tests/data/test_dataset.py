@@ -54,7 +54,7 @@ def test_no_path_at_all_is_refused():
 @pytest.mark.parametrize("wrong", [5, None, ("a", "b"), {"a": 1}])
 def test_what_is_no_path_is_refused(wrong):
     with pytest.raises(
-        UserError, match=r"cannot read .*: give a path, \(datastore, 'path'\), a DataReference or a list"
+        UserError, match=r"cannot read .*: give a path, a URL, \(datastore, 'path'\), a DataReference or a list"
     ):
         locations(wrong)
 

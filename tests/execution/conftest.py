@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from fakes.processes import race
 from fakes.project import Project
-from fakes.race import race
 
 __all__ = ["race"]
 

@@ -20,6 +20,7 @@ from refrain import OutputFileDatasetConfig, PipelineData
 from refrain.errors import UserError
 from refrain.execution.cleaning import Cleaning, Waste, WasteKind
 from refrain.reuse.decision import Verdict
+from refrain.reuse.record import RecordStore
 from refrain.storage.retention import Retention, retention, set_retention
 from refrain.tracking.record import RunStatus
 
@@ -77,7 +78,10 @@ def test_an_old_run_goes_in_two_visits(project: Project) -> None:
     assert (step.name, step.reason, step.is_due) == (ran.result("made").run_id, "older than 30 days", False)
     assert step.bytes > len("hello")
     assert ran.text("made", "out") == "hello"
-    assert project.reuse_records() == []
+    record = RecordStore(project.state.objects).get(ran.step("made").fingerprint)
+    assert record is not None
+    assert record.dead is not None
+    assert record.dead.detail == "its data is being cleaned away: older than 30 days"
     age(project, 6)
     assert [waste.is_due for waste in visit(project) if waste.kind is WasteKind.STEP] == [False]
     assert ran.text("made", "out") == "hello"

@@ -32,7 +32,7 @@ def _out() -> PipelineData:
 
 def test_an_input_that_does_not_exist_names_step_input_and_path(project: Project) -> None:
     data = Dataset.File.from_files(str(project.folder / "missing.csv"), validate=False).as_named_input("table")
-    ran = project.run(project.step("read", "pass", [data]))
+    ran = project.run(project.step("read", "pass", [data.as_mount()]))
     assert isinstance(ran.outcome.errors["read"], DataNotFoundError)
     assert ran.error("read") == (
         f"Step 'read', input 'table': there is nothing at {str(project.folder / 'missing.csv')!r}."

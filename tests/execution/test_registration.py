@@ -19,16 +19,24 @@ def _run(project: Project, text: str, **options: bool) -> Ran:
 
 def test_a_completed_step_registers_its_output_and_records_the_version(project: Project) -> None:
     ran = _run(project, "1")
-    handle = ran.result("write").outputs["out"]
+    handle, step = ran.result("write").outputs["out"], ran.step("write").run_id
     document = project.state.registry.get("datasets", "prices")
     assert document is not None
     assert document["created"] > 0
     assert {**document, "created": 0} == {
-        "schema": 1,
-        **handle.to_json(),
+        "schema": 2,
+        "id": Dataset.get_by_name(project.workspace, "prices").id,
+        "definition": {
+            "schema": 1,
+            "kind": "file",
+            "source": {"origin": "stored", "places": [["workspaceblobstore", f"dataset/{step}/out"]]},
+            "operations": [],
+            "partition_format": None,
+        },
+        "content": handle.to_json(),
         "description": "Daily prices",
         "tags": {"team": "x"},
-        "run_id": ran.step("write").run_id,
+        "run_id": step,
         "created": 0,
     }
     assert ran.step("write").registered == {"out": {"name": "prices", "version": 1}}

@@ -23,10 +23,11 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 @dataclass
 class S3Server:
-    """moto's server in this process, on a free port; it counts the requests for objects' bytes."""
+    """moto's server in this process, on a free port; it counts the requests, and the bytes of what it answers."""
 
     url: str = ""
     requests: Counter[str] = field(default_factory=Counter)
+    bytes_sent: int = 0
 
     def connection(self) -> str:
         """Return a connection to it, as the variable of an Airflow connection holds one."""
@@ -55,7 +56,9 @@ def s3_server() -> Iterator[S3Server]:
         if "HTTP_IF_NONE_MATCH" in environ:  # a store does in one act what moto does in two: look, and write
             with one_at_a_time:
                 return application(environ, start_response)
-        return application(environ, start_response)
+        answer = list(application(environ, start_response))
+        server.bytes_sent += sum(map(len, answer))
+        return answer
 
     http = make_server("127.0.0.1", 0, counted, threaded=True)
     server.url = f"http://127.0.0.1:{http.server_port}"

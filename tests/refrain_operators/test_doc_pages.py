@@ -44,7 +44,7 @@ def test_a_tasks_page_shows_the_command_and_the_data() -> None:
 
 def test_a_dags_page_lists_the_steps_as_they_are_named_and_how_to_run_them_all() -> None:
     definition = PipelineDefinition("p", (FIT,), (PipelineParameter("alpha", 1.0),), description="What it is for.")
-    page = dag_page(definition, "regenerate_outputs")
+    page = dag_page(definition)
     assert page.startswith("What it is for.\n\n")
     assert r"trigger the DAG with **regenerate\_outputs**" in page
     assert page.endswith("\n\n1. **fit\\_\\*all\\*** reads table, writes model, uses alpha, mode\n")

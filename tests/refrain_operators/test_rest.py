@@ -135,6 +135,35 @@ def test_a_refusal_names_the_request_the_status_and_the_reason(server: FakeAirfl
     assert (caught.value.status, caught.value.detail) == (404, "Dag with id: a was not found")
 
 
+LOCKED = {"detail": {"reason": "Database error", "statement": "hidden", "message": "Serious error"}}
+
+
+def test_a_request_that_met_a_locked_database_is_sent_again(
+    server: FakeAirflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    answers = [(500, LOCKED), (500, LOCKED), (200, {"dag_id": "a"})]
+    server.answers["GET /dags/a"] = lambda _query, _body: answers.pop(0)
+    assert server.client()._json("GET", "/dags/a") == {"dag_id": "a"}
+    assert pauses == [0.2, 0.4]
+
+
+def test_a_database_that_stays_locked_is_told(server: FakeAirflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
+    server.on("GET /dags/a", LOCKED, status=500)
+    with pytest.raises(AirflowRequestError, match="Database error"):
+        server.client()._json("GET", "/dags/a")
+    assert [request for request, _ in server.seen].count("GET /api/v2/dags/a") == 6
+
+
+def test_another_error_of_the_server_is_told_at_once(server: FakeAirflow) -> None:
+    server.on("GET /dags/a", {"detail": "out of order"}, status=500)
+    with pytest.raises(AirflowRequestError, match="out of order"):
+        server.client()._json("GET", "/dags/a")
+    assert [request for request, _ in server.seen].count("GET /api/v2/dags/a") == 1
+
+
 def test_a_refusal_names_each_field_that_is_wrong(server: FakeAirflow) -> None:
     detail = [{"loc": ["body", "conf"], "msg": "Input should be a valid dictionary", "type": "dict_type"}]
     server.on("POST /dags/a/dagRuns", {"detail": detail}, status=422)

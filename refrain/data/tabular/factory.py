@@ -7,7 +7,7 @@ from typing import Any
 
 from refrain.data.tabular.dataset import TabularDataset
 from refrain.data.tabular.partition import PartitionFormat
-from refrain.data.tabular.places import places_of
+from refrain.data.tabular.places import places_of, workspace_of
 from refrain.data.tabular.source import Delimited, Format, JsonLines, Parquet, PromoteHeadersBehavior, Source
 from refrain.data.tabular.types import DataType, column_types
 from refrain.errors import UserError
@@ -83,6 +83,34 @@ class TabularDatasetFactory:
         what = "Dataset.Tabular.from_json_lines_files"
         form = JsonLines(invalid_lines == "drop", encoding)
         return _made(what, path, form, (include_path, set_column_types, partition_format), validate)
+
+    @staticmethod
+    def register_pandas_dataframe(  # noqa: PLR0913  # Azure ML's signature
+        dataframe: Any,
+        target: Any,
+        name: str,
+        description: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        show_progress: bool = True,
+        row_group_size: int | None = None,
+        make_target_path_unique: bool = True,
+    ) -> TabularDataset:
+        """Write a data frame as Parquet to a datastore and register it, as a new version of *name*.
+
+        A ``.`` in a column's name becomes ``_``; the index is left out.
+
+        :param target: a datastore, which means its folder ``managed-dataset``, or ``(datastore, path)``.
+        :param show_progress: accepted for Azure ML's sake.
+        :param row_group_size: rows in each group of the Parquet file; None for pyarrow's own number.
+        :param make_target_path_unique: write into a new folder below the path.
+        :raises UserError: for a target that is not on a datastore or is taken, or columns that are then called alike.
+        """
+        from refrain.data.tabular.written import write_frame
+
+        _ = show_progress
+        workspace = workspace_of(target, "Dataset.Tabular.register_pandas_dataframe")
+        written = write_frame(dataframe, target, row_group_size, make_target_path_unique)
+        return written.register(workspace, name, description, tags, create_new_version=True)
 
 
 def _header(header: object) -> PromoteHeadersBehavior:

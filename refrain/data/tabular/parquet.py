@@ -58,7 +58,7 @@ class ParquetReader:
         with _opened(file) as parquet:
             present = self._present(parquet, file, wanted)
             size = max(1, file.size // max(1, parquet.metadata.num_rows))
-            for batch in parquet.iter_batches(_BATCH_ROWS, columns=present):
+            for batch in _batches(parquet, present, by_group=not file.is_local):
                 yield partial(self._chunk, file, _table(batch, present), (row, size), wanted, misfits)
                 row += batch.num_rows
 
@@ -121,6 +121,16 @@ class ParquetReader:
             ) from error
 
 
+def _batches(parquet: Any, columns: list[str], by_group: bool) -> Iterator[Any]:
+    """Yield the rows in batches.
+
+    :param by_group: group of rows by group, because all that is asked for at once is fetched ahead.
+    """
+    groups = [[number] for number in range(parquet.num_row_groups)] if by_group else [None]
+    for group in groups:
+        yield from parquet.iter_batches(_BATCH_ROWS, row_groups=group, columns=columns)
+
+
 def _table(batch: Any, present: list[str]) -> Any:
     import pyarrow as pa
 
@@ -143,14 +153,24 @@ def _schema(file: SourceFile) -> Any:
         return parquet.schema_arrow
 
 
+def _local(file: SourceFile) -> Any:
+    import pyarrow as pa
+
+    try:
+        return pa.OSFile(file.path)
+    except OSError as error:
+        raise DataError(f"Cannot read {file.address!r}: {error}.") from error
+
+
 @contextmanager
 def _opened(file: SourceFile) -> Iterator[Any]:
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
 
-    raw = pa.OSFile(file.path) if file.is_local else file.open()
+    # What is elsewhere is fetched by ranges, those that are near each other at once.
+    raw = _local(file) if file.is_local else file.at.open(buffering=0)
     try:
-        yield ParquetFile(raw)
+        yield ParquetFile(raw, pre_buffer=not file.is_local)
     except pa.ArrowInvalid as error:
         raise DataError(
             f"{file.address!r} is no Parquet file: {error}. Read it with its own reader, such as from_delimited_files, "

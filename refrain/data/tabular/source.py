@@ -111,7 +111,7 @@ class Source:
         if "header" in options:
             options["header"] = PromoteHeadersBehavior[options["header"]]
         return Source(
-            tuple(Place(*place) for place in value["places"]),
+            tuple(Place(*place) for place in value.get("places", ())),
             _FORMATS[value["format"]](**options),
             tuple((name, DataType.from_json(kind)) for name, kind in value["types"]),
             value["include_path"],

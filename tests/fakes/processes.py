@@ -1,13 +1,43 @@
-"""Many processes that do the same at one moment."""
+"""Fixtures of processes: many at one moment, and one without privileges."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[Callable[[], contextlib.AbstractContextManager[Path]]]:
+    """Gives a folder, and a block in which the process may do no more than its owner may."""
+    folder = Path(tempfile.mkdtemp(prefix="refrain-unprivileged-"))
+    user = NOBODY if os.geteuid() == 0 else os.geteuid()
+    os.chown(folder, user, -1)
+
+    @contextlib.contextmanager
+    def block() -> Iterator[Path]:
+        before = os.geteuid()
+        os.seteuid(user)
+        try:
+            yield folder
+        finally:
+            os.seteuid(before)
+
+    yield block
+    for path in [folder, *folder.rglob("*")]:
+        if path.is_dir():
+            path.chmod(0o700)
+    shutil.rmtree(folder)
+
 
 _RACE = """
 import os, sys
