@@ -48,6 +48,8 @@ from refrain.tracking.record import RunRecord, RunStatus, RunStore
 from refrain.tracking.run_files import RunFiles
 from refrain.tracking.run_id import StepRunId
 
+_UNSOUND = "an input changed while the step ran: its result is not kept for reuse"
+
 
 class Engine:
     """Runs steps of one pipeline run; safe to use from many threads."""
@@ -299,39 +301,39 @@ class Engine:
             outputs = commit.publish()
             if is_sound:
                 self._remember_inputs(step, inputs.values())
-            ended = time.time()
-            record = replace(record, status=RunStatus.COMPLETED, ended=ended, outputs=_references(outputs))
+            record = replace(record, status=RunStatus.COMPLETED, ended=time.time(), outputs=_references(outputs))
             self.runs.put(record, durable=True)
             self._committed.add(record.run_id)
         except BaseException:
             commit.take_back()
             raise
-        if turn.is_lost:
-            self._listener.noted(
-                step.key, "another run took over while this one gave no sign of life; its result is kept"
-            )
-        elif is_sound:
-            seconds = ended - (record.started or ended)
-            known = ReuseRecord(
-                record.fingerprint,
-                turn.decision.preimage or {},
-                outputs,
-                record.run_id,
-                record.pipeline,
-                step.name,
-                seconds,
-                ended,
-            )
-            if not self.lookup.records.put(known, step.key):
-                self._listener.noted(step.key, "the pinned earlier result stays the one to be reused")
-        else:
-            self._listener.noted(step.key, "an input changed while the step ran: its result is not kept for reuse")
+        note = self._keep(record, outputs, turn) if is_sound else _UNSOUND
+        if note:
+            self._listener.noted(step.key, note)
         registered = register_outputs(step.outputs, outputs, record.run_id, self.state)
         if registered:
             self.runs.update(record, registered=registered)
         self._listener.entered(step.key, Phase.PUBLISH)
         self._listener.ended(step.key, RunStatus.COMPLETED.value)
         return StepResult(record.run_id, outputs, None, str(record.decision["sentence"]))
+
+    def _keep(self, record: RunRecord, outputs: Mapping[str, DataHandle], turn: Turn) -> str:
+        """Store the reuse record of a committed step; return a remark where another result stays the one to be used."""
+        if turn.is_lost:
+            return "another run took over while this one gave no sign of life; its result is kept"
+        ended = record.ended or record.created
+        known = ReuseRecord(
+            fingerprint=record.fingerprint,
+            preimage=turn.decision.preimage or {},
+            outputs=outputs,
+            run_id=record.run_id,
+            pipeline=record.pipeline,
+            step=record.name,
+            seconds=ended - (record.started or ended),
+            created=ended,
+        )
+        is_kept = self.lookup.records.put(known, record.key)
+        return "" if is_kept else "the pinned earlier result stays the one to be reused"
 
     def _are_unchanged(self, inputs: Iterable[ResolvedInput], step_name: str) -> bool:
         return min((require_unchanged(item, self.state, step_name) for item in inputs), default=True)

@@ -25,7 +25,6 @@ from refrain.tracking.record import RunRecord, RunStore
 
 _WORDS = re.compile(rb"[A-Za-z0-9_.\-]+")
 _STEP_DEPTH = 3  # runs/<root>/steps/<key>.<n>/<file>
-_CHANGED_LATE = 60.0  # a store's times may be rounded, and are given when a write begins
 
 
 @dataclass
@@ -63,7 +62,7 @@ class Marks:
 
     def is_young(self, changed: float) -> bool:
         """Say whether something was written so recently that it may be in use without a sign of it."""
-        return self._now - changed < self._retention.grace + (_CHANGED_LATE if self._retention.grace else 0.0)
+        return self._now - changed < self._retention.grace
 
     @cached_property
     def runs(self) -> dict[str, RunInUse]:
