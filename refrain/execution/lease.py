@@ -30,6 +30,7 @@ from typing import Any
 from refrain.compute.processes import is_alive, start_mark
 from refrain.errors import UserError, WorkspaceError
 from refrain.storage.objects import ObjectStore
+from refrain.storage.state import WorkspaceState
 
 SCHEMA = 1
 VARIABLE = "REFRAIN_LEASE_SECONDS"
@@ -38,6 +39,9 @@ _BEATS_PER_LEASE = 6
 _ROOT = "leases"
 
 Clock = Callable[[], float]
+
+_watches: dict[tuple[str, str], Watch] = {}
+_watches_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -218,6 +222,21 @@ class Lease:
             with contextlib.suppress(WorkspaceError):  # a store that cannot be reached for a moment
                 if not self.heartbeat():
                     return
+
+
+def is_being_made(state: WorkspaceState, fingerprint: str) -> bool:
+    """Say whether some step run is making the result with a fingerprint right now; meant to be asked again and again.
+
+    A holder on another machine that has died is found out by asking for longer than its lease, in one process.
+    """
+    key = str(state.address), fingerprint
+    with _watches_lock:
+        watch = _watches.setdefault(key, Leases(state.objects).watch(fingerprint))
+    is_held = watch.look() is not None
+    if not is_held:
+        with _watches_lock:
+            _watches.pop(key, None)
+    return is_held
 
 
 def lease_seconds() -> float:

@@ -337,7 +337,7 @@ def test_a_cleaning_that_is_killed_anywhere_is_taken_up_by_the_next(project: Pro
 @pytest.mark.timeout(400)
 def test_beside_many_readers_and_writers_nothing_live_is_removed(project: Project) -> None:
     """Every run checks, when it has ended, that what it made or reused is there."""
-    grace = 15.0
+    grace = 10.0
     limits = Retention(runs=2, grace_days=grace / DAY)
     is_over = threading.Event()
     removed: list[Waste] = []
@@ -347,7 +347,7 @@ def test_beside_many_readers_and_writers_nothing_live_is_removed(project: Projec
             removed.extend(waste for waste in visit(project, limits) if waste.is_due)
 
     def work(worker: int) -> int:
-        runs, deadline = 0, time.monotonic() + 3 * grace
+        runs, deadline = 0, time.monotonic() + 8 * grace
         while time.monotonic() < deadline:
             text = f"text {(worker + runs) % 5}"
             produced, copied = PipelineData("made"), PipelineData("copied")

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from refrain.errors import UserError
-from refrain.execution.lease import Holder, Lease, Leases, lease_seconds
+from refrain.execution.lease import Holder, Lease, Leases, is_being_made, lease_seconds
 from refrain.storage.filesystem import FileSystem
 from refrain.storage.objects import LocalObjectStore, ObjectStore
 from refrain.storage.remote_objects import RemoteObjectStore
+from refrain.storage.state import WorkspaceState
 
 FINGERPRINT = "ab" * 32
 
@@ -218,6 +219,18 @@ def work(number):
 def test_of_many_processes_exactly_one_makes_each_result(race, writers: int, rounds: int) -> None:
     answers = race(RACE.replace("ROUNDS", str(rounds)), writers)
     assert sum(map(int, answers)) == rounds
+
+
+def test_whether_somebody_is_making_a_result_can_be_asked_again_and_again(tmp_path: Path) -> None:
+    state = WorkspaceState(tmp_path)
+    assert not is_being_made(state, FINGERPRINT)
+    lease = _acquire(Leases(state.objects, seconds=0.2))
+    assert is_being_made(state, FINGERPRINT)
+    lease.release()
+    assert not is_being_made(state, FINGERPRINT)
+    _acquire(Leases(state.objects, seconds=0.2))
+    while is_being_made(state, FINGERPRINT):  # it gives no sign of life
+        time.sleep(0.01)
 
 
 def test_the_seconds_of_a_lease_are_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
