@@ -124,7 +124,8 @@ class Leases:
             started=start_mark(os.getpid()),
             seconds=self._seconds,
         )
-        if not self._objects.create(f"{_folder(fingerprint)}/{own.number}", own.to_bytes()):
+        key = f"{_folder(fingerprint)}/{own.number}"
+        if not self._objects.create(key, own.to_bytes(), durable=False):  # no process outlives a loss of power
             return None
         return Lease(self._objects, fingerprint, own)
 

@@ -45,9 +45,12 @@ class ObjectStore(Protocol):
     def put(self, key: str, data: bytes, *, durable: bool = True) -> None:
         """Write an object whole, replacing an earlier one; with *durable* it survives a loss of power."""
 
-    def create(self, key: str, data: bytes, *, private: bool = False, may_repeat: bool = False) -> bool:
+    def create(
+        self, key: str, data: bytes, *, durable: bool = True, private: bool = False, may_repeat: bool = False
+    ) -> bool:
         """Write an object unless one is there; of several writers at once exactly one is told True.
 
+        :param durable: see :meth:`put`.
         :param private: from the first moment on, nobody but the owner may read it, where files have owners.
         :param may_repeat: that several are told True does no harm, so that it may be done without conditional writes.
         :raises WorkspaceError: when it may not, and the store has none.
@@ -96,7 +99,15 @@ class NoObjects:
         """Refuse; see :meth:`ObjectStore.put`."""
         self._refuse(key)
 
-    def create(self, key: str, data: bytes, *, private: bool = False, may_repeat: bool = False) -> bool:  # noqa: ARG002
+    def create(
+        self,
+        key: str,
+        data: bytes,  # noqa: ARG002  # it is refused
+        *,
+        durable: bool = True,  # noqa: ARG002
+        private: bool = False,  # noqa: ARG002
+        may_repeat: bool = False,  # noqa: ARG002
+    ) -> bool:
         """Refuse; see :meth:`ObjectStore.create`."""
         self._refuse(key)
 
@@ -166,18 +177,20 @@ class LocalObjectStore:
         key: str,
         data: bytes,
         *,
+        durable: bool = True,
         private: bool = False,
         may_repeat: bool = False,  # noqa: ARG002  # it never does
     ) -> bool:
         """See :meth:`ObjectStore.create`."""
-        with self._written(key, data, True, 0o600 if private else 0o666) as (temporary, path):
+        with self._written(key, data, durable, 0o600 if private else 0o666) as (temporary, path):
             try:
                 os.link(temporary, path)
             except FileExistsError:
                 return False
             finally:
                 os.unlink(temporary)
-            _sync_folder(path.parent)
+            if durable:
+                _sync_folder(path.parent)
         return True
 
     def claim(self, folder: str) -> bool:
@@ -217,13 +230,14 @@ class LocalObjectStore:
 
     def walk(self, prefix: str) -> Iterator[Stored]:
         """See :meth:`ObjectStore.walk`."""
+        start = len(str(self.root)) + 1
         for parent, folders, names in os.walk(self.path(prefix)):
             folders.sort()
             for name in sorted(names):
                 path = os.path.join(parent, name)
                 with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
                     status = os.lstat(path)
-                    yield Stored(os.path.relpath(path, self.root), status.st_size, status.st_mtime)
+                    yield Stored(path[start:], status.st_size, status.st_mtime)
 
     def delete(self, key: str) -> None:
         """See :meth:`ObjectStore.delete`."""

@@ -47,10 +47,12 @@ class RememberingObjects:
         self._objects.put(key, data, durable=durable)
         self._forget()
 
-    def create(self, key: str, data: bytes, *, private: bool = False, may_repeat: bool = False) -> bool:
+    def create(
+        self, key: str, data: bytes, *, durable: bool = True, private: bool = False, may_repeat: bool = False
+    ) -> bool:
         """See :meth:`ObjectStore.create`."""
         try:
-            return self._objects.create(key, data, private=private, may_repeat=may_repeat)
+            return self._objects.create(key, data, durable=durable, private=private, may_repeat=may_repeat)
         finally:
             self._forget()  # if it was refused, what is remembered is old
 

@@ -60,6 +60,7 @@ class RemoteObjectStore:
         key: str,
         data: bytes,
         *,
+        durable: bool = True,  # noqa: ARG002  # what a store has, it keeps
         private: bool = False,  # noqa: ARG002  # who may read the store may read it
         may_repeat: bool = False,
     ) -> bool:

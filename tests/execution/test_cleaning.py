@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -333,21 +332,31 @@ def test_a_cleaning_that_is_killed_anywhere_is_taken_up_by_the_next(project: Pro
     assert made(project, "new").reused() == ["made"]
 
 
+CLEANING = """
+import os, sys, time
+from refrain.execution.cleaning import Cleaning, WasteKind
+from refrain.storage.retention import Retention
+from refrain.storage.state import WorkspaceState
+root, grace, end = sys.argv[1:]
+while not os.path.exists(end):
+    removed = Cleaning(WorkspaceState(root), Retention(runs=2, grace_days=float(grace) / 86400)).clean()
+    for waste in removed:
+        if waste.is_due:
+            print(waste.kind.value, flush=True)
+    time.sleep(0.2)
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_beside_many_readers_and_writers_nothing_live_is_removed(project: Project) -> None:
+def test_beside_many_readers_and_writers_nothing_live_is_removed(project: Project, tmp_path: Path) -> None:
     """Every run checks, when it has ended, that what it made or reused is there."""
     grace = 10.0
-    limits = Retention(runs=2, grace_days=grace / DAY)
-    is_over = threading.Event()
-    removed: list[Waste] = []
-
-    def clean() -> None:
-        while not is_over.wait(0.2):
-            removed.extend(waste for waste in visit(project, limits) if waste.is_due)
+    command = [sys.executable, "-c", CLEANING, str(project.state.root), str(grace), str(tmp_path / "end")]
+    cleaner = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def work(worker: int) -> int:
-        runs, deadline = 0, time.monotonic() + 8 * grace
+        runs, deadline = 0, time.monotonic() + 7 * grace
         while time.monotonic() < deadline:
             text = f"text {(worker + runs) % 5}"
             produced, copied = PipelineData("made"), PipelineData("copied")
@@ -360,15 +369,14 @@ def test_beside_many_readers_and_writers_nothing_live_is_removed(project: Projec
             runs += 1
         return runs
 
-    cleaner = threading.Thread(target=clean)
-    cleaner.start()
     try:
         with ThreadPoolExecutor(32) as pool:
             assert min(pool.map(work, range(32))) > 0
     finally:
-        is_over.set()
-        cleaner.join()
-    assert {WasteKind.STEP, WasteKind.RUN} <= {waste.kind for waste in removed}
+        (tmp_path / "end").touch()
+        removed, errors = cleaner.communicate(timeout=200)
+    assert cleaner.returncode == 0, errors
+    assert {"step run", "run"} <= set(removed.splitlines())
 
 
 @pytest.mark.parametrize(
