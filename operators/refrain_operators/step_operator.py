@@ -19,6 +19,7 @@ from refrain.data.handle import DataHandle
 from refrain.data.parameters import PipelineParameter, Scalar, assign
 from refrain.data.ports import FromReference, FromStep
 from refrain.errors import (
+    BeingMadeError,
     OutputError,
     RefrainError,
     SnapshotError,
@@ -43,6 +44,7 @@ from refrain_operators.forced import is_forced
 from refrain_operators.mapped_step import MappedStep
 from refrain_operators.origin import Origin, ReusedFrom
 from refrain_operators.references import outputs_of, published, step_key, verified, verified_all
+from refrain_operators.result_trigger import ResultTrigger
 from refrain_operators.run_stop import NoStop, RunStop
 
 _RETRIES = 2
@@ -167,9 +169,17 @@ class StepOperator(BaseOperator):
         self.operator_extra_links = ()  # else Airflow would store an empty link of every task that is not reused
         try:
             return self._execute(context)
+        except BeingMadeError as error:
+            self.log.info("%s", error)
+            trigger = ResultTrigger(Workspace(self.workspace).root, error.fingerprint)
+            return self.defer(trigger=trigger, method_name="resume")  # type: ignore[no-any-return]  # it raises
         except RefrainError as error:
             # What a script failed of is in its output; frames of ours below it would only bury it in the log.
             raise self._failure(error, context["ti"]) from (None if isinstance(error, StepFailedError) else error)
+
+    def resume(self, context: Any, event: Any = None) -> dict[str, Any]:  # noqa: ARG002  # Airflow passes it
+        """Go on after another run, which made the same result, has ended: look for it again."""
+        return self.execute(context)
 
     def on_kill(self) -> None:
         """Stop the step's process and everything that it started."""
@@ -187,7 +197,9 @@ class StepOperator(BaseOperator):
         workspace = Workspace(self.workspace)
         sweep(workspace.state)
         run = self._run_context(context, workspace)
-        engine = self._engine = Engine(workspace.state, LocalCompute(_CANCEL_GRACE_SECONDS), self.listener())
+        engine = self._engine = Engine(
+            workspace.state, LocalCompute(_CANCEL_GRACE_SECONDS), self.listener(), waits=False
+        )
         self._ensure_root(run, context, engine.runs)
         if self.stops_run:
             self._stop = RunStop(workspace.state, run.root_id, context["dag_run"].clear_number or 0, self.task_id)

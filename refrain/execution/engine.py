@@ -46,7 +46,7 @@ from refrain.storage.state import WorkspaceState
 from refrain.tracking.git import git_properties
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
 from refrain.tracking.run_files import RunFiles
-from refrain.tracking.run_id import StepRunId
+from refrain.tracking.run_id import StepRunId, run_folder
 
 _UNSOUND = "an input changed while the step ran: its result is not kept for reuse"
 
@@ -121,6 +121,7 @@ class Engine:
                 snapshot = self.sources.digest(request.step.source)
                 return self._make(request, replace(record, snapshot=snapshot), inputs, turn)
         except BeingMadeError:
+            self.state.objects.drop(run_folder(str(run_id)))  # the attempt has not begun
             raise
         except BaseException as error:
             self._fail(record, error, key)
