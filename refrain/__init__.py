@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from refrain.data.pipeline_data import InputPortBinding as InputPortBinding
     from refrain.data.pipeline_data import PipelineData as PipelineData
     from refrain.data.reference import DataReference as DataReference
+    from refrain.data.sql.reference import SqlDataReference as SqlDataReference
+    from refrain.data.sql.reference import StoredProcedureParameter as StoredProcedureParameter
+    from refrain.data.sql.reference import StoredProcedureParameterType as StoredProcedureParameterType
     from refrain.data.tabular.dataset import TabularDataset as TabularDataset
     from refrain.data.tabular.source import PromoteHeadersBehavior as PromoteHeadersBehavior
     from refrain.data.tabular.types import DataType as DataType
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from refrain.pipelines.run import StepRun as StepRun
     from refrain.pipelines.workspace import Workspace as Workspace
     from refrain.runtime.run import Run as Run
+    from refrain.steps.data_transfer import DataTransferStep as DataTransferStep
     from refrain.steps.python_script import PythonScriptStep as PythonScriptStep
     from refrain.steps.sequence import StepSequence as StepSequence
 
@@ -36,6 +40,7 @@ __version__ = "0.1.0"
 
 _MODULES = {
     "DataReference": "refrain.data.reference",
+    "DataTransferStep": "refrain.steps.data_transfer",
     "DataType": "refrain.data.tabular.types",
     "Dataset": "refrain.data.dataset",
     "DatasetConsumptionConfig": "refrain.data.consumption",
@@ -53,8 +58,11 @@ _MODULES = {
     "PythonScriptStep": "refrain.steps.python_script",
     "Run": "refrain.runtime.run",
     "RunConfiguration": "refrain.environments.run_configuration",
+    "SqlDataReference": "refrain.data.sql.reference",
     "StepRun": "refrain.pipelines.run",
     "StepSequence": "refrain.steps.sequence",
+    "StoredProcedureParameter": "refrain.data.sql.reference",
+    "StoredProcedureParameterType": "refrain.data.sql.reference",
     "TabularDataset": "refrain.data.tabular.dataset",
     "Workspace": "refrain.pipelines.workspace",
 }

@@ -42,6 +42,10 @@ class OutputError(DataError):
     """A step ended well but one of its outputs is missing, empty or not storable."""
 
 
+class TransferCanceledError(RefrainError, RuntimeError):
+    """A copy was stopped before it ended, on request."""
+
+
 class InputChangedError(DataError):
     """A step changed data that belongs to an earlier step."""
 

@@ -33,7 +33,7 @@ def dag_page(definition: PipelineDefinition) -> str:
 def task_page(step: StepDefinition) -> str:
     """Return the page of a step: its command line, its inputs and its outputs."""
     command = " ".join(" ".join(_shown(token) for token in step.command).splitlines())
-    lines = [f"    {command}", ""]
+    lines = [f"    {command}", ""] if command else [f"A step of the kind {_plain(step.kind)}, without a process.", ""]
     for port in step.inputs:
         made_by = f", written by {_plain(port.source.step)}" if isinstance(port.source, FromStep) else ""
         lines.append(f"- reads {_plain(port.name)}{made_by}")

@@ -35,6 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_explain(commands)
     _add_runs(commands)
+    _add_data(commands)
     _add_reuse(commands)
     _add_gc(commands)
     _add_airflow(commands, "up", ".refrain/airflow", "start Airflow on this project's workspace and stay until Ctrl-C")
@@ -122,6 +123,34 @@ def _add_gc(commands: Any) -> None:
     )
     parser.add_argument("--save", action="store_true", help="make these limits the workspace's own")
     _add_workspace(parser)
+
+
+def _add_data(commands: Any) -> None:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "data",
+        help="list, copy, identify and verify data on any datastore",
+        description="List, copy, identify and verify data. A PLACE is datastore:path, a URL or a local path.",
+    )
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    listing = _add(actions, "ls", "data_ls:data_ls", "show what is at a place, with sizes")
+    listing.add_argument("place", metavar="PLACE")
+    listing.add_argument("--recursive", action="store_true", help="every file, not only what is directly there")
+    copying = _add(
+        actions, "cp", "data_cp:data_cp", "copy a file or all that is in a folder, verified; goes on after a stop"
+    )
+    copying.add_argument("source", metavar="SOURCE")
+    copying.add_argument("target", metavar="TARGET", help="with a / at its end: a folder")
+    copying.add_argument("--overwrite", action="store_true", help="replace files that are there")
+    digest = _add(actions, "digest", "data_digest:data_digest", "show what counts of data when a step is decided on")
+    digest.add_argument("place", metavar="PLACE")
+    verify = _add(actions, "verify", "data_verify:data_verify", "read data again and compare it with what it should be")
+    verify.add_argument("place", metavar="PLACE", nargs="*", help="one, for its receipt; two, to compare them")
+    verify.add_argument("--run", metavar="ID.STEP", help="the outputs of a step's run instead")
+    for action in (listing, copying, digest, verify):
+        _add_workspace(action)
+    cache = _add(actions, "cache", "data_cache:data_cache", "show the copies of remote objects on this machine")
+    cache.add_argument("--clear", action="store_true", help="delete all that no step uses now")
+    cache.add_argument("--limit", metavar="SIZE", help="delete the longest unused until so much is left: 5G")
 
 
 def _add_reuse(commands: Any) -> None:

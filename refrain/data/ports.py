@@ -59,13 +59,20 @@ class FromFiles:
 
 
 @dataclass(frozen=True)
+class FromDatabase:
+    """The rows that the port's recipe asks of a database."""
+
+    datastore: str
+
+
+@dataclass(frozen=True)
 class FromReference:
     """Data whose reference arrives at run time, such as from a mapped Airflow task."""
 
     label: str
 
 
-Source = FromStep | FromDatastore | FromFiles | FromReference
+Source = FromStep | FromDatastore | FromFiles | FromDatabase | FromReference
 
 
 @dataclass(frozen=True)

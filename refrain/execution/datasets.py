@@ -93,11 +93,14 @@ def make(recipe: str, places: Sequence[Place], stores: Stores) -> MadeDataset:
 
 
 def _digests(files: Sequence[SourceFile]) -> dict[str, str]:
-    """Return the digests of files by their paths; those of a store that lists digests cost one listing."""
+    """Return the digests of files by their paths.
+
+    Those of a store that lists digests, and those of a whole folder, cost one look.
+    """
     digests: dict[str, str] = {}
     for root, group in groupby(files, lambda file: file.root):
         members = list(group)
-        if root is None or root.in_place is not None:
+        if root is None or (root.in_place is not None and len(root.sizes()) != len(members)):
             digests |= {file.path: file.at.manifest(DATA).entries[0].digest for file in members}
         else:
             digests |= {root.below(entry.path).path: entry.digest for entry in root.manifest(DATA).entries}

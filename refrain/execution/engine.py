@@ -4,38 +4,32 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from refrain.compute.job import Compute, Job, JobResult, JobStatus
+from refrain.compute.job import Compute
 from refrain.data.handle import DataHandle
-from refrain.environments.interpreter import InterpreterIdentity, identify
-from refrain.errors import BeingMadeError, RefrainError, StepCanceledError, StepFailedError
-from refrain.execution.commit import Commit
-from refrain.execution.failure import TAIL_LINES, message
+from refrain.environments.interpreter import NO_INTERPRETER, InterpreterIdentity, identify
+from refrain.errors import BeingMadeError, RefrainError, StepCanceledError
+from refrain.execution.body import Body, Work, body_for
 from refrain.execution.inputs import (
     ResolvedInput,
-    provide,
     require_as_written,
-    require_mounts_intact,
     require_unchanged,
     resolve,
 )
 from refrain.execution.listener import Listener, Phase, shielded
-from refrain.execution.process_environment import command, process_environment
 from refrain.execution.registration import register_outputs
 from refrain.execution.request import StepRequest, StepResult
-from refrain.execution.run_folder import LOG_FILE, collect, prepare
 from refrain.execution.sources import Sources
-from refrain.execution.stage import Stage, make_output_folders, open_stage
 from refrain.execution.turn import Turn, Turns
 from refrain.reuse.decision import Decision
 from refrain.reuse.lookup import Lookup, Question
-from refrain.reuse.preimage import Ingredients, is_secret, preimage
+from refrain.reuse.preimage import Ingredients, preimage
 from refrain.reuse.record import ReuseRecord
 from refrain.reuse.verification import Verification
 from refrain.reuse.verification import verification as stored_verification
@@ -45,7 +39,6 @@ from refrain.storage.manifest import Manifest
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.git import git_properties
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
-from refrain.tracking.run_files import RunFiles
 from refrain.tracking.run_id import StepRunId, run_folder
 
 _UNSOUND = "an input changed while the step ran: its result is not kept for reuse"
@@ -75,7 +68,7 @@ class Engine:
         self.sources = Sources(state)
         self._compute = compute
         self._listener = shielded(listener)
-        self._jobs: dict[str, str] = {}
+        self._bodies: dict[str, Body] = {}
         self._lock = threading.Lock()
         self._is_canceled = threading.Event()
         self._turns = Turns(state, self._is_canceled, self._listener, waits=waits)
@@ -131,10 +124,10 @@ class Engine:
         """Stop every running step and let no other start."""
         self._is_canceled.set()
         with self._lock:
-            jobs = list(self._jobs.values())
-        if jobs:
-            with ThreadPoolExecutor(len(jobs), "cancel") as pool:  # at once: each may take its time to end
-                list(pool.map(self._compute.cancel, jobs))
+            bodies = list(self._bodies.values())
+        if bodies:
+            with ThreadPoolExecutor(len(bodies), "cancel") as pool:  # at once: each may take its time to end
+                list(pool.map(lambda body: body.cancel(), bodies))
 
     def git_properties(self, directory: str) -> dict[str, str]:
         """Return the git properties of a source directory, asked for once, so that a whole run has the same."""
@@ -162,7 +155,7 @@ class Engine:
                 inputs={name: item.counted for name, item in inputs.items()},
                 parameters=request.parameters,
                 declared=request.declared,
-                interpreter=self._interpreter(step.environment.interpreter),
+                interpreter=self._interpreter(step),
                 secret_key=self.state.secret_key if step.environment.variables else b"",
                 # What is not known, such as a task that was marked as success by hand, is new in every run.
                 predecessors=tuple(request.predecessors.get(key, request.run.root_id) for key in step.after),
@@ -185,7 +178,8 @@ class Engine:
             request.run.root_id,
             self._verification,
         )
-        return replace(self.lookup.decide(question), note=selection.note)
+        decision = self.lookup.decide(question)
+        return replace(decision, note=selection.note) if selection.note else decision
 
     def _reuse(self, request: StepRequest, record: RunRecord, earlier: ReuseRecord) -> StepResult:
         now = time.time()
@@ -222,91 +216,67 @@ class Engine:
         self._listener.entered(step.key, Phase.STAGE)
         for item in inputs.values():
             require_as_written(item, self.state, step.name)
-        stage = open_stage(StepRunId.parse(record.run_id), step.outputs, self.state)
+        body = self._body(request, record, inputs)
         files = self.runs.files(record.run_id)
         try:
-            self.sources.restore(step.source, stage.working_directory)
-            job = self._job(request, record, stage, inputs)
-            make_output_folders(stage, step.outputs)
+            body.prepare()
             self._listener.entered(step.key, Phase.LAUNCH)
             record = self.runs.update(record, status=RunStatus.RUNNING)
-            self._launch(request, files, job, stage)
+            with self._cancelable(record.run_id, body), files.followed():
+                body.perform()
             self._listener.entered(step.key, Phase.COMMIT)
             record = self.runs.update(record, status=RunStatus.FINALIZING)
-            return self._commit(request, record, stage, inputs, turn)
+            return self._commit(request, record, body, inputs, turn)
         finally:
-            stage.remove()
+            body.close()
             if not files.leave():
                 self._listener.noted(step.key, f"its logs could not be stored with the run and stay in {files.folder}")
 
-    def _job(self, request: StepRequest, record: RunRecord, stage: Stage, inputs: Mapping[str, ResolvedInput]) -> Job:
-        step = request.step
-        folder = self.runs.folder(record.run_id)
-        interpreter = self._interpreter(step.environment.interpreter).path
-        read = {name: provide(item, stage, self.state.stores) for name, item in inputs.items()}
-        written = {name: str(path) for name, path in stage.outputs.items()}
-        log_path = prepare(folder, request, record, read, written, stage)
-        return Job(
-            run_id=record.run_id,
-            argv=command(request, interpreter, read, written),
-            working_directory=str(stage.working_directory),
-            environment=process_environment(request, record.run_id, folder, interpreter, {**read, **written}),
-            log_path=log_path,
-            secrets=tuple(text for name, text in step.environment.variables if is_secret(name, text)),
+    def _body(self, request: StepRequest, record: RunRecord, inputs: Mapping[str, ResolvedInput]) -> Body:
+        work = Work(
+            request=request,
+            record=record,
+            files=self.runs.files(record.run_id),
+            inputs=inputs,
+            interpreter=self._interpreter(request.step),
+            state=self.state,
+            sources=self.sources,
+            compute=self._compute,
+            listener=self._listener,
         )
+        return body_for(work)
 
-    def _launch(self, request: StepRequest, files: RunFiles, job: Job, stage: Stage) -> None:
-        step = request.step
-        last: deque[str] = deque(maxlen=TAIL_LINES)
-        with files.followed():
-            result = self._run_job(job, step.key, last)
-            for note in collect(str(files.folder), stage, step, self.sources.capture(step.source)):
-                self._listener.noted(step.key, note)
-        if self._is_canceled.is_set():
-            raise StepCanceledError(f"Step {step.name!r} was canceled.")
-        if result.status is not JobStatus.SUCCEEDED:
-            raise StepFailedError(message(step, result, stage, files.will_be(LOG_FILE), last))
-
-    def _run_job(self, job: Job, key: str, last: deque[str]) -> JobResult:
-        def on_line(line: str) -> None:
-            last.append(line)
-            self._listener.line(key, line)
-
+    @contextmanager
+    def _cancelable(self, run_id: str, body: Body) -> Iterator[None]:
         with self._lock:
             if self._is_canceled.is_set():
-                raise StepCanceledError(f"Step {key!r} was canceled before it started.")
-            job_id = self._compute.submit(job)
-            self._jobs[job.run_id] = job_id
+                raise StepCanceledError("The step was canceled before it started.")
+            self._bodies[run_id] = body
         try:
-            return self._compute.wait(job_id, on_line)
-        except BaseException:
-            self._compute.cancel(job_id)
-            raise
+            yield
         finally:
             with self._lock:
-                del self._jobs[job.run_id]
+                del self._bodies[run_id]
 
     def _commit(
         self,
         request: StepRequest,
         record: RunRecord,
-        stage: Stage,
+        body: Body,
         inputs: Mapping[str, ResolvedInput],
         turn: Turn,
     ) -> StepResult:
         step = request.step
-        require_mounts_intact(stage, step.name)
         is_sound = self._are_unchanged(inputs.values(), step.name)
-        commit = Commit(stage, step.outputs, self.state, step.name)
         try:
-            outputs = commit.publish()
+            outputs = body.publish()
             if is_sound:
                 self._remember_inputs(step, inputs.values())
             record = replace(record, status=RunStatus.COMPLETED, ended=time.time(), outputs=_references(outputs))
             self.runs.put(record, durable=True)
             self._committed.add(record.run_id)
         except BaseException:
-            commit.take_back()
+            body.take_back()
             raise
         note = self._keep(record, outputs, turn) if is_sound else _UNSOUND
         if note:
@@ -344,7 +314,7 @@ class Engine:
         part = self.sources.selection(step.source).part
         if part is not None:
             self.state.blobs.put_manifest(part, durable=False)
-        interpreter = self._interpreter(step.environment.interpreter)
+        interpreter = self._interpreter(step)
         key = blob_key(interpreter.packages_digest)
         if not self.state.objects.is_fresh(key):
             self.state.objects.put(key, interpreter.packages_text, durable=False)
@@ -369,7 +339,10 @@ class Engine:
             self._listener.noted(key, "the failure could not be recorded in the workspace")
         self._listener.ended(key, status.value, text)
 
-    def _interpreter(self, interpreter: str | None) -> InterpreterIdentity:
+    def _interpreter(self, step: StepDefinition) -> InterpreterIdentity:
+        if not step.command:  # no process, so that its result is made of nothing that an interpreter has
+            return NO_INTERPRETER
+        interpreter = step.environment.interpreter
         if interpreter not in self._interpreters:
             self._interpreters[interpreter] = identify(interpreter)
         return self._interpreters[interpreter]

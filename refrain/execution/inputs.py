@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import itertools
 import json
 import os
@@ -12,16 +11,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from refrain.data.handle import DataHandle
-from refrain.data.ports import FromDatastore, FromFiles, FromStep, InputMode, InputPort
+from refrain.data.ports import FromDatabase, FromDatastore, FromFiles, FromStep, InputMode, InputPort
 from refrain.errors import DataError, DataNotFoundError, InputChangedError
 from refrain.execution.datasets import MadeDataset, make
+from refrain.execution.queries import QueriedDataset, ask
 from refrain.execution.stage import Stage, inside
 from refrain.steps.codec import encode
 from refrain.storage.cache import written_to
 from refrain.storage.digest import digest_bytes
 from refrain.storage.identity import DataIdentity
 from refrain.storage.manifest import MISSING, Basis, Entry, Manifest, TreeKind
-from refrain.storage.pattern import literal_part
+from refrain.storage.pattern import is_pattern, literal_part
 from refrain.storage.state import WorkspaceState
 from refrain.storage.store import Place
 from refrain.storage.stores import Stores
@@ -42,7 +42,7 @@ class ResolvedInput:
     port: InputPort
     handle: DataHandle
     members: tuple[Member, ...] = ()
-    made: MadeDataset | None = None
+    made: MadeDataset | QueriedDataset | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -52,14 +52,14 @@ class ResolvedInput:
     @property
     def counted(self) -> DataHandle:
         """The handle as a fingerprint counts it."""
-        if self.made is None or not self.is_ours:
+        if not isinstance(self.made, MadeDataset) or not self.is_ours:
             return self.handle
         return replace(self.handle, digest=self.made.told_with(self.handle.digest))
 
     @property
     def is_ours(self) -> bool:
         """Say whether an earlier step wrote the data."""
-        return not isinstance(self.port.source, (FromFiles, FromDatastore))
+        return not isinstance(self.port.source, (FromFiles, FromDatastore, FromDatabase))
 
 
 def resolve(
@@ -71,6 +71,8 @@ def resolve(
     :raises DataError: when data cannot be read.
     """
     try:
+        if isinstance(port.source, FromDatabase):
+            return _of_database(port, port.source, state)
         if isinstance(port.source, (FromFiles, FromDatastore)) and state.data_identity is DataIdentity.DEFINITION:
             return _by_definition(port, port.source, state)
         if isinstance(port.source, FromFiles) and port.recipe:
@@ -98,13 +100,12 @@ def provide(item: ResolvedInput, stage: Stage, stores: Stores) -> str:
 
     :raises DataError: when the copy cannot be made.
     """
-    place = stores.at(item.handle.uri)
     target = _target(item.port, stage.working_directory)
     view = stage.mounts / item.port.name
     try:
         if item.made is not None:
             return item.made.provide(item.port.mode, target, view, stage.dataset(item.port.name))
-        return _provided(item, place, target, view)
+        return _provided(item, stores.at(item.handle.uri), target, view)
     except (OSError, shutil.Error) as error:
         if isinstance(error, DataError):
             raise
@@ -167,6 +168,8 @@ def require_unchanged(item: ResolvedInput, state: WorkspaceState, step_name: str
 
     :raises InputChangedError: when the data belongs to an earlier step, whose result would now be wrong.
     """
+    if isinstance(item.made, QueriedDataset):  # the process got the very rows that were counted
+        return True
     try:
         now = _digest_now(item, state, step_name)
     except DataError:
@@ -208,7 +211,7 @@ def _handle(place: Place) -> DataHandle:
 
 def _resolve_files(port: InputPort, source: FromFiles, stores: Stores) -> ResolvedInput:
     places = _places(source, stores)
-    if len(places) == 1 and not glob.has_magic(places[0].path):
+    if len(places) == 1 and not places[0].is_pattern():
         handle = _handle(places[0])
         if handle.kind is TreeKind.MISSING:
             raise DataNotFoundError(f"there is nothing at {places[0].path!r}.")
@@ -223,6 +226,19 @@ def _of_files(port: InputPort, places: list[Place], stores: Stores) -> ResolvedI
     return ResolvedInput(port, handle, made=made)
 
 
+def _of_database(port: InputPort, source: FromDatabase, state: WorkspaceState) -> ResolvedInput:
+    """Ask the database, and keep its rows for the process; where the definition counts, ask when the step runs."""
+    queried = ask(port.recipe, source.datastore, state.stores)
+    if state.data_identity is DataIdentity.DEFINITION:
+        definition = json.dumps([encode(source), queried.dataset.identity], sort_keys=True)
+        digest, size = digest_bytes(b"definition\n" + definition.encode()), 0
+    else:
+        queried = queried.answered()
+        digest, size = queried.digest, queried.size
+    handle = DataHandle(f"database://{source.datastore}", TreeKind.FILE, digest, 1, size)
+    return ResolvedInput(port, handle, made=queried)
+
+
 def _of_output(item: ResolvedInput, stores: Stores, step_name: str) -> ResolvedInput:
     places = [place for _, place in item.members] or [stores.at(item.handle.uri)]
     try:
@@ -232,7 +248,7 @@ def _of_output(item: ResolvedInput, stores: Stores, step_name: str) -> ResolvedI
 
 
 def _folder_uri(place: Place) -> str:
-    return place.store.uri(literal_part(place.path) if glob.has_magic(place.path) else place.path)
+    return place.store.uri(literal_part(place.path) if is_pattern(place.path) else place.path)
 
 
 def _places(source: FromFiles, stores: Stores) -> list[Place]:
@@ -256,9 +272,9 @@ def _expanded(places: list[Place]) -> list[Place]:
     """Expand globs, to files only; a place that is named without one may be a folder."""
     found: dict[str, Place] = {}
     for place in places:
-        is_pattern = glob.has_magic(place.path)
-        paths = place.store.match(place.path) if is_pattern else [place.path]
-        if not paths or not (is_pattern or place.exists()):
+        is_glob = place.is_pattern()
+        paths = place.store.match(place.path) if is_glob else [place.path]
+        if not paths or not (is_glob or place.exists()):
             raise DataNotFoundError(f"{place.path!r} matches no file. To take a folder, name it without a pattern.")
         found.update((path, Place(place.store, path)) for path in paths)
     return [found[path] for path in sorted(found)]
@@ -286,7 +302,7 @@ def _by_definition(port: InputPort, source: FromFiles | FromDatastore, state: Wo
     if isinstance(source, FromFiles):
         places = _places(source, state.stores)
         found = _expanded(places)
-        if len(places) > 1 or glob.has_magic(places[0].path):
+        if len(places) > 1 or places[0].is_pattern():
             members = _named_members(found)
         uri, kind = (_base(members), TreeKind.DIRECTORY) if members else (found[0].uri, _kind(found[0]))
     else:

@@ -1,4 +1,4 @@
-"""The command and the environment variables of a step's process.
+"""The environment variables of a step's process.
 
 They are a short list from outside, what the step declares, and what Refrain says. Everything else is stripped, so that
 an undeclared variable *cannot* change a result.
@@ -13,7 +13,7 @@ from pathlib import Path
 import refrain
 from refrain.compute.local import search_path
 from refrain.execution.request import StepRequest
-from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, ParameterValue, Token
+from refrain.steps.command import Literal, ParameterValue, Token
 
 PASSED_ON = (
     "HOME", "USER", "LOGNAME", "TMPDIR",
@@ -48,23 +48,6 @@ def process_environment(
     variables["PYTHONPATH"] = os.pathsep.join(filter(None, (variables.get("PYTHONPATH"), _runtime_path())))
     variables |= {f"AML_PARAMETER_{name}": text_of(token, request) for name, token in step.parameters}
     return variables | _run_variables(request, run_id, run_folder)
-
-
-def command(
-    request: StepRequest, interpreter: str, read: Mapping[str, str], written: Mapping[str, str]
-) -> tuple[str, ...]:
-    """Return the words of the process's command, with the paths of inputs and outputs by their names."""
-
-    def word(token: Token) -> str:
-        if isinstance(token, Interpreter):
-            return interpreter
-        if isinstance(token, InputPath):
-            return read[token.name]
-        if isinstance(token, OutputPath):
-            return written[token.name]
-        return text_of(token, request)
-
-    return tuple(map(word, request.step.command))
 
 
 def text_of(token: Token, request: StepRequest) -> str:

@@ -12,13 +12,16 @@ from pathlib import Path
 
 from refrain.errors import CorruptObjectError, SnapshotError
 from refrain.steps.counting import select
-from refrain.steps.definition import Counted, PipelineDefinition, SourceCode, freeze
+from refrain.steps.definition import NO_SOURCE, Counted, PipelineDefinition, SourceCode, freeze
 from refrain.steps.imports import Imported, read_imports
 from refrain.storage.blobs import blob_key
 from refrain.storage.digest import digest_bytes
-from refrain.storage.manifest import Manifest
+from refrain.storage.manifest import Manifest, TreeKind
 from refrain.storage.snapshot import Snapshot, capture, read_manifest, restore, take_snapshot
 from refrain.storage.state import WorkspaceState
+
+NO_FILES = Manifest(TreeKind.DIRECTORY, ())
+"""The snapshot of a step that has no source."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class Sources:
 
         :raises SnapshotError: when the directory cannot be captured.
         """
+        if source == NO_SOURCE:
+            return NO_FILES.digest
         if source.snapshot is not None:
             return source.snapshot
         return self._snapshot(str(source.directory)).digest
@@ -69,6 +74,8 @@ class Sources:
 
     def manifest(self, source: SourceCode) -> Manifest | None:
         """Return a source's file list without storing anything; None for a frozen snapshot that is not stored."""
+        if source == NO_SOURCE:
+            return NO_FILES
         if source.snapshot is not None:
             return self._state.blobs.get_manifest(source.snapshot)
         return read_manifest(str(source.directory), self._state.trees)
@@ -146,6 +153,9 @@ class Sources:
         return content
 
     def _capture(self, source: SourceCode) -> Manifest:
+        if source == NO_SOURCE:
+            self._state.blobs.put_manifest(NO_FILES, durable=False)
+            return NO_FILES
         if source.snapshot is None:
             snapshot = self._snapshot(str(source.directory))
             with self._lock:

@@ -63,7 +63,7 @@ class Pipeline:
             )
         self.definition: PipelineDefinition = graph.define(name or "pipeline", description or "")
         for named in sorted({str(store), *self.definition.datastores}):
-            stores.get(named)  # an unknown one fails here, not after an hour in a worker
+            stores.find(named)  # an unknown one fails here, not after an hour in a worker
 
     @property
     def name(self) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 from refrain.data.handle import DataHandle
 from refrain.data.parameters import PipelineParameter, Scalar
-from refrain.data.ports import FromDatastore, FromFiles, InputPort, OutputPort
+from refrain.data.ports import FromDatabase, FromDatastore, FromFiles, InputPort, OutputPort
 from refrain.environments.interpreter import InterpreterIdentity
 from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, ParameterValue, Token
 from refrain.steps.definition import StepDefinition
@@ -26,6 +26,7 @@ from refrain.storage.manifest import TreeKind
 
 SCHEMA = 1
 _PREFIX = b"refrain fingerprint\n"
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 _SECRET = re.compile(
     r"password|passwd|passphrase|secret|token|api_?key|access_?key|private_?key|account_?key|credential"
     r"|authorization|_sas$|^sas_|connection_string",
@@ -85,8 +86,7 @@ def preimage(of: Ingredients) -> Preimage:
 
 def fingerprint(value: Preimage) -> str:
     """Return the fingerprint of a preimage: 64 hexadecimal digits."""
-    encoded = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return digest_bytes(_PREFIX + encoded.encode("ascii"))
+    return digest_bytes(_PREFIX + _CANONICAL.encode(value).encode("ascii"))
 
 
 def is_secret(name: str, value: str = "") -> bool:
@@ -126,7 +126,7 @@ def _input(port: InputPort, handle: DataHandle) -> dict[str, Any]:
 
 def _file_name(port: InputPort, handle: DataHandle) -> str | None:
     """Keep the name of a single file, by whose ending a script may choose how to read it; folders are never counted."""
-    is_users = isinstance(port.source, FromFiles | FromDatastore)
+    is_users = isinstance(port.source, FromFiles | FromDatastore | FromDatabase)
     return handle.name if is_users and handle.kind is TreeKind.FILE else None
 
 

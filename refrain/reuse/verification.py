@@ -7,7 +7,6 @@ disk or a store has silently damaged shows in the bytes alone, so that a share o
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -94,6 +93,8 @@ def _readable(place: Place) -> Iterator[Path]:
     if place.in_place is not None:
         yield place.in_place
         return
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="refrain-verify-") as folder:
         target = Path(folder) / "file"
         place.store.get([(place.path, target)])

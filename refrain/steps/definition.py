@@ -9,7 +9,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from refrain.data.parameters import PipelineParameter
-from refrain.data.ports import FromDatastore, FromFiles, FromStep, InputPort, OutputPort
+from refrain.data.ports import FromDatabase, FromDatastore, FromFiles, FromStep, InputPort, OutputPort
 from refrain.environments.specification import EnvironmentSpec
 from refrain.errors import PipelineError, UnknownNameError, UserError, did_you_mean, known
 from refrain.steps.codec import decode, encode
@@ -47,6 +47,10 @@ class SourceCode:
     def whole(self) -> SourceCode:
         """The same files, all of which count."""
         return replace(self, counted=None) if self.counted else self
+
+
+NO_SOURCE = SourceCode()
+"""The source of a step that runs no code of its user's."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,7 @@ class PipelineDefinition:
         """The names of all datastores that steps read from or write to."""
         written = {port.datastore for step in self.steps for port in step.outputs}
         sources = [port.source for step in self.steps for port in step.inputs]
-        read = {source.datastore for source in sources if isinstance(source, FromDatastore)}
+        read = {source.datastore for source in sources if isinstance(source, FromDatastore | FromDatabase)}
         files = {name for source in sources if isinstance(source, FromFiles) for name, _ in source.locations if name}
         return frozenset(written | read | files)
 

@@ -95,7 +95,8 @@ class PythonScriptStep(PipelineStep):
         """See :meth:`PipelineStep.define`."""
         source, script = locate_script(self.name, self.script_name, self.source_directory, build)
         variables = dict(self.environment.variables)
-        source = replace(source, counted=counted(self.name, script.removeprefix("./"), *self._hashed, variables))
+        part = counted(self.name, script.removeprefix("./"), *self._hashed, variables)
+        source = replace(source, counted=part) if part else source
         wiring = Wiring(self.name, build)
         wiring.add_outputs(self.outputs)
         wiring.add_inputs(self.inputs)

@@ -16,6 +16,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from refrain.errors import DataError
+from refrain.storage.filling import SIGN, refusal
 
 Keep = Callable[[str, bool], bool]
 """Decides by relative path and ``is_directory`` whether an entry belongs to the tree."""
@@ -104,14 +105,15 @@ class _Waiting:
     above: tuple[tuple[int, int], ...]
 
 
-def scan(root: str, keep: Keep | None = None, links: Links = Links.FOLLOW) -> list[Folder]:
+def scan(root: str, keep: Keep | None = None, links: Links = Links.FOLLOW, *, is_filling: bool = False) -> list[Folder]:
     """Return the folders below the directory *root* that hold files, and the empty ones, sorted by path.
 
     A directory that *keep* refuses is not entered. Linked directories are followed; a link back to a folder above
     it is an error, not an endless walk. The root itself is no empty directory.
 
-    :raises DataError: a special file (FIFO, socket, device), a dangling or looping link, an unreadable directory,
-        or, with :attr:`Links.INSIDE`, a link that is absolute or leaves the tree.
+    :param is_filling: also walk through a folder that a copy has not filled yet.
+    :raises DataError: a folder that is not complete, a special file (FIFO, socket, device), a dangling or looping link,
+        an unreadable directory, or, with :attr:`Links.INSIDE`, a link that is absolute or leaves the tree.
     """
     top = os.path.realpath(root) if links is Links.INSIDE else None
     try:
@@ -122,7 +124,7 @@ def scan(root: str, keep: Keep | None = None, links: Links = Links.FOLLOW) -> li
     folders = []
     while waiting:
         here = waiting.pop()
-        entries = _listing(here.absolute)
+        entries = _listing(here.absolute, is_filling)
         if keep is not None:
             entries = [entry for entry in entries if _is_kept(entry, here.prefix, keep)]
         files, below = _looked_at(here, entries, top)
@@ -165,12 +167,16 @@ def require_plain(path: str, status: os.stat_result) -> None:
         raise DataError(f"{path!r} is a {_special(status.st_mode)}, not a file; only files and folders can be stored.")
 
 
-def _listing(folder: str) -> list[os.DirEntry[str]]:
+def _listing(folder: str, is_filling: bool) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as listing:
-            return list(listing)
+            entries = list(listing)
     except OSError as error:
         raise DataError(f"Cannot list the directory {folder!r}: {error.strerror}.") from error
+    whole = [entry for entry in entries if entry.name != SIGN]
+    if len(whole) < len(entries) and not is_filling:
+        raise DataError(refusal(repr(folder)))
+    return whole
 
 
 def _is_kept(entry: os.DirEntry[str], prefix: str, keep: Keep) -> bool:

@@ -17,6 +17,7 @@ from refrain.storage.datastores import DatastoreTable
 from refrain.storage.digest import digest_bytes
 from refrain.storage.filesystem import FileSystem
 from refrain.storage.identity import DataIdentity, data_identity
+from refrain.storage.ledger import Ledgers
 from refrain.storage.objects import LocalObjectStore, NoObjects, ObjectStore
 from refrain.storage.receipts import Receipts
 from refrain.storage.registry import Registry
@@ -60,6 +61,7 @@ class WorkspaceState:
         self.blobs = BlobStore(self.objects)
         self.registry = Registry(self.objects if self.is_local else RememberingObjects(self.objects))
         self.datastores = DatastoreTable(self.address, self.registry)
+        self.ledgers = Ledgers(self.root / "transfers")
 
     @property
     def is_local(self) -> bool:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from fakes.disks import small_disk
 from fakes.processes import race
 from fakes.project import Project
 
-__all__ = ["race"]
+__all__ = ["race", "small_disk"]
 
 
 @pytest.fixture

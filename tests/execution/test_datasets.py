@@ -11,6 +11,7 @@ import pytest
 
 from fakes.project import Project, Ran
 from fakes.remote_stores import S3Server, s3_server
+from fakes.web_server import web_server
 from refrain import Dataset, Datastore, OutputFileDatasetConfig, PipelineData
 from refrain.data.consumption import DatasetConsumptionConfig
 from refrain.errors import DataNotFoundError, PipelineError
@@ -110,7 +111,12 @@ def test_the_same_bytes_with_another_recipe_are_another_input(project: Project, 
     dataset = table(store)
     run(project, READS, dataset.filter(dataset["n"] > 1).as_named_input("t"))
     assert run(project, READS, dataset.filter(dataset["n"] > 1).as_named_input("t")).reused() == ["read"]
-    assert run(project, READS, dataset.filter(dataset["n"] > 2).as_named_input("t")).reused() == []
+    ran = run(project, READS, dataset.filter(dataset["n"] > 2).as_named_input("t"))
+    (change,) = ran.heard.decisions["read"].changes
+    assert str(change) == (
+        'input t: its operations: [{"condition": [">", ["column", "n"], ["literal", 1]], "operation": "filter"}] → '
+        '[{"condition": [">", ["column", "n"], ["literal", 2]], "operation": "filter"}]'
+    )
     assert run(project, READS, dataset.take(2).as_named_input("t")).reused() == []
 
 
@@ -230,3 +236,18 @@ def test_the_order_of_places_counts(project: Project, store: Datastore) -> None:
     assert read("in/A/1.csv", "in/B/1.csv") == []
     assert read("in/B/1.csv", "in/A/1.csv") == []
     assert read("in/A/1.csv", "in/B/1.csv") == ["read"]
+
+
+def test_one_file_of_a_web_server_is_mounted_as_a_file(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REFRAIN_CACHE", str(project.folder / "cache"))
+    code = """
+        import json, os, sys
+        names = ["AZUREML_DATAREFERENCE_f", "f", "F"]
+        assert {os.environ[name] for name in names} == {sys.argv[1]}
+        json.dump([os.path.isfile(sys.argv[1]), open(sys.argv[1]).read()], open(sys.argv[2], "w"))
+    """
+    with web_server() as web:
+        web.files["/a/b.csv?version=1"] = b"n\n1\n"
+        data = Dataset.File.from_files(f"{web.url}/a/b.csv?version=1").as_named_input("f")
+        for consumed in (data.as_mount(), data.as_download()):
+            assert answer(run(project, code, consumed)) == [True, "n\n1\n"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.server
 import threading
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ class WebServer:
     files: dict[str, bytes] = field(default_factory=dict)
     knows_ranges: bool = True
     knows_sizes: bool = True
+    moved: dict[str, str] = field(default_factory=dict)  # from a path to another
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)  # headers, such as ETag, by path
+    zips: bool = False  # sends everything compressed to whoever says that he can read that
     bytes_sent: int = 0
 
 
@@ -26,14 +30,21 @@ def web_server() -> Iterator[WebServer]:
     server = WebServer()
     listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"served": server}))
     server.url = f"http://127.0.0.1:{listening.server_port}"
-    thread = threading.Thread(target=listening.serve_forever, daemon=True)
+    with serving(listening):
+        yield server
+
+
+@contextmanager
+def serving(server: http.server.HTTPServer) -> Iterator[None]:
+    """Answer in a thread until the block ends."""
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield server
+        yield
     finally:
-        listening.shutdown()
+        server.shutdown()
         thread.join()
-        listening.server_close()
+        server.server_close()
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -50,11 +61,22 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._answer(has_body=True)
 
     def _answer(self, has_body: bool) -> None:
+        if self.path in self.served.moved:
+            self.send_response(302)
+            self.send_header("Location", self.served.moved[self.path])
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         content = self.served.files.get(self.path)
         if content is None:
             self.send_error(404)
             return
         body = self._begin(content, self.headers.get("Range") if self.served.knows_ranges else None)
+        for name, value in self.served.tags.get(self.path, {}).items():
+            self.send_header(name, value)
+        if self.served.zips and "gzip" in self.headers.get("Accept-Encoding", ""):
+            self.send_header("Content-Encoding", "gzip")
+            body = gzip.compress(body)
         if self.served.knows_sizes:
             self.send_header("Content-Length", str(len(body)))
         else:

@@ -15,6 +15,9 @@ AZURE = {
     "runconfig_pipeline_params=None, inputs=None, outputs=None, params=None, source_directory=None, allow_reuse=True, "
     "version=None, hash_paths=None",
     ("PythonScriptStep", "run_after"): "step",
+    ("DataTransferStep", None): "name, source_data_reference=None, destination_data_reference=None, "
+    "compute_target=None, source_reference_type=None, destination_reference_type=None, allow_reuse=True",
+    ("DataTransferStep", "get_output"): "",
     ("StepSequence", None): "steps=None",
     ("Pipeline", None): "workspace, steps, description=None, default_datastore=None, default_source_directory=None, "
     "resolve_closure=True",
@@ -51,6 +54,21 @@ AZURE = {
     ("Datastore", "get"): "workspace, datastore_name",
     ("Datastore", "get_default"): "workspace",
     ("Datastore", "set_as_default"): "",
+    ("Datastore", "register_azure_sql_database"): "workspace, datastore_name, server_name, database_name, "
+    "tenant_id=None, client_id=None, client_secret=None, resource_url=None, authority_url=None, endpoint=None, "
+    "overwrite=False, username=None, password=None, subscription_id=None, resource_group=None, "
+    "grant_workspace_access=False",
+    ("Datastore", "register_azure_postgre_sql"): "workspace, datastore_name, server_name, database_name, user_id, "
+    "user_password, port_number=None, endpoint=None, overwrite=False, enforce_ssl=True",
+    ("Datastore", "register_azure_my_sql"): "workspace, datastore_name, server_name, database_name, user_id, "
+    "user_password, port_number=None, endpoint=None, overwrite=False",
+    ("SqlDataReference", None): "datastore, data_reference_name=None, sql_table=None, sql_query=None, "
+    "sql_stored_procedure=None, sql_stored_procedure_params=None",
+    ("SqlDataReference", "path"): "path=None, data_reference_name=None",
+    ("SqlDataReference", "as_download"): "path_on_compute=None, overwrite=False",
+    ("SqlDataReference", "as_upload"): "path_on_compute=None, overwrite=False",
+    ("SqlDataReference", "as_mount"): "",
+    ("StoredProcedureParameter", None): "name, value, type=None",
     ("Datastore", "path"): "path=None, data_reference_name=None",
     ("Workspace", None): "subscription_id, resource_group, workspace_name",
     ("Workspace", "from_config"): "path=None",
@@ -66,6 +84,20 @@ AZURE = {
 
 # what our own signature starts with instead, and why
 DEVIATIONS = {
+    ("Datastore", "register_azure_postgre_sql"): (
+        (
+            "workspace, datastore_name, server_name, database_name, user_id, user_password=None, port_number=None, "
+            "endpoint=None, overwrite=False, enforce_ssl=True"
+        ),
+        "a password is refused",
+    ),
+    ("Datastore", "register_azure_my_sql"): (
+        (
+            "workspace, datastore_name, server_name, database_name, user_id, user_password=None, port_number=None, "
+            "endpoint=None, overwrite=False"
+        ),
+        "a password is refused",
+    ),
     ("InputPortBinding", None): ("name, bind_object, bind_mode='mount'", "an input that binds nothing means nothing"),
     ("Workspace", None): ("root=None, name=None", "a workspace is a folder, not a resource of a subscription"),
     ("Environment", None): ("name='user-managed'", "an existing interpreter needs no name"),

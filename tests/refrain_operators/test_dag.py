@@ -91,3 +91,13 @@ def test_named_outputs_are_known_to_the_tasks(pipeline: Pipeline) -> None:
 def test_a_file_that_is_loaded_for_its_pipelines_makes_no_dag(pipeline: Pipeline) -> None:
     with defining():
         assert pipeline_dag(pipeline) is None
+
+
+def test_the_first_of_the_steps_that_share_a_source_directory_warns_in_its_log(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.py").write_text("")
+    steps = [PythonScriptStep(f"{name}.py", name, source_directory=str(tmp_path)) for name in ("one", "two")]
+    dag = _dag(Pipeline(Workspace(tmp_path / "workspace"), steps, name="p"))
+    warnings = {task.task_id: task.warning for task in dag.tasks}
+    assert warnings["one"].startswith("Steps one, two share the source directory ")
+    assert warnings["two"] == ""

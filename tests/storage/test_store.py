@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes.remote_stores import S3Server, azurite, s3_server
+from fakes.remote_stores import S3Server, azurite, s3_server, s3rver
 from refrain.errors import DataNotFoundError
 from refrain.storage.datastores import Option
 from refrain.storage.manifest import TreeKind
@@ -197,8 +197,6 @@ class TestS3Store(RemoteContract):
 
 @pytest.fixture(scope="session")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if shutil.which("azurite-blob") is None:
-        pytest.skip("needs azurite-blob on PATH: npm install -g azurite")
     with azurite(tmp_path_factory.mktemp("azurite")) as connection:
         yield connection
 
@@ -214,3 +212,19 @@ class TestAzureBlobStore(RemoteContract):
         place = _register(state, f"abfs://{container}/data", "blob")
         place.store._fs.call("make container", lambda fs: fs.mkdir(container))
         return place
+
+
+@pytest.fixture(scope="session")
+def other_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with s3rver(tmp_path_factory.mktemp("s3rver")) as connection:
+        yield connection
+
+
+@pytest.mark.slow
+class TestOtherS3Store(RemoteContract):
+    """Another server than moto, written in another language by others."""
+
+    @pytest.fixture
+    def root(self, state, other_s3, monkeypatch):
+        monkeypatch.setenv("AIRFLOW_CONN_OTHER", other_s3)
+        return _register(state, f"s3://bucket/{uuid.uuid4().hex}", "other")

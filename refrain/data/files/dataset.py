@@ -14,7 +14,7 @@ from refrain.data.consumption import DatasetConsumptionConfig
 from refrain.data.files.item import FileItem, FileOrigin, StoredFile, StoredFiles, fetch
 from refrain.data.files.mount import MountContext
 from refrain.data.files.operations import METADATA, FileOperation, chosen, described
-from refrain.data.ports import FromFiles
+from refrain.data.ports import FromDatabase, FromFiles
 from refrain.data.tabular.access import ANYWHERE, FileAccess, Place, SourceFile, StoreAccess
 from refrain.data.tabular.expression import Expression, column, condition
 from refrain.data.tabular.operations import Filter, Rows, Sample
@@ -35,7 +35,7 @@ class FileDataset(AbstractDataset):
     :param origin: where the files come from, if not from the places.
     """
 
-    source: FromFiles
+    source: FromFiles | FromDatabase
     operations: tuple[FileOperation, ...] = ()
     partition: PartitionFormat | None = None
     access: FileAccess = field(default=ANYWHERE, repr=False)
@@ -73,7 +73,7 @@ class FileDataset(AbstractDataset):
         return not self.operations and self.origin is None
 
     @property
-    def reads(self) -> FromFiles:
+    def reads(self) -> FromFiles | FromDatabase:
         """The places that it reads, as a step's input records them."""
         return self.source
 
@@ -189,7 +189,7 @@ class FileDataset(AbstractDataset):
 
     def remote_place(self) -> StorePlace | None:
         """Return the one place of another machine whose files are all of the dataset; None when there is none."""
-        places = self.source.locations
+        places = self.source.locations if isinstance(self.source, FromFiles) else ()
         if not self.is_whole or len(places) != 1 or not isinstance(self.access, StoreAccess):
             return None
         at = self.access.at(Place(places[0][0] or "", places[0][1]))
@@ -215,7 +215,9 @@ class FileDataset(AbstractDataset):
 
     @property
     def _origin(self) -> FileOrigin:
-        return self.origin or StoredFiles(tuple(Place(store or "", path) for store, path in self.source.locations))
+        if self.origin is not None or isinstance(self.source, FromDatabase):
+            return self.origin or StoredFiles(())
+        return StoredFiles(tuple(Place(store or "", path) for store, path in self.source.locations))
 
     def _then(self, operation: FileOperation) -> FileDataset:
         return self.with_choice((*self.operations, operation), self.partition)

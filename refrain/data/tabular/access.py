@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
-from refrain.errors import DataNotFoundError
+from refrain.errors import DataError, DataNotFoundError
 from refrain.storage.pattern import literal_part
 from refrain.storage.reading import BLOCK
+from refrain.storage.sql.database import Database
 from refrain.storage.state import stores_without_workspace
 from refrain.storage.store import Place as StorePlace
 from refrain.storage.stores import Stores
@@ -71,8 +72,31 @@ class SourceFile:
             yield content
 
 
+@dataclass(frozen=True)
+class SourceRows(SourceFile):
+    """The rows of a query in the place of a file; there is nothing to open."""
+
+    at: Any = None
+
+    @property
+    def path(self) -> str:
+        """What tells it from others."""
+        return self.address
+
+    @property
+    def is_local(self) -> bool:
+        """Say no."""
+        return False
+
+
 class FileAccess(Protocol):
     """What evaluating a dataset needs of the outside world."""
+
+    def database(self, datastore: str) -> Database | None:
+        """Return the database that a datastore stands for; None when its rows are in a file here.
+
+        :raises UnknownNameError: for a datastore that is not known.
+        """
 
     def files(self, places: Sequence[Place], *, with_hidden: bool = True) -> list[SourceFile]:
         """Return the files of the places: in the order of the places, sorted by name in each, none twice.
@@ -101,6 +125,10 @@ class StoreAccess:
                 found.setdefault(file.at, file)
         return list(found.values())
 
+    def database(self, datastore: str) -> Database:
+        """See :meth:`FileAccess.database`."""
+        return (self.stores or stores_without_workspace()).database(datastore)
+
     def at(self, place: Place) -> StorePlace:
         """Return where a place is.
 
@@ -116,7 +144,7 @@ class StoreAccess:
     def _listed(self, place: Place) -> Iterator[SourceFile]:
         at = self.at(place)
         base = self.root_of(place) if place.datastore else None
-        is_pattern = _is_pattern(at.path) and not at.exists()
+        is_pattern = at.is_pattern()
         root = StorePlace(at.store, literal_part(at.path)) if is_pattern else at
         if is_pattern:
             found = at.store.match(at.path)
@@ -124,6 +152,8 @@ class StoreAccess:
             found = {at.below(below).path: size for below, size in at.sizes().items()}
             if not found and not at.exists():
                 raise DataNotFoundError(f"{place} does not exist. Correct the path, or write the data first.")
+        if base is not None and at.in_place is not None:
+            _require_inside(found, base, place.datastore)
         for path, size in found.items():
             address = path if base is None else "/" + path[len(base) :].lstrip("/")
             yield SourceFile(f"/{_below(root, path)}", address, size, StorePlace(at.store, path), root)
@@ -143,9 +173,23 @@ class ListedFiles:
         """Return the files, whatever the places are."""
         return list(self.listed)
 
+    def database(self, datastore: str) -> None:
+        """Return None: what was asked of a database is among the files."""
 
-def _is_pattern(path: str) -> bool:
-    return glob.has_magic(path.partition("?")[0] if path.startswith(_WEB) else path)
+
+def _require_inside(paths: Iterable[str], root: str, datastore: str) -> None:
+    """Refuse links that leave a datastore: what it holds could change without anybody who may write to it.
+
+    :raises DataError: when a file, or a folder above it, is such a link.
+    """
+    top = os.path.realpath(root)
+    is_inside = lru_cache(maxsize=None)(lambda path: os.path.commonpath((os.path.realpath(path), top)) == top)
+    for path in paths:
+        if not is_inside(os.path.dirname(path)) or (os.path.islink(path) and not is_inside(path)):
+            raise DataError(
+                f"{path!r} leads to {os.path.realpath(path)!r}, outside of datastore {datastore!r} at {root!r}. Copy "
+                "the data, or register the other folder as a datastore of its own."
+            )
 
 
 def _below(root: StorePlace, path: str) -> str:

@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from refrain.data.abstract import AbstractDataset, Registered
-from refrain.data.ports import FromFiles, InputMode
+from refrain.data.ports import FromDatabase, FromFiles, InputMode
 from refrain.data.tabular import operations as ops
 from refrain.data.tabular.access import ANYWHERE, FileAccess, SourceFile
 from refrain.data.tabular.chunk import OnError
 from refrain.data.tabular.expression import Expression, column, condition, missing_column
 from refrain.data.tabular.sampling import chosen_seed, proportion, row_count
 from refrain.data.tabular.scan import FileBatch, Scan
-from refrain.data.tabular.source import Source
+from refrain.data.tabular.source import Source, Sql
 from refrain.data.tabular.timeseries import TimestampColumns, before_now
 from refrain.errors import DataError, UserError
 
@@ -75,8 +75,10 @@ class TabularDataset(AbstractDataset):
         )
 
     @property
-    def reads(self) -> FromFiles:
+    def reads(self) -> FromFiles | FromDatabase:
         """The places that it reads, as a step's input records them."""
+        if isinstance(self.source.format, Sql):
+            return FromDatabase(self.source.places[0].datastore)
         return FromFiles(tuple((place.datastore or None, place.path) for place in self.source.places))
 
     def needed_files(self) -> list[SourceFile]:

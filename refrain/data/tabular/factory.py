@@ -85,6 +85,22 @@ class TabularDatasetFactory:
         return _made(what, path, form, (include_path, set_column_types, partition_format), validate)
 
     @staticmethod
+    def from_sql_query(
+        query: Any, validate: bool = True, set_column_types: Types = None, query_timeout: int = 30
+    ) -> TabularDataset:
+        """Make a dataset of the rows that a query gives, each time that they are asked for.
+
+        :param query: ``(datastore, 'SELECT …')``; without ``ORDER BY`` the rows come in no certain order.
+        :param validate: ask now for the columns; no row is read where the database can tell them without.
+        :param query_timeout: seconds that the database has for the first rows, and for each of the next; 0: any time.
+        :raises UserError: for a datastore that is no database, a query that does not read, or a missing driver.
+        :raises DataError: when *validate* finds that the query cannot be answered.
+        """
+        from refrain.data.sql.factory import from_sql_query
+
+        return from_sql_query(query, validate, set_column_types, query_timeout)
+
+    @staticmethod
     def register_pandas_dataframe(  # noqa: PLR0913  # Azure ML's signature
         dataframe: Any,
         target: Any,

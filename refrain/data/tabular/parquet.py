@@ -10,9 +10,8 @@ from typing import Any
 
 from refrain.data.tabular.access import SourceFile
 from refrain.data.tabular.chunk import Chunk, Misfits, Piece
-from refrain.data.tabular.conversion import convert
+from refrain.data.tabular.column import Column
 from refrain.data.tabular.source import Source
-from refrain.data.tabular.types import DataType
 from refrain.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -80,6 +79,9 @@ class ParquetReader:
             log.warning("%r has columns that the first file has not, left out: %s.", file.address, ", ".join(extra))
         return [name for name in wanted if name in names]
 
+    def _column(self, name: str) -> Column:
+        return Column(name, self.types[name], self._kinds.get(name))
+
     def _chunk(
         self, file: SourceFile, table: Any, place: tuple[int, int], wanted: tuple[str, ...], misfits: Misfits
     ) -> Chunk:
@@ -89,36 +91,11 @@ class ParquetReader:
         arrays = []
         for name in wanted:
             if name in table.column_names:
-                arrays.append(self._typed(file, name, table.column(name), row, misfits))
+                arrays.append(self._column(name).fitted(table.column(name), file, row, misfits))
             else:
                 arrays.append(pa.nulls(table.num_rows, self.types[name]))
         made = pa.table(arrays, names=list(wanted)) if wanted else table
         return Chunk(made, size * table.num_rows)
-
-    def _typed(self, file: SourceFile, name: str, values: Any, row: int, misfits: Misfits) -> Any:
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        kind: DataType | None = self._kinds.get(name)
-        target = self.types[name]
-        if pa.types.is_dictionary(values.type):
-            values = pc.cast(values, values.type.value_type)
-        if values.type == target:
-            return values
-        if kind is not None and (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
-            values = pc.cast(values, pa.string()).combine_chunks()
-            converted, mask = convert(values, kind)
-            if mask is not None:
-                first = mask.index(True).as_py()
-                misfits.add(file, name, kind, row + first, values[first].as_py(), mask.true_count)
-            return converted
-        try:
-            return pc.cast(values, target)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise DataError(
-                f"{file.address!r}, column {name!r} is {values.type}, but {target} in the dataset: {error}. Write the "
-                f"files with one type, or decide it with set_column_types={{{name!r}: DataType.to_string()}}."
-            ) from error
 
 
 def _batches(parquet: Any, columns: list[str], by_group: bool) -> Iterator[Any]:

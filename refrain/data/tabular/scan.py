@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from refrain.data.tabular.access import FileAccess, SourceFile
+from refrain.data.tabular.access import FileAccess, SourceFile, SourceRows
 from refrain.data.tabular.chunk import Chunk, Misfits, OnError, Piece, Reader
 from refrain.data.tabular.conversion import convert
 from refrain.data.tabular.expression import Expression, missing_column
 from refrain.data.tabular.operations import DropColumns, Filter, KeepColumns, Operation, Rows, Sample
-from refrain.data.tabular.source import Delimited, Parquet, PromoteHeadersBehavior, Source
+from refrain.data.tabular.source import Delimited, Parquet, PromoteHeadersBehavior, Source, Sql
 from refrain.errors import DataNotFoundError
 
 PATH = "Path"
@@ -45,7 +45,11 @@ class Scan:
         self._source = source
         self._operations = tuple(operations)
         self._misfits = Misfits(on_error)
-        self.files = _matching(source, access.files(source.places, with_hidden=False))
+        self._database = access.database(source.places[0].datastore) if isinstance(source.format, Sql) else None
+        if self._database is None:
+            self.files = _matching(source, access.files(source.places, with_hidden=False))
+        else:
+            self.files = [SourceRows("/rows.parquet", f"query on {source.places[0].datastore}", 0)]
         self.only: SourceFile | None = None  # of all files, whose types count, just this one's rows
 
     @property
@@ -74,7 +78,11 @@ class Scan:
             from refrain.data.tabular.delimited import DelimitedReader
 
             return DelimitedReader(self._source, self._source.format, self.needed)
-        if isinstance(self._source.format, Parquet):
+        if self._database is not None:
+            from refrain.data.sql.reader import SqlReader
+
+            return SqlReader(self._source, self._database)
+        if isinstance(self._source.format, Parquet | Sql):  # whose rows somebody has written to a file
             from refrain.data.tabular.parquet import ParquetReader
 
             return ParquetReader(self._source, self.needed)

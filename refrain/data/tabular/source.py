@@ -71,8 +71,19 @@ class JsonLines:
         python_encoding(self.encoding)
 
 
-Format = Delimited | Parquet | JsonLines
-_FORMATS: dict[str, type[Format]] = {"delimited": Delimited, "parquet": Parquet, "json_lines": JsonLines}
+@dataclass(frozen=True)
+class Sql:
+    """What a database is asked; the only place is the datastore.
+
+    :param timeout: seconds that it has for the first rows, and for each of the next; 0 for any time.
+    """
+
+    query: str
+    timeout: int
+
+
+Format = Delimited | Parquet | JsonLines | Sql
+_FORMATS: dict[str, type[Format]] = {"delimited": Delimited, "parquet": Parquet, "json_lines": JsonLines, "sql": Sql}
 
 
 @dataclass(frozen=True)
