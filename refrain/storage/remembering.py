@@ -16,7 +16,7 @@ SECONDS = 2.0
 
 
 class RememberingObjects:
-    """Remembers names for :data:`SECONDS` and objects for good: below it, an object never changes."""
+    """Remembers names and contents for :data:`SECONDS`, and forgets everything when it writes."""
 
     def __init__(self, objects: ObjectStore, clock: Callable[[], float] = time.monotonic) -> None:
         """Ask *objects*; *clock* is for tests."""
@@ -24,7 +24,7 @@ class RememberingObjects:
         self._clock = clock
         self._lock = threading.Lock()
         self._names: dict[str, tuple[float, list[str]]] = {}
-        self._contents: dict[str, bytes] = {}
+        self._contents: dict[str, tuple[float, bytes]] = {}
 
     @property
     def is_conditional(self) -> bool:
@@ -33,13 +33,15 @@ class RememberingObjects:
 
     def get(self, key: str) -> bytes | None:
         """See :meth:`ObjectStore.get`; that there is none is not remembered."""
+        now = self._clock()
         with self._lock:
-            if key in self._contents:
-                return self._contents[key]
+            asked, known = self._contents.get(key, (now - SECONDS, b""))
+        if now - asked < SECONDS:
+            return known
         content = self._objects.get(key)
         if content is not None:
             with self._lock:
-                self._contents[key] = content
+                self._contents[key] = (now, content)
         return content
 
     def put(self, key: str, data: bytes, *, durable: bool = True) -> None:

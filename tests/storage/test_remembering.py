@@ -42,11 +42,13 @@ def test_what_one_writes_oneself_is_seen_at_once(remembering):
     assert (remembering.names("a"), remembering.get("a/1")) == (["2"], None)
 
 
-def test_an_object_is_read_once(remembering, objects):
+def test_an_object_is_not_read_again_for_a_moment(remembering, objects, now):
     objects.put("a/1", b"x")
     assert remembering.get("a/1") == b"x"
-    objects.delete("a/1")
+    objects.put("a/1", b"y")
     assert remembering.get("a/1") == b"x"
+    now[0] += SECONDS
+    assert remembering.get("a/1") == b"y"
 
 
 def test_a_version_that_another_process_took_meanwhile_leads_to_the_next(remembering, objects):
