@@ -10,13 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from refrain.data.consumption import DatasetConsumptionConfig as DatasetConsumptionConfig
+    from refrain.data.data_path import DataPath as DataPath
+    from refrain.data.data_path import DataPathComputeBinding as DataPathComputeBinding
     from refrain.data.dataset import Dataset as Dataset
     from refrain.data.dataset import FileDataset as FileDataset
     from refrain.data.datastore import Datastore as Datastore
+    from refrain.data.output_config import HDFSOutputDatasetConfig as HDFSOutputDatasetConfig
+    from refrain.data.output_config import LinkFileOutputDatasetConfig as LinkFileOutputDatasetConfig
+    from refrain.data.output_config import LinkTabularOutputDatasetConfig as LinkTabularOutputDatasetConfig
     from refrain.data.output_config import OutputFileDatasetConfig as OutputFileDatasetConfig
+    from refrain.data.output_config import OutputTabularDatasetConfig as OutputTabularDatasetConfig
     from refrain.data.parameters import PipelineParameter as PipelineParameter
     from refrain.data.pipeline_data import InputPortBinding as InputPortBinding
     from refrain.data.pipeline_data import PipelineData as PipelineData
+    from refrain.data.pipeline_output import PipelineOutputFileDataset as PipelineOutputFileDataset
+    from refrain.data.pipeline_output import PipelineOutputTabularDataset as PipelineOutputTabularDataset
+    from refrain.data.port_data import PortDataReference as PortDataReference
     from refrain.data.reference import DataReference as DataReference
     from refrain.data.sql.reference import SqlDataReference as SqlDataReference
     from refrain.data.sql.reference import StoredProcedureParameter as StoredProcedureParameter
@@ -39,6 +48,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = {
+    "DataPath": "refrain.data.data_path",
+    "DataPathComputeBinding": "refrain.data.data_path",
     "DataReference": "refrain.data.reference",
     "DataTransferStep": "refrain.steps.data_transfer",
     "DataType": "refrain.data.tabular.types",
@@ -48,12 +59,19 @@ _MODULES = {
     "Environment": "refrain.environments.run_configuration",
     "Experiment": "refrain.pipelines.experiment",
     "FileDataset": "refrain.data.dataset",
+    "HDFSOutputDatasetConfig": "refrain.data.output_config",
     "InputPortBinding": "refrain.data.pipeline_data",
+    "LinkFileOutputDatasetConfig": "refrain.data.output_config",
+    "LinkTabularOutputDatasetConfig": "refrain.data.output_config",
     "OutputFileDatasetConfig": "refrain.data.output_config",
+    "OutputTabularDatasetConfig": "refrain.data.output_config",
     "Pipeline": "refrain.pipelines.pipeline",
     "PipelineData": "refrain.data.pipeline_data",
+    "PipelineOutputFileDataset": "refrain.data.pipeline_output",
+    "PipelineOutputTabularDataset": "refrain.data.pipeline_output",
     "PipelineParameter": "refrain.data.parameters",
     "PipelineRun": "refrain.pipelines.run",
+    "PortDataReference": "refrain.data.port_data",
     "PromoteHeadersBehavior": "refrain.data.tabular.source",
     "PythonScriptStep": "refrain.steps.python_script",
     "Run": "refrain.runtime.run",

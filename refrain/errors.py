@@ -26,6 +26,10 @@ class ParameterError(UserError):
     """A pipeline parameter is unknown or has a value of the wrong type."""
 
 
+class ParameterClassError(ParameterError, TypeError):
+    """A pipeline parameter is given data of another class than its default's."""
+
+
 class SnapshotError(RefrainError, OSError):
     """A source directory cannot be captured or restored."""
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from refrain.data.parameters import assign
+from refrain.data.parameters import assign, recorded
 from refrain.errors import RefrainError, UserError
 from refrain.execution.runner import OnFailure, RunOptions
 from refrain.execution.sources import Sources
@@ -53,7 +53,7 @@ class AirflowBackend:
         :raises UserError: when the pipeline has a parameter of a name that Airflow's runs need.
         """
         require_free_name(definition)
-        values = assign(definition.declared, parameters)
+        values = recorded(assign(definition.declared, parameters, workspace))
         frozen = Sources(workspace.state).freeze(definition)
         dag_id = store(frozen, experiment, options.on_failure is OnFailure.CONTINUE, workspace.state)
         client = _client()

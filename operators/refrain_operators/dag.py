@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from refrain.data.data_value import DataValue
 from refrain.data.parameters import PipelineParameter
 from refrain.data.ports import FromStep
 from refrain.errors import UserError
@@ -143,4 +144,10 @@ def _param(parameter: PipelineParameter, definition: PipelineDefinition) -> Any:
     notes += [] if parameter.affects_reuse else ["Does not affect reuse."]
     # The trigger form sends an empty text as null, and would ask for another one if null were not allowed.
     types = ["string", "null"] if parameter.json_type == "string" else parameter.json_type
-    return Param(parameter.default_value, type=types, description=" ".join(notes) or None)
+    default = parameter.default_value
+    if isinstance(default, DataValue):
+        types = ["string", "object", "null"]  # the form asks for the first
+        notes = [f"{default.kind.value}, as {default.kind.form}.", *notes]
+        notes += [] if default.is_named else ["Left empty, it is the pipeline's own."]
+    shown = default if not isinstance(default, DataValue) else default.text if default.is_named else None
+    return Param(shown, type=types, description=" ".join(notes) or None)

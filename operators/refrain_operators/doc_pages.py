@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Iterable
 
-from refrain.data.ports import FromStep
+from refrain.data.ports import FromParameter, FromStep, Source
 from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, ParameterValue, Token
 from refrain.steps.definition import PipelineDefinition, StepDefinition
 
@@ -34,9 +34,7 @@ def task_page(step: StepDefinition) -> str:
     """Return the page of a step: its command line, its inputs and its outputs."""
     command = " ".join(" ".join(_shown(token) for token in step.command).splitlines())
     lines = [f"    {command}", ""] if command else [f"A step of the kind {_plain(step.kind)}, without a process.", ""]
-    for port in step.inputs:
-        made_by = f", written by {_plain(port.source.step)}" if isinstance(port.source, FromStep) else ""
-        lines.append(f"- reads {_plain(port.name)}{made_by}")
+    lines += [f"- reads {_plain(port.name)}{_whose(port.source)}" for port in step.inputs]
     for output in step.outputs:
         kept = f", registered as {_plain(output.registration.name)}" if output.registration else ""
         lines.append(f"- writes {_plain(output.name)}{kept}")
@@ -47,7 +45,8 @@ def task_page(step: StepDefinition) -> str:
 def parameters_of(step: StepDefinition) -> set[str]:
     """Return the names of the pipeline parameters that a step uses."""
     tokens = [*step.command, *(token for _, token in step.parameters)]
-    return {token.name for token in tokens if isinstance(token, ParameterValue)}
+    named = {port.source.name for port in step.inputs if isinstance(port.source, FromParameter)}
+    return named | {token.name for token in tokens if isinstance(token, ParameterValue)}
 
 
 def _shown(token: Token) -> str:
@@ -66,6 +65,12 @@ def _summary(step: StepDefinition) -> str:
         "uses": sorted(parameters_of(step)),
     }
     return f"**{_plain(step.name)}**" + ",".join(f" {does} {_listed(names)}" for does, names in parts.items() if names)
+
+
+def _whose(source: Source) -> str:
+    if isinstance(source, FromStep):
+        return f", written by {_plain(source.step)}"
+    return f", named by {_plain(source.name)}" if isinstance(source, FromParameter) else ""
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +16,9 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from refrain.compute.local import LocalCompute
+from refrain.data.data_value import DataValue
 from refrain.data.handle import DataHandle
-from refrain.data.parameters import PipelineParameter, Scalar, assign
+from refrain.data.parameters import PipelineParameter, Scalar, Value, assign
 from refrain.data.ports import FromReference, FromStep
 from refrain.errors import (
     BeingMadeError,
@@ -206,7 +208,7 @@ class StepOperator(BaseOperator):
         # In a thread of its own, so that on_kill, which Airflow calls from a signal handler, never meets a lock that
         # the interrupted code holds.
         with self._stop.obeyed_by(engine), ThreadPoolExecutor(1, "step") as pool:
-            request = self._request(context, run, engine.runs)
+            request = self._request(context, run, workspace, engine.runs)
             result = pool.submit(engine.run, request).result()
         workspace.state.trees.flush()
         self._note_origin(result, engine.runs)
@@ -272,14 +274,13 @@ class StepOperator(BaseOperator):
             origin=origin,
         )
 
-    def _request(self, context: Any, run: RunContext, runs: RunStore) -> StepRequest:
+    def _request(self, context: Any, run: RunContext, workspace: Workspace, runs: RunStore) -> StepRequest:
         instance = context["ti"]
         given = self._params(context)
-        values = {name: given[name] for name in self.declared if name in given}
         return StepRequest(
             step=replace(self.step, key=step_key(instance.task_id, instance.map_index)),
             run=run,
-            parameters=assign(self.declared, values),
+            parameters=self._parameters(context, run, workspace, runs),
             declared=self.declared,
             handles=self._handles(context, run, runs),
             predecessors=_predecessors(self.step, run, runs),
@@ -287,11 +288,26 @@ class StepOperator(BaseOperator):
             attempt=instance.try_number or 1,
         )
 
+    def _parameters(self, context: Any, run: RunContext, workspace: Workspace, runs: RunStore) -> dict[str, Value]:
+        """Return the parameters' values; a dataset's newest version is the same for all tasks of a run."""
+        given = self._params(context)
+        values = {name: given[name] for name in self.declared if name in given}
+        found = assign(self.declared, values, workspace)
+        asked = context["dag_run"].conf or {}
+        settled = {
+            name: runs.settle(run.root_id, json.dumps([name, asked.get(name)]), value.text)
+            for name, value in found.items()
+            if isinstance(value, DataValue)
+        }
+        return assign(self.declared, {**values, **settled}, workspace) if settled else found
+
     def _params(self, context: Any) -> dict[str, Any]:
-        """Return the run's params; a text that was left empty in the trigger form arrives as None."""
-        texts = {name for name, parameter in self.declared.items() if isinstance(parameter.default_value, str)}
+        """Return the run's params; what was left empty in the trigger form arrives as None: an empty text, no data."""
+        defaults = {name: parameter.default_value for name, parameter in self.declared.items()}
+        empty = {name: "" for name, default in defaults.items() if isinstance(default, str)}
+        empty |= {name: default.text for name, default in defaults.items() if isinstance(default, DataValue)}
         given = context["params"]
-        return {name: "" if given[name] is None and name in texts else given[name] for name in given}
+        return {name: empty[name] if given[name] in (None, "") and name in empty else given[name] for name in given}
 
     def _handles(self, context: Any, run: RunContext, runs: RunStore) -> dict[str, Any]:
         handles: dict[str, DataHandle | tuple[DataHandle, ...]] = {}
@@ -351,7 +367,9 @@ def _instances(instance: Any, task_id: str) -> int:
 
 
 def _plain(params: Mapping[str, Any]) -> dict[str, Scalar]:
-    return {name: params[name] for name in params if isinstance(params[name], (str, int, float, bool))}
+    """Keep values as records hold them; an object, which may name data, as its JSON text."""
+    objects = {name: json.dumps(params[name], sort_keys=True) for name in params if isinstance(params[name], dict)}
+    return objects | {name: params[name] for name in params if isinstance(params[name], (str, int, float, bool))}
 
 
 def _predecessors(step: StepDefinition, run: RunContext, runs: RunStore) -> dict[str, str]:

@@ -10,8 +10,8 @@ from refrain.cli.answer import Answer
 from refrain.cli.explain import explain_run
 from refrain.cli.found_run import find_run, open_workspace
 from refrain.cli.runs_list import moment
-from refrain.cli.sizes import size
 from refrain.execution.duration import duration, parse_duration
+from refrain.execution.sizes import size_text
 from refrain.execution.table import Column, render
 from refrain.pipelines.reuse import Results, StepStats
 from refrain.reuse.record import ReuseRecord
@@ -84,7 +84,7 @@ def stats(options: argparse.Namespace) -> Answer:
     hits, runs = sum(s.hits for s in found), sum(s.hits + s.misses.total() for s in found)
     saved, kept = sum(s.seconds_saved for s in found), sum(s.bytes for s in found)
     document = {"steps": [vars(s) for s in found], "hits": hits, "runs": runs, "seconds_saved": saved, "bytes": kept}
-    total = f"{hits} of {runs} step runs were reused, {duration(saved)} saved; {size(kept)} kept."
+    total = f"{hits} of {runs} step runs were reused, {duration(saved)} saved; {size_text(kept)} kept."
     return Answer(document, (*render(_STATS, map(_row, found)), total) if found else (total,))
 
 
@@ -96,7 +96,8 @@ def _run_id(options: argparse.Namespace) -> str:
 def _told(what: str, records: Iterable[ReuseRecord]) -> Answer:
     found = list(records)
     rows = (
-        (short_id(r.run_id), r.pipeline, r.step, moment(r.created), duration(r.seconds), size(r.bytes)) for r in found
+        (short_id(r.run_id), r.pipeline, r.step, moment(r.created), duration(r.seconds), size_text(r.bytes))
+        for r in found
     )
     lines = render(_RESULTS, rows) if found else []
     count = f"{len(found)} {'result' if len(found) == 1 else 'results'} {what}."
@@ -111,4 +112,4 @@ def _document(record: ReuseRecord) -> dict[str, Any]:
 def _row(stats: StepStats) -> tuple[str, ...]:
     reasons = ", ".join(f"{verdict} {count}" for verdict, count in stats.misses.most_common())
     numbers = (str(stats.hits), str(stats.misses.total()), duration(stats.seconds_saved), str(stats.results))
-    return (stats.pipeline, stats.key, *numbers, size(stats.bytes), reasons)
+    return (stats.pipeline, stats.key, *numbers, size_text(stats.bytes), reasons)

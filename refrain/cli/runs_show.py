@@ -10,10 +10,10 @@ from refrain.cli.answer import Answer
 from refrain.cli.documents import NOT_RUN, REUSED, document_of, status_of, step_document
 from refrain.cli.found_run import FoundRun, find_run, open_workspace
 from refrain.cli.runs_list import moment
-from refrain.cli.sizes import size
 from refrain.data.handle import DataHandle
 from refrain.errors import DataError
 from refrain.execution.duration import duration
+from refrain.execution.sizes import size_text
 from refrain.execution.summary import STEP_COLUMNS
 from refrain.execution.table import Column, render
 from refrain.pipelines.run import PipelineRun, StepRun
@@ -164,4 +164,4 @@ def _output_rows(step: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
         except DataError as error:
             yield step["key"], name, "", "", str(error)
             continue
-        yield step["key"], name, str(handle.files), size(handle.bytes), handle.location
+        yield step["key"], name, str(handle.files), size_text(handle.bytes), handle.location

@@ -15,7 +15,7 @@ from typing import Any
 
 from refrain.data.handle import DataHandle
 from refrain.data.ports import DATASETS
-from refrain.data.recipe import canonical, dataset_id
+from refrain.data.recipe import canonical, dataset_id, recipe_of
 from refrain.errors import UnknownNameError, UserError, WorkspaceSchemaError, did_you_mean, known
 from refrain.storage.registry import Registry
 
@@ -50,9 +50,9 @@ class DatasetRecord:
         return dataset_id(canonical(self.definition))
 
     def is_same(self, other: DatasetRecord) -> bool:
-        """Say whether both are one version: of outputs the content decides, otherwise the definition."""
+        """Say whether both are one version: of outputs the content and how it is read, otherwise the definition."""
         if self.content is not None or other.content is not None:
-            return self.content == other.content
+            return self.content == other.content and recipe_of(self.definition) == recipe_of(other.definition)
         return canonical(self.definition) == canonical(other.definition)
 
     def to_json(self) -> dict[str, Any]:

@@ -13,8 +13,10 @@ from typing import Any
 
 from refrain.compute.job import Compute
 from refrain.data.handle import DataHandle
+from refrain.data.parameters import recorded
 from refrain.environments.interpreter import NO_INTERPRETER, InterpreterIdentity, identify
 from refrain.errors import BeingMadeError, RefrainError, StepCanceledError
+from refrain.execution.binding import bound
 from refrain.execution.body import Body, Work, body_for
 from refrain.execution.inputs import (
     ResolvedInput,
@@ -22,8 +24,9 @@ from refrain.execution.inputs import (
     require_unchanged,
     resolve,
 )
+from refrain.execution.lineage import lineage
 from refrain.execution.listener import Listener, Phase, shielded
-from refrain.execution.registration import register_outputs
+from refrain.execution.registration import register_outputs, require_registrable
 from refrain.execution.request import StepRequest, StepResult
 from refrain.execution.sources import Sources
 from refrain.execution.turn import Turn, Turns
@@ -82,6 +85,7 @@ class Engine:
 
         :raises RefrainError: when its inputs or its source cannot be read.
         """
+        request = bound(request, self.state)
         return self._decide(request, self._resolve(request))
 
     def run(self, request: StepRequest) -> StepResult:
@@ -100,6 +104,7 @@ class Engine:
         key = request.step.key
         try:
             self._listener.entered(key, Phase.RESOLVE)
+            request = bound(request, self.state)
             inputs = self._resolve(request)
             self._listener.entered(key, Phase.LOOK_UP)
             with self._turns.taken(key, str(run_id), lambda: self._decide(request, inputs)) as turn:
@@ -109,7 +114,7 @@ class Engine:
                     self._listener.noted(key, decision.note)
                 record = replace(record, fingerprint=decision.fingerprint, decision=decision.to_json())
                 if decision.record is not None:
-                    return self._reuse(request, record, decision.record)
+                    return self._reuse(request, record, decision.record, inputs)
                 self.lookup.bury(decision)
                 snapshot = self.sources.digest(request.step.source)
                 return self._make(request, replace(record, snapshot=snapshot), inputs, turn)
@@ -181,7 +186,9 @@ class Engine:
         decision = self.lookup.decide(question)
         return replace(decision, note=selection.note) if selection.note else decision
 
-    def _reuse(self, request: StepRequest, record: RunRecord, earlier: ReuseRecord) -> StepResult:
+    def _reuse(
+        self, request: StepRequest, record: RunRecord, earlier: ReuseRecord, inputs: Mapping[str, ResolvedInput]
+    ) -> StepResult:
         now = time.time()
         registered = register_outputs(request.step.outputs, earlier.outputs, earlier.run_id, self.state)
         self.runs.put(
@@ -193,6 +200,7 @@ class Engine:
                 reused_from=earlier.run_id,
                 seconds_saved=earlier.seconds,
                 outputs=_references(earlier.outputs),
+                datasets=lineage(request.step, inputs.values(), earlier.outputs, self.state.stores),
                 registered=registered,
                 properties={
                     "azureml.reusedrunid": earlier.run_id,
@@ -209,6 +217,7 @@ class Engine:
         self, request: StepRequest, record: RunRecord, inputs: Mapping[str, ResolvedInput], turn: Turn
     ) -> StepResult:
         step = request.step
+        require_registrable(step, self.state)
         properties = self.git_properties(step.source.directory) if step.source.directory else {}
         record = self.runs.update(
             record, status=RunStatus.PREPARING, started=time.time(), properties={"StepType": step.kind, **properties}
@@ -216,6 +225,8 @@ class Engine:
         self._listener.entered(step.key, Phase.STAGE)
         for item in inputs.values():
             require_as_written(item, self.state, step.name)
+            if item.remark:
+                self._listener.noted(step.key, item.remark)
         body = self._body(request, record, inputs)
         files = self.runs.files(record.run_id)
         try:
@@ -272,7 +283,9 @@ class Engine:
             outputs = body.publish()
             if is_sound:
                 self._remember_inputs(step, inputs.values())
-            record = replace(record, status=RunStatus.COMPLETED, ended=time.time(), outputs=_references(outputs))
+            datasets = lineage(step, inputs.values(), outputs, self.state.stores)
+            made, ended = _references(outputs), time.time()
+            record = replace(record, status=RunStatus.COMPLETED, ended=ended, outputs=made, datasets=datasets)
             self.runs.put(record, durable=True)
             self._committed.add(record.run_id)
         except BaseException:
@@ -356,7 +369,7 @@ def _new_record(request: StepRequest, run_id: StepRunId) -> RunRecord:
         experiment=request.run.experiment,
         key=request.step.key,
         created=time.time(),
-        parameters=dict(request.parameters),
+        parameters=recorded(request.parameters),
         origin=request.run.origin,
     )
 

@@ -61,6 +61,18 @@ class ResolvedInput:
         """Say whether an earlier step wrote the data."""
         return not isinstance(self.port.source, (FromFiles, FromDatastore, FromDatabase))
 
+    @property
+    def is_missing(self) -> bool:
+        """Say whether there is nothing at the place, which a reference to a datastore may name."""
+        return self.handle.kind is TreeKind.MISSING
+
+    @property
+    def remark(self) -> str:
+        """What the user should know of the input before the step starts; empty for nothing."""
+        if not self.is_missing or self.port.mode is not InputMode.DOWNLOAD:
+            return ""
+        return f"input {self.port.name!r}: nothing is at {self.handle.location!r}, so that nothing was downloaded"
+
 
 def resolve(
     port: InputPort, handles: Mapping[str, DataHandle | tuple[DataHandle, ...]], state: WorkspaceState, step_name: str
@@ -119,9 +131,11 @@ def _provided(item: ResolvedInput, place: Place, target: Path, view: Path) -> st
         return str(target)
     if mode is InputMode.DIRECT:
         return place.path
-    is_missing = item.handle.kind is TreeKind.MISSING
-    source = (place.in_place or view) if is_missing else place.store.mount(place.path, view)
-    if mode is InputMode.DOWNLOAD and not is_missing:
+    if item.is_missing and mode is InputMode.DOWNLOAD:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return str(target)
+    source = (place.in_place or view) if item.is_missing else place.store.mount(place.path, view)
+    if mode is InputMode.DOWNLOAD:
         is_named = item.port.path_on_compute or item.handle.kind is TreeKind.DIRECTORY
         return str(_copy(source, target if is_named else target / place.name))
     if item.port.path_on_compute and mode is InputMode.MOUNT:

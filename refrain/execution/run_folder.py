@@ -49,7 +49,9 @@ def prepare(
     inputs = [port for port in request.step.inputs if port.is_dataset]
     objects = {p.name: str(stage.dataset(p.name)) for p in inputs if p.recipe and p.mode is InputMode.DIRECT}
     paths = {port.name: read[port.name] for port in inputs if port.name not in objects}
-    outputs = {port.name: written[port.name] for port in request.step.outputs if port.is_dataset}
+    ports = [port for port in request.step.outputs if port.is_dataset]
+    outputs = {port.name: written[port.name] for port in ports if not port.kind.linked}
+    links = {port.name: {"kind": port.kind.linked, "path": written[port.name]} for port in ports if port.kind.linked}
     run = request.run
     context = {
         "schema": 1,
@@ -61,6 +63,7 @@ def prepare(
         "input_datasets": paths,
         "datasets": objects,
         "output_datasets": outputs,
+        "output_links": links,
         "tags": dict(record.tags),
         "properties": dict(record.properties),
     }

@@ -16,7 +16,7 @@ from threading import Thread
 
 from refrain.compute.processes import start_mark
 from refrain.data.handle import DataHandle
-from refrain.data.parameters import Scalar
+from refrain.data.parameters import Value, recorded
 from refrain.data.ports import FromStep
 from refrain.execution.engine import Engine
 from refrain.execution.force import NONE_FORCED, Force
@@ -80,7 +80,7 @@ class Runner:
         engine: Engine,
         definition: PipelineDefinition,
         run: RunContext,
-        parameters: Mapping[str, Scalar],
+        parameters: Mapping[str, Value],
         options: RunOptions = RunOptions(),
         listener: Listener | None = None,
     ) -> None:
@@ -204,7 +204,7 @@ class Runner:
             status=RunStatus.RUNNING,
             created=now,
             started=now,
-            parameters=dict(self._parameters),
+            parameters=recorded(self._parameters),
             origin=self._run.origin,
             steps=tuple(step.key for step in self._definition.steps),
             pipeline_outputs=self._definition.named_outputs,

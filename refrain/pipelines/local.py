@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from refrain.compute.local import LocalCompute
-from refrain.data.parameters import assign
+from refrain.data.parameters import assign, recorded
 from refrain.errors import DataError, RefrainError, RunFailedError, UserError, WorkspaceError
 from refrain.execution.engine import Engine
 from refrain.execution.force import Force, Wanted
@@ -104,7 +104,7 @@ def make_runner(  # noqa: PLR0913  # all that a run is made of
 ) -> tuple[Runner, str]:
     """Return a runner for one new run, and the run's id."""
     listener = listener or Listener()
-    values = assign(definition.declared, parameters)
+    values = assign(definition.declared, parameters, workspace)
     run = RunContext(run_id or new_root_id(), definition.name, experiment, workspace.name, workspace.root)
     engine = Engine(workspace.state, LocalCompute(), listener, options.verification)
     return Runner(engine, definition, run, values, options, listener), run.root_id
@@ -139,7 +139,7 @@ def submit_detached(
     :raises WorkspaceError: when the workspace cannot be written.
     """
     name = workspace.name
-    values = assign(definition.declared, parameters)
+    values = recorded(assign(definition.declared, parameters, workspace))
     run_id = new_root_id()
     submission = {
         "schema": 1,

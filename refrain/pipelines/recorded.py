@@ -8,6 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from refrain.data.definition import dataset_from
+from refrain.data.handle import DataHandle
+from refrain.data.registered import files_definition
+from refrain.data.tabular.access import StoreAccess
 from refrain.errors import DataNotFoundError, RunNotFoundError, known
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.metrics import RunLog
@@ -103,7 +107,10 @@ class RecordedRun(ABC):
         return target
 
     def get_details(self) -> dict[str, Any]:
-        """Return id, status, times, properties, outputs and error, under the names that Azure ML uses."""
+        """Return id, status, times, properties, datasets and error, under the names that Azure ML uses.
+
+        Each of ``inputDatasets`` and ``outputDatasets`` has a dataset object under ``dataset``.
+        """
         record = self.record
         return {
             "runId": self.id,
@@ -114,7 +121,8 @@ class RecordedRun(ABC):
             "properties": self.properties,
             "tags": self.tags,
             "parameters": dict(record.parameters),
-            "outputDatasets": [{"name": name, **handle} for name, handle in record.outputs.items()],
+            "inputDatasets": [self._read(name, **read) for name, read in record.datasets.get("read", {}).items()],
+            "outputDatasets": [self._wrote(name, record) for name in record.outputs],
             "reusedFrom": record.reused_from,
             "decision": dict(record.decision),
             "error": record.error,
@@ -124,6 +132,25 @@ class RecordedRun(ABC):
     def pause(self) -> float:
         """How long to wait between two looks at a run that goes on, in seconds."""
         return _POLL_SECONDS if self.state.is_local else _REMOTE_POLL_SECONDS
+
+    def _read(self, name: str, mode: str, dataset: Mapping[str, Any]) -> dict[str, Any]:
+        found = dataset_from(dataset, StoreAccess(self.state.stores))
+        details = {"type": "RunInput", "inputName": name, "mechanism": mode.capitalize()}
+        return {"dataset": found, "identifier": {"savedId": found.id}, "consumptionDetails": details}
+
+    def _wrote(self, name: str, record: RunRecord) -> dict[str, Any]:
+        handle = DataHandle.from_json(record.outputs[name])
+        # A record of an earlier Refrain has no definitions: its outputs are the files that are there.
+        files = files_definition("", handle.location)
+        found = dataset_from(record.datasets.get("wrote", {}).get(name, files), StoreAccess(self.state.stores))
+        return {
+            "name": name,
+            **handle.to_json(),
+            "dataset": found,
+            "identifier": {"savedId": found.id},
+            "outputType": "RunOutput",
+            "outputDetails": {"outputName": name},
+        }
 
     @abstractmethod
     def logged(self) -> RunLog:

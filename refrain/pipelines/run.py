@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from refrain.data.handle import DataHandle
+from refrain.data.port_data import PortDataReference
 from refrain.errors import DataError, RunFailedError, UnknownNameError, known
 from refrain.execution.failure import tail
 from refrain.execution.run_folder import LOG_FILE
 from refrain.pipelines.backends import Backend, backend
 from refrain.pipelines.local import RUNNER_LOG
 from refrain.pipelines.recorded import RecordedRun
-from refrain.pipelines.step_output import PortDataReference, StepRunOutput
+from refrain.pipelines.step_output import StepRunOutput
 from refrain.pipelines.watch import Watch
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.metrics import Labels, RunLog, read_pipeline_log, read_step_log
@@ -251,7 +252,7 @@ def port_data(name: str, handle: DataHandle, state: WorkspaceState) -> PortDataR
     found = state.stores.datastore_of(place)
     if found is None:
         raise DataError(f"The output {name!r} at {place} is on none of the workspace's datastores.")
-    return PortDataReference(name, *found, handle, place)
+    return PortDataReference(name, *found, handle, state)
 
 
 def _pipeline_word(status: str) -> str:

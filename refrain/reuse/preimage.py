@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from refrain.data.handle import DataHandle
-from refrain.data.parameters import PipelineParameter, Scalar
+from refrain.data.parameters import PipelineParameter, Value
 from refrain.data.ports import FromDatabase, FromDatastore, FromFiles, InputPort, OutputPort
 from refrain.environments.interpreter import InterpreterIdentity
 from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, ParameterValue, Token
@@ -51,7 +51,7 @@ class Ingredients:
     step: StepDefinition
     snapshot: str
     inputs: Mapping[str, DataHandle]
-    parameters: Mapping[str, Scalar]
+    parameters: Mapping[str, Value]
     declared: Mapping[str, PipelineParameter]
     interpreter: InterpreterIdentity
     secret_key: bytes

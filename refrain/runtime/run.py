@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import IO, Any, Iterable, Iterator, Mapping, NoReturn, Sequence
 
     from refrain.runtime.context import Experiment
+    from refrain.runtime.links import OutputLink
 
 __all__ = ["Run", "_OfflineRun"]
 
@@ -104,8 +105,8 @@ class Run:
         return self._journal.context.input_datasets if self._is_own else InputDatasets({}, {})
 
     @property
-    def output_datasets(self) -> dict[str, str]:
-        """The path of each output dataset, by name."""
+    def output_datasets(self) -> dict[str, str | OutputLink]:
+        """By name, the path of each output dataset, or what links an output to a dataset."""
         return dict(self._journal.context.output_datasets) if self._is_own else {}
 
     @property

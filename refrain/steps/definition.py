@@ -8,6 +8,7 @@ from functools import cached_property
 from heapq import heappop, heappush
 from typing import Any
 
+from refrain.data.data_value import DataValue
 from refrain.data.parameters import PipelineParameter
 from refrain.data.ports import FromDatabase, FromDatastore, FromFiles, FromStep, InputPort, OutputPort
 from refrain.environments.specification import EnvironmentSpec
@@ -124,7 +125,9 @@ class PipelineDefinition:
     def datastores(self) -> frozenset[str]:
         """The names of all datastores that steps read from or write to."""
         written = {port.datastore for step in self.steps for port in step.outputs}
+        defaults = [parameter.default_value for parameter in self.parameters]
         sources = [port.source for step in self.steps for port in step.inputs]
+        sources += [value.source for value in defaults if isinstance(value, DataValue)]
         read = {source.datastore for source in sources if isinstance(source, FromDatastore | FromDatabase)}
         files = {name for source in sources if isinstance(source, FromFiles) for name, _ in source.locations if name}
         return frozenset(written | read | files)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from refrain.data.parameters import PipelineParameter
-from refrain.data.ports import InputMode, InputPort
+from refrain.data.ports import InputMode, InputPort, OutputMode, OutputPort
 from refrain.environments.run_configuration import RunConfiguration
 from refrain.environments.specification import EnvironmentSpec
 from refrain.errors import PipelineError, UserError
@@ -103,7 +103,7 @@ class PythonScriptStep(PipelineStep):
         wiring.add_parameters(self.params, self.arguments)
         arguments = tuple(wiring.token(item) for item in self.arguments)
         inputs, outputs = wiring.ports()
-        _refuse_hdfs(self.name, inputs)
+        _refuse_hdfs(self.name, inputs, outputs)
         return StepDefinition(
             key=build.key_of(self),
             name=self.name,
@@ -125,10 +125,16 @@ class PythonScriptStep(PipelineStep):
         return [*super().parameters(), *(v for v in self.params.values() if isinstance(v, PipelineParameter))]
 
 
-def _refuse_hdfs(step_name: str, inputs: Sequence[InputPort]) -> None:
+def _refuse_hdfs(step_name: str, inputs: Sequence[InputPort], outputs: Sequence[OutputPort]) -> None:
     for port in inputs:
         if port.mode is InputMode.HDFS:
             raise PipelineError(
                 f"Step {step_name!r}: input {port.name!r} is taken with as_hdfs(), an address that only Spark "
                 "understands. Use as_mount() or as_download() for a Python script."
+            )
+    for output in outputs:
+        if output.mode is OutputMode.HDFS:
+            raise PipelineError(
+                f"Step {step_name!r}: the output {output.name!r} is an HDFSOutputDatasetConfig, which a Spark step "
+                "writes by its address. A Python script writes to a path: use an OutputFileDatasetConfig."
             )

@@ -17,8 +17,9 @@ def shared_sources(definition: PipelineDefinition) -> dict[str, str]:
     """
     groups: dict[str, list[StepDefinition]] = defaultdict(list)
     for step in definition.steps:
-        if step.source.counted is None:
-            groups[step.source.directory or step.source.snapshot or ""].append(step)
+        source = step.source.directory or step.source.snapshot
+        if source is not None and step.source.counted is None:
+            groups[source].append(step)
     return {
         steps[0].key: _warning(source, steps)
         for source, steps in groups.items()

@@ -76,8 +76,6 @@ class LocalStore:
         try:
             _size(path)
             return open(path, "rb", buffering=-1 if buffering else 0)
-        except FileNotFoundError as error:
-            raise DataNotFoundError(f"There is nothing at {path!r}.") from error
         except OSError as error:
             raise _unreadable(path, error) from error
 
@@ -222,7 +220,10 @@ def _size(path: str) -> int:
 
 
 def _unreadable(path: str, error: OSError) -> DataError:
-    return error if isinstance(error, DataError) else DataError(f"Cannot read {path!r}: {error.strerror}.")
+    if isinstance(error, DataError):
+        return error
+    kind = DataNotFoundError if isinstance(error, FileNotFoundError) else DataError
+    return kind(f"Cannot read {path!r}: {error.strerror}.")
 
 
 def _place(source: Path, target: Path) -> None:

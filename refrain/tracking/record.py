@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any
 
 from refrain.errors import CorruptObjectError, RunNotFoundError, WorkspaceError
+from refrain.storage.digest import digest_bytes
 from refrain.storage.retry import in_parallel
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.run_files import RunFiles
@@ -19,6 +20,7 @@ SCHEMA = 1
 RECORD_FILE = "run.json"
 TAGS_FOLDER = "tags"
 CANCEL_FILE = "cancel"
+SETTLED_FOLDER = "settled"
 
 
 class RunStatus(str, Enum):
@@ -49,6 +51,8 @@ class RunRecord:
     :param seconds_saved: how long that run took.
     :param decision: see :meth:`refrain.reuse.decision.Decision.to_json`.
     :param outputs: references by output name, see :meth:`refrain.data.handle.DataHandle.to_json`.
+    :param datasets: definitions of what a step ``read``, by input name, and ``wrote``, by output name; see
+        :mod:`refrain.execution.lineage`.
     :param registered: by output name, the dataset version that it became: ``{"name", "version"}``.
     :param tags: given at the start or later by :meth:`RunStore.set_tags`; those that a script set are in its events.
     :param origin: where the run was started: ``{"kind": "local", "host", "process", …}`` or ``{"kind": "airflow", …}``.
@@ -72,6 +76,7 @@ class RunRecord:
     reused_from: str | None = None
     seconds_saved: float = 0.0
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    datasets: Mapping[str, Any] = field(default_factory=dict)
     registered: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
     properties: Mapping[str, str] = field(default_factory=dict)
@@ -175,6 +180,13 @@ class RunStore:
     def is_cancel_requested(self, run_id: str) -> bool:
         """Say whether :meth:`request_cancel` was called."""
         return self._state.objects.exists(f"{run_folder(run_id)}/{CANCEL_FILE}")
+
+    def settle(self, run_id: str, question: str, answer: str) -> str:
+        """Return what was answered first to a question about a run, which is *answer* unless somebody was before."""
+        key = f"{run_folder(run_id)}/{SETTLED_FOLDER}/{digest_bytes(question.encode())[:32]}"
+        if self._state.objects.create(key, answer.encode()):
+            return answer
+        return (self._state.objects.get(key) or b"").decode()
 
     def roots(self) -> list[RunRecord]:
         """Return the pipeline runs, newest first; damaged records are left out."""

@@ -11,8 +11,7 @@ import pytest
 from fakes.project import WRITES, Project
 from refrain import PipelineData
 from refrain.cli import main
-from refrain.cli.sizes import bytes_of
-from refrain.errors import UserError
+from refrain.execution.sizes import bytes_of
 from refrain.reuse.record import RecordStore
 from refrain.storage.retention import Retention, retention
 
@@ -72,19 +71,22 @@ def test_without_a_limit_every_run_stays_and_the_limits_are_named(
 
 def test_limits_can_be_saved(old: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert _gc(old, "--days", "60", "--bytes", "1.5GB", "--save") == 0
-    assert retention(old.state.registry) == Retention(days=60, bytes=1_500_000_000)
+    assert retention(old.state.registry) == Retention(days=60, bytes=1_610_612_736)
     capsys.readouterr()
     assert _gc(old, "--json") == 0
     assert json.loads(capsys.readouterr().out)["retention"]["days"] == 60
 
 
-@pytest.mark.parametrize(("text", "count"), [("0", 0), ("12", 12), ("5 kb", 5000), ("1.5MB", 1_500_000), ("2T", None)])
-def test_sizes_are_written_as_people_do(text: str, count: int | None) -> None:
-    if count is None:
-        with pytest.raises(UserError, match="'2T' is no size; write a number with KB, MB, GB or TB, such as 20GB"):
-            bytes_of(text)
-    else:
-        assert bytes_of(text) == count
+@pytest.mark.parametrize(
+    ("text", "count"), [("0", 0), ("12", 12), ("5 kb", 5120), ("1.5MiB", 1_572_864), ("2T", 2 * 2**40)]
+)
+def test_sizes_are_written_as_people_do(text: str, count: int) -> None:
+    assert bytes_of(text, "--bytes") == count
+
+
+def test_what_is_no_size_is_named(old: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _gc(old, "--bytes", "much") == 2
+    assert "--bytes 'much' is no size; write a number of bytes, or one such as 5G." in capsys.readouterr().err
 
 
 def test_a_wrong_limit_is_named(old: Project, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,19 @@ from typing import Any
 
 import pytest
 
-from refrain import Pipeline, PipelineData, PipelineParameter, PythonScriptStep, StepSequence, Workspace
+from refrain import (
+    DataPath,
+    DataPathComputeBinding,
+    Dataset,
+    DatasetConsumptionConfig,
+    Datastore,
+    Pipeline,
+    PipelineData,
+    PipelineParameter,
+    PythonScriptStep,
+    StepSequence,
+    Workspace,
+)
 from refrain.errors import UserError
 from refrain.pipelines.pipeline import defining
 from refrain_operators import pipeline_dag
@@ -55,6 +67,29 @@ def test_parameters_are_typed_params_of_the_dag(pipeline: Pipeline) -> None:
         "regenerate_outputs": (False, ["boolean", "array"]),  # the form shows a switch,
     }
     assert "Does not affect reuse." in params.get_param("level").description
+
+
+def test_data_is_a_text_in_the_form_and_an_object_for_programs(tmp_path: Path) -> None:
+    (tmp_path / "work.py").write_text("")
+    workspace = Workspace(tmp_path / "workspace")
+    pair = (PipelineParameter("raw", DataPath(Datastore(workspace), "raw/1")), DataPathComputeBinding())
+    step = PythonScriptStep("work.py", "reads", [pair], inputs=[pair], source_directory=str(tmp_path))
+    param = _dag(Pipeline(workspace, [step])).params.get_param("raw")
+    assert (param.value, param.schema["type"]) == ("workspaceblobstore/raw/1", ["string", "object", "null"])
+    assert param.description == "DataPath, as datastore/path. Used by reads."
+
+
+def test_a_dataset_without_a_name_is_left_empty_in_the_form(tmp_path: Path) -> None:
+    (tmp_path / "work.py").write_text("")
+    files = PipelineParameter("files", Dataset.File.from_files(str(tmp_path)))
+    data = DatasetConsumptionConfig("data", files).as_mount()
+    step = PythonScriptStep("work.py", "reads", [data], source_directory=str(tmp_path))
+    param = _dag(Pipeline(Workspace(tmp_path / "workspace"), [step])).params.get_param("files")
+    assert param.value is None
+    assert param.description == (
+        "FileDataset, as name or name:version of a registered dataset. Used by reads. Left empty, it is the pipeline's "
+        "own."
+    )
 
 
 def test_names_and_settings_are_the_pipelines_unless_given(pipeline: Pipeline) -> None:

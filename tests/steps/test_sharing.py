@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from refrain import Pipeline, PythonScriptStep, Workspace
+from refrain.steps.command import Literal
+from refrain.steps.definition import PipelineDefinition, SourceCode, StepDefinition
 from refrain.steps.sharing import shared_sources
 
 
@@ -35,3 +37,8 @@ def test_one_script_with_several_arguments_shares_its_directory_rightly(tmp_path
 
 def test_a_step_that_counts_its_imports_alone_is_no_such_case(tmp_path: Path) -> None:
     assert _warnings(tmp_path, ("load", "load.py", "imports"), ("fit", "fit.py", "snapshot")) == {}
+
+
+def test_steps_without_a_source_share_none() -> None:
+    steps = (StepDefinition(key, key, "data_transfer", SourceCode(), (Literal(key),)) for key in ("one", "two"))
+    assert shared_sources(PipelineDefinition("p", tuple(steps))) == {}

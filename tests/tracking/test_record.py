@@ -129,3 +129,10 @@ def test_only_the_first_record_is_created(store: RunStore) -> None:
     assert store.create(_record(name="first"))
     assert not store.create(_record(name="second"))
     assert store.get("root").name == "first"
+
+
+def test_the_first_answer_to_a_question_about_a_run_stays(store: RunStore) -> None:
+    assert store.settle("root", "which version?", "3") == "3"
+    assert store.settle("root", "which version?", "4") == "3"
+    assert store.settle("root", "another/../question", "5") == "5"
+    assert store.settle("other", "which version?", "4") == "4"

@@ -8,7 +8,7 @@ from typing import Any
 from refrain.data.tabular.dataset import TabularDataset
 from refrain.data.tabular.partition import PartitionFormat
 from refrain.data.tabular.places import places_of, workspace_of
-from refrain.data.tabular.source import Delimited, Format, JsonLines, Parquet, PromoteHeadersBehavior, Source
+from refrain.data.tabular.source import Delimited, Format, JsonLines, Parquet, PromoteHeadersBehavior, Source, promotion
 from refrain.data.tabular.types import DataType, column_types
 from refrain.errors import UserError
 
@@ -48,7 +48,9 @@ class TabularDatasetFactory:
         :raises UserError: for an argument that cannot be right.
         :raises DataError: when *validate* finds that the data cannot be read.
         """
-        form = Delimited(separator, _header(header), encoding, support_multi_line, empty_as_string, infer_column_types)
+        form = Delimited(
+            separator, promotion(header), encoding, support_multi_line, empty_as_string, infer_column_types
+        )
         what = "Dataset.Tabular.from_delimited_files"
         return _made(what, path, form, (include_path, set_column_types, partition_format), validate)
 
@@ -127,14 +129,6 @@ class TabularDatasetFactory:
         workspace = workspace_of(target, "Dataset.Tabular.register_pandas_dataframe")
         written = write_frame(dataframe, target, row_group_size, make_target_path_unique)
         return written.register(workspace, name, description, tags, create_new_version=True)
-
-
-def _header(header: object) -> PromoteHeadersBehavior:
-    if isinstance(header, PromoteHeadersBehavior):
-        return header
-    if not isinstance(header, bool):
-        raise UserError(f"header {header!r} is not True, False or a PromoteHeadersBehavior.")
-    return PromoteHeadersBehavior.ALL_FILES_HAVE_SAME_HEADERS if header else PromoteHeadersBehavior.NO_HEADERS
 
 
 def _made(what: str, path: Any, form: Format, added: tuple[bool, Types, str | None], validate: bool) -> TabularDataset:

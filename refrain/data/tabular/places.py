@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from refrain.data.datastore import Datastore, HasState
-from refrain.data.reference import DataReference
 from refrain.data.tabular.access import ANYWHERE, Place, StoreAccess
 from refrain.errors import UserError
 from refrain.storage.connections import is_secret_name
@@ -38,8 +37,9 @@ def places_of(path: Any, what: str) -> tuple[tuple[Place, ...], StoreAccess]:
 
 def place_of(item: Any, what: str) -> tuple[Place, StoreAccess]:
     """Return one place and the way to its datastore."""
-    if isinstance(item, DataReference) and isinstance(item.datastore, Datastore):
-        return _on(item.datastore, str(item.path_on_datastore))
+    named = getattr(item, "datastore", None)  # of a DataReference, a DataPath or what a finished run left
+    if isinstance(named, Datastore):
+        return _on(named, str(item.path_on_datastore))
     if isinstance(item, Datastore):
         return _on(item, "")
     if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], Datastore):

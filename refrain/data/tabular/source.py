@@ -35,6 +35,18 @@ class PromoteHeadersBehavior(Enum):
     ALL_FILES_HAVE_SAME_HEADERS = 3  # the first line of the first file; the first line of every file is no data
 
 
+def promotion(header: object) -> PromoteHeadersBehavior:
+    """Return what a user's *header* means: True stands for one header that all files have, False for none.
+
+    :raises UserError: for anything but these and a :class:`PromoteHeadersBehavior`.
+    """
+    if isinstance(header, PromoteHeadersBehavior):
+        return header
+    if not isinstance(header, bool):
+        raise UserError(f"header {header!r} is not True, False or a PromoteHeadersBehavior.")
+    return PromoteHeadersBehavior.ALL_FILES_HAVE_SAME_HEADERS if header else PromoteHeadersBehavior.NO_HEADERS
+
+
 @dataclass(frozen=True)
 class Delimited:
     """How delimited text is read."""
