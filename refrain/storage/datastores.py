@@ -12,6 +12,7 @@ from typing import Any
 from refrain.errors import UnknownNameError, UserError, WorkspaceSchemaError, did_you_mean, known
 from refrain.storage.connections import is_secret_name
 from refrain.storage.registry import Registry
+from refrain.storage.root import Option, Root
 from refrain.storage.sql.address import DatabaseAddress, DatabaseLocation
 
 BLOB_STORE = "workspaceblobstore"
@@ -25,9 +26,6 @@ _DATABASE_SCHEMA = 3
 
 WAY_OUT = "Make an Airflow connection (or set AIRFLOW_CONN_<ID>) that holds the credentials, and give its conn_id."
 _DEFAULT = "default-datastore"
-
-
-Option = str | int | float | bool | None
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ class DatastoreLocation:
 class DatastoreTable:
     """The datastores of a workspace: two built-in ones and those that were registered."""
 
-    def __init__(self, root: Path, registry: Registry) -> None:
+    def __init__(self, root: Root, registry: Registry) -> None:
         """Keep the built-in datastores' files below *root* and the registrations in *registry*."""
         self._root = root
         self._registry = registry
@@ -113,7 +111,7 @@ class DatastoreTable:
         if record is not None:
             return _location(name, record)
         if name in BUILT_IN:
-            return DatastoreLocation(name, self._root / "datastores" / name)
+            return self._built_in(name)
         raise UnknownNameError(
             f"Unknown datastore {name!r}. Known: {known(self.names())}.{did_you_mean(name, self.names())} "
             "Register a folder with Datastore.register_folder(workspace, name, folder)."
@@ -182,6 +180,12 @@ class DatastoreTable:
         :raises UnknownNameError: when there is no such datastore.
         """
         self._registry.add(_DEFAULT, "name", {"schema": 1, "datastore": self.get(name).name})
+
+    def _built_in(self, name: str) -> DatastoreLocation:
+        root, key = self._root, f"datastores/{name}"
+        if root.folder is not None:
+            return DatastoreLocation(name, root.folder / key)
+        return DatastoreLocation(name, None, f"{root.url}/{key}", root.conn_id, root.options)
 
     def _require_apart(self, made: DatastoreLocation) -> None:
         """A URI must lead back to one account: refuse a URL inside that of another datastore with another one."""

@@ -12,6 +12,7 @@ from refrain.storage.datastores import DatastoreLocation, normalized
 from refrain.storage.filesystem import FileSystem
 from refrain.storage.local import LocalStore, local_text
 from refrain.storage.remote import Knowledge, RemoteStore
+from refrain.storage.root import Root
 from refrain.storage.sql.address import DatabaseLocation
 from refrain.storage.sql.database import Database
 from refrain.storage.store import Place, Store
@@ -80,6 +81,11 @@ class Stores:
         """
         location = self._datastores.get(datastore)
         return Place(self._store(location), location.address).below(normalized(path))
+
+    def within(self, root: Root) -> Place:
+        """Return the place of a workspace's root."""
+        location = DatastoreLocation("", root.folder, root.url, root.conn_id, root.options)
+        return Place(self._store(location), location.address)
 
     def database(self, datastore: str) -> Database:
         """Return the database that a datastore stands for; nothing is connected.
