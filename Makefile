@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules --warn-undefined-variables
 bin := .venv/bin
 # `make up PORT=8090` takes another port than 8080.
 PORT ?=
-needs_machine := acceptance or browser or docker or postgres or slow
+needs_machine := acceptance or browser or docker or mariadb or postgres or slow
 pytest := $(bin)/python -m pytest -rs
 
 # Its name holds the folder, so that a copied or moved clone sets itself up again.
@@ -37,7 +37,7 @@ test: setup test-deps ## all tests: the fast ones first, then those that need a 
 test-fast: setup ## the fast tests only
 	$(pytest) -n auto -m "not ($(needs_machine))"
 
-test-deps: # Chromium and PostgreSQL, where they can be installed
+test-deps: # Chromium and the database servers, where they can be installed
 	@scripts/test-deps
 
 lint: setup ## style, types and import contracts

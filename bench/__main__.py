@@ -8,11 +8,18 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import airflow, columnar, local
+from bench import airflow, columnar, local, reuse, storage, transfers
 from bench.row import Row, table
 
 _RESULTS = Path(__file__).parent / "results.jsonl"
-_PARTS = {"local": local.rows, "airflow": airflow.rows, "columnar": columnar.rows}
+_PARTS = {
+    "local": local.rows,
+    "storage": storage.rows,
+    "transfers": transfers.rows,
+    "reuse": reuse.rows,
+    "airflow": airflow.rows,
+    "columnar": columnar.rows,
+}
 
 
 def main(names: list[str]) -> int:

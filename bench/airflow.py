@@ -1,20 +1,26 @@
-"""Measurements on Airflow: parsing a large pipeline, and a step beside a BashOperator."""
+"""Measurements on Airflow: parsing a large pipeline, steps beside a BashOperator, cached runs beside EmptyOperators."""
 
 from __future__ import annotations
 
 import os
+import statistics
+import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from bench.clock import alternating, cost_of
+from bench.clock import Cost, alternating, cost_of
 from bench.row import Row
 from refrain_operators.embedded import EmbeddedAirflow
 from refrain_operators.rest import AirflowClient
 
 _STEPS = 200
 _TASKS = 20
+_CHAIN = 10
+_ROUNDS = 5
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 _PARSE = """
@@ -31,7 +37,7 @@ for number in range(count):
         outputs=[data], inputs=[before] if before else []))
     before = data
 dag = pipeline_dag(Pipeline(Workspace(folder + "/workspace"), steps=steps, name="bench"), dag_id="bench")
-assert len(dag.tasks) == count
+assert len(dag.tasks) == count + 1
 print(time.process_time() - begun)
 """
 
@@ -54,6 +60,42 @@ with DAG("bench_steps"):
 '''
 
 
+_CACHED = '''
+"""Cached and cold pipelines, with and without a planning task, and the same graphs of tasks that do nothing."""
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, chain
+from refrain import Pipeline, PipelineData, PythonScriptStep, Workspace
+from refrain_operators import pipeline_dag
+
+
+def pipeline(name, count, is_chain, **settings):
+    before, steps = None, []
+    for number in range(count):
+        data = PipelineData(f"data_{{number}}")
+        steps.append(PythonScriptStep(
+            "write.py", name=f"step_{{number}}", source_directory="{source}", arguments=[data, str(number)],
+            outputs=[data], inputs=[before] if before and is_chain else [], **settings,
+        ))
+        before = data
+    return Pipeline(Workspace(), steps=steps, name=name)
+
+
+cached_chain, cached_wide = pipeline("chain", {chain}, True), pipeline("wide", {steps}, False)
+cold_chain = pipeline("cold", {chain}, True, allow_reuse=False)
+cold_wide = pipeline("cold_wide", 2 * {tasks}, False, allow_reuse=False)
+for found, name in ((cached_chain, "cached_chain"), (cold_chain, "cold_chain"), (cold_wide, "cold_wide")):
+    globals()[f"{{name}}_planned"] = pipeline_dag(found, dag_id=f"{{name}}_planned")
+    globals()[f"{{name}}_unplanned"] = pipeline_dag(found, dag_id=f"{{name}}_unplanned", has_plan=False)
+cached_wide_planned = pipeline_dag(cached_wide, dag_id="cached_wide_planned")
+
+with DAG("empty_chain"):
+    chain(*[EmptyOperator(task_id=f"step_{{number}}") for number in range({chain})])
+with DAG("empty_wide"):
+    for number in range({steps}):
+        EmptyOperator(task_id=f"step_{{number}}")
+'''
+
+
 def rows(folder: Path) -> list[Row]:
     """Measure everything on Airflow in an empty folder."""
     source = folder / "source"
@@ -61,7 +103,7 @@ def rows(folder: Path) -> list[Row]:
     (source / "write.py").write_text("import sys\nopen(sys.argv[1], 'w').write(sys.argv[2])\n")
     environment = {**os.environ, "REFRAIN_CACHE": str(folder / "cache"), "AIRFLOW_HOME": str(folder / "parse")}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    return [_parse(source, environment), _operator(folder, source)]
+    return [_parse(source, environment), _operator(folder, source), *_planned(folder, source)]
 
 
 def _parse(source: Path, environment: Mapping[str, str]) -> Row:
@@ -80,30 +122,88 @@ def _operator(folder: Path, source: Path) -> Row:
     environment = {"REFRAIN_WORKSPACE": str(folder / "workspace"), "REFRAIN_CACHE": str(folder / "cache")}
     with EmbeddedAirflow(folder / "home", dags_folder=dags, port=0, environment=environment) as airflow:
         client = airflow.client()
-        for dag_id in ("bench_bash", "bench_steps"):
-            client.wait_for_dag(dag_id, timeout=120, filename="bench.py")
-            client.unpause(dag_id)
-        for dag_id in ("bench_bash", "bench_steps"):
-            _cpu_of_run(client, dag_id, airflow.home.path)  # the first run of each warms caches
-        pairs = [
-            tuple(_cpu_of_run(client, dag_id, airflow.home.path) for dag_id in ("bench_steps", "bench_bash"))
-            for _ in range(3)
-        ]
-    ours, peer = (sorted(p[i] for p in pairs)[1] / _TASKS * 1000 for i in (0, 1))
+        costs = _costs(client, ("bench_steps", "bench_bash"), "bench.py", airflow.home.path, 3)
+    ours, peer = (costs[dag_id].cpu / _TASKS * 1000 for dag_id in ("bench_steps", "bench_bash"))
     return Row("a step on Airflow", ours, peer, "ms CPU", "BashOperator", ours - peer, 150)
 
 
-def _cpu_of_run(client: AirflowClient, dag_id: str, home: Path) -> float:
-    """Return the CPU seconds of all of Airflow's processes during one run of a DAG, less what they use when idle."""
+def _planned(folder: Path, source: Path) -> list[Row]:
+    """Compare runs with a planning task in one session of the same servers."""
+    dags = folder / "planned"
+    dags.mkdir()
+    texts = {"source": source, "chain": _CHAIN, "steps": _STEPS, "tasks": _TASKS}
+    (dags / "cached.py").write_text(_CACHED.format(**texts))
+    environment = {"REFRAIN_WORKSPACE": str(folder / "planned-workspace"), "REFRAIN_CACHE": str(folder / "cache")}
+    for name in ("cached_chain", "cached_wide"):  # once, so that everything is cached; Airflow would take minutes
+        command = [sys.executable, "-m", "refrain.cli", "run", f"{dags / 'cached.py'}:{name}"]
+        subprocess.run(command, env={**os.environ, **environment}, check=True, stdout=subprocess.DEVNULL)
+    names = ("cached_chain_planned", "cached_chain_unplanned", "empty_chain", "cached_wide_planned", "empty_wide")
+    cold = tuple(f"cold_{shape}_{kind}" for shape in ("chain", "wide") for kind in ("planned", "unplanned"))
+    with EmbeddedAirflow(folder / "planned-home", dags_folder=dags, port=0, environment=environment) as airflow:
+        costs = _costs(airflow.client(), (*names, *cold), "cached.py", airflow.home.path, _ROUNDS)
+    comparisons = [
+        ("a cached chain of 10", "cached_chain_planned", "empty_chain", "10 EmptyOperators", 1.0),
+        ("a cached chain of 10 (2)", "cached_chain_planned", "cached_chain_unplanned", "each task decides", 1.0),
+        ("200 cached steps", "cached_wide_planned", "empty_wide", "200 EmptyOperators", 2.0),
+        ("a cold chain of 10", "cold_chain_planned", "cold_chain_unplanned", "no planning task", 1.05),
+        ("40 cold steps", "cold_wide_planned", "cold_wide_unplanned", "no planning task", 1.05),
+    ]
+    found = []
+    for work, ours, peer, peer_name, goal in comparisons:
+        for unit, figure in (("s CPU", "cpu"), ("s wall", "wall")):
+            pair = getattr(costs[ours], figure), getattr(costs[peer], figure)
+            found.append(Row(work, *pair, unit, peer_name, pair[0] / max(pair[1], 0.01), goal))
+    return found
+
+
+def _costs(client: AirflowClient, dag_ids: Sequence[str], filename: str, home: Path, rounds: int) -> dict[str, Cost]:
+    """Return the medians of what a run of each DAG costs, in turns; ``wall`` is what Airflow says a run took.
+
+    The CPU is that of all of Airflow's processes, less what they use when idle, which is measured in each round.
+    """
+    for dag_id in dag_ids:
+        client.wait_for_dag(dag_id, timeout=240, filename=filename)
+        client.unpause(dag_id)
+        _run(client, dag_id, home)  # the first run of each warms caches
+    measured: dict[str, list[_Window]] = {dag_id: [] for dag_id in dag_ids}
+    idle = []
+    for _ in range(rounds):
+        idle.append(_idle(home))
+        for dag_id in dag_ids:
+            measured[dag_id].append(_run(client, dag_id, home))
+    rate = statistics.median(idle)
+    return {
+        dag_id: Cost(
+            wall=statistics.median(window.run for window in windows),
+            cpu=statistics.median(window.cpu - rate * window.seconds for window in windows),
+        )
+        for dag_id, windows in measured.items()
+    }
+
+
+@dataclass(frozen=True)
+class _Window:
+    """One run: the CPU seconds of Airflow's processes while it was watched, for how long, and how long it ran."""
+
+    cpu: float
+    seconds: float
+    run: float
+
+
+def _run(client: AirflowClient, dag_id: str, home: Path) -> _Window:
     before, begun = _cpu(home), time.monotonic()
     run = client.trigger(dag_id)
-    client.wait_for_run(dag_id, run["dag_run_id"], timeout=300)
+    ended = client.wait_for_run(dag_id, run["dag_run_id"], timeout=600)
     time.sleep(1)  # for the processes of the last tasks to be waited for
-    used, took = _cpu(home) - before, time.monotonic() - begun
-    idle_before, idle_begun = _cpu(home), time.monotonic()
-    time.sleep(4)
-    idle = (_cpu(home) - idle_before) / (time.monotonic() - idle_begun)
-    return used - idle * took
+    first, last = (datetime.fromisoformat(ended[name]) for name in ("start_date", "end_date"))
+    return _Window(_cpu(home) - before, time.monotonic() - begun, (last - first).total_seconds())
+
+
+def _idle(home: Path) -> float:
+    """Return the CPU seconds that idle processes use in a second."""
+    before, begun = _cpu(home), time.monotonic()
+    time.sleep(8)
+    return (_cpu(home) - before) / (time.monotonic() - begun)
 
 
 def _cpu(home: Path) -> float:

@@ -8,15 +8,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run cost, in seconds; ``cpu`` is user and system time together."""
+    """What one run cost, in seconds; ``cpu`` is user and system time together, ``peak`` the memory in MiB."""
 
     wall: float
     cpu: float
+    peak: float = 0.0
 
 
 def cost_of(command: Sequence[str], environment: Mapping[str, str] | None = None, cwd: str | None = None) -> Cost:
@@ -36,7 +37,7 @@ def cost_of(command: Sequence[str], environment: Mapping[str, str] | None = None
     if process.returncode:
         sys.stderr.write(output.decode(errors="replace"))
         raise subprocess.CalledProcessError(process.returncode, command, output)
-    return Cost(time.perf_counter() - begun, usage.ru_utime + usage.ru_stime)
+    return Cost(time.perf_counter() - begun, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
 def alternating(ours: Callable[[], Cost], peer: Callable[[], Cost], rounds: int) -> tuple[Cost, Cost]:
@@ -46,5 +47,5 @@ def alternating(ours: Callable[[], Cost], peer: Callable[[], Cost], rounds: int)
 
 
 def median(costs: Sequence[Cost]) -> Cost:
-    """Return the medians of wall and CPU seconds."""
-    return Cost(statistics.median(c.wall for c in costs), statistics.median(c.cpu for c in costs))
+    """Return the medians of wall and CPU seconds, and of the memory."""
+    return Cost(*(statistics.median(values) for values in zip(*(astuple(cost) for cost in costs), strict=True)))

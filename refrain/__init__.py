@@ -10,14 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from refrain.data.consumption import DatasetConsumptionConfig as DatasetConsumptionConfig
+    from refrain.data.data_path import DataPath as DataPath
+    from refrain.data.data_path import DataPathComputeBinding as DataPathComputeBinding
     from refrain.data.dataset import Dataset as Dataset
     from refrain.data.dataset import FileDataset as FileDataset
     from refrain.data.datastore import Datastore as Datastore
+    from refrain.data.output_config import HDFSOutputDatasetConfig as HDFSOutputDatasetConfig
+    from refrain.data.output_config import LinkFileOutputDatasetConfig as LinkFileOutputDatasetConfig
+    from refrain.data.output_config import LinkTabularOutputDatasetConfig as LinkTabularOutputDatasetConfig
     from refrain.data.output_config import OutputFileDatasetConfig as OutputFileDatasetConfig
+    from refrain.data.output_config import OutputTabularDatasetConfig as OutputTabularDatasetConfig
     from refrain.data.parameters import PipelineParameter as PipelineParameter
     from refrain.data.pipeline_data import InputPortBinding as InputPortBinding
     from refrain.data.pipeline_data import PipelineData as PipelineData
+    from refrain.data.pipeline_output import PipelineOutputFileDataset as PipelineOutputFileDataset
+    from refrain.data.pipeline_output import PipelineOutputTabularDataset as PipelineOutputTabularDataset
+    from refrain.data.port_data import PortDataReference as PortDataReference
     from refrain.data.reference import DataReference as DataReference
+    from refrain.data.sql.reference import SqlDataReference as SqlDataReference
+    from refrain.data.sql.reference import StoredProcedureParameter as StoredProcedureParameter
+    from refrain.data.sql.reference import StoredProcedureParameterType as StoredProcedureParameterType
     from refrain.data.tabular.dataset import TabularDataset as TabularDataset
     from refrain.data.tabular.source import PromoteHeadersBehavior as PromoteHeadersBehavior
     from refrain.data.tabular.types import DataType as DataType
@@ -29,13 +41,17 @@ if TYPE_CHECKING:
     from refrain.pipelines.run import StepRun as StepRun
     from refrain.pipelines.workspace import Workspace as Workspace
     from refrain.runtime.run import Run as Run
+    from refrain.steps.data_transfer import DataTransferStep as DataTransferStep
     from refrain.steps.python_script import PythonScriptStep as PythonScriptStep
     from refrain.steps.sequence import StepSequence as StepSequence
 
 __version__ = "0.1.0"
 
 _MODULES = {
+    "DataPath": "refrain.data.data_path",
+    "DataPathComputeBinding": "refrain.data.data_path",
     "DataReference": "refrain.data.reference",
+    "DataTransferStep": "refrain.steps.data_transfer",
     "DataType": "refrain.data.tabular.types",
     "Dataset": "refrain.data.dataset",
     "DatasetConsumptionConfig": "refrain.data.consumption",
@@ -43,18 +59,28 @@ _MODULES = {
     "Environment": "refrain.environments.run_configuration",
     "Experiment": "refrain.pipelines.experiment",
     "FileDataset": "refrain.data.dataset",
+    "HDFSOutputDatasetConfig": "refrain.data.output_config",
     "InputPortBinding": "refrain.data.pipeline_data",
+    "LinkFileOutputDatasetConfig": "refrain.data.output_config",
+    "LinkTabularOutputDatasetConfig": "refrain.data.output_config",
     "OutputFileDatasetConfig": "refrain.data.output_config",
+    "OutputTabularDatasetConfig": "refrain.data.output_config",
     "Pipeline": "refrain.pipelines.pipeline",
     "PipelineData": "refrain.data.pipeline_data",
+    "PipelineOutputFileDataset": "refrain.data.pipeline_output",
+    "PipelineOutputTabularDataset": "refrain.data.pipeline_output",
     "PipelineParameter": "refrain.data.parameters",
     "PipelineRun": "refrain.pipelines.run",
+    "PortDataReference": "refrain.data.port_data",
     "PromoteHeadersBehavior": "refrain.data.tabular.source",
     "PythonScriptStep": "refrain.steps.python_script",
     "Run": "refrain.runtime.run",
     "RunConfiguration": "refrain.environments.run_configuration",
+    "SqlDataReference": "refrain.data.sql.reference",
     "StepRun": "refrain.pipelines.run",
     "StepSequence": "refrain.steps.sequence",
+    "StoredProcedureParameter": "refrain.data.sql.reference",
+    "StoredProcedureParameterType": "refrain.data.sql.reference",
     "TabularDataset": "refrain.data.tabular.dataset",
     "Workspace": "refrain.pipelines.workspace",
 }

@@ -26,6 +26,10 @@ class ParameterError(UserError):
     """A pipeline parameter is unknown or has a value of the wrong type."""
 
 
+class ParameterClassError(ParameterError, TypeError):
+    """A pipeline parameter is given data of another class than its default's."""
+
+
 class SnapshotError(RefrainError, OSError):
     """A source directory cannot be captured or restored."""
 
@@ -40,6 +44,10 @@ class DataNotFoundError(DataError, FileNotFoundError):
 
 class OutputError(DataError):
     """A step ended well but one of its outputs is missing, empty or not storable."""
+
+
+class TransferCanceledError(RefrainError, RuntimeError):
+    """A copy was stopped before it ended, on request."""
 
 
 class InputChangedError(DataError):
@@ -64,6 +72,19 @@ class StepFailedError(RefrainError, RuntimeError):
 
 class StepCanceledError(RefrainError, RuntimeError):
     """A step was stopped before it ended, on request."""
+
+
+class BeingMadeError(RefrainError, RuntimeError):
+    """A step's result is being made by another run right now, and it was not to be waited for here.
+
+    :param fingerprint: of the result; who waits watches its lease.
+    :param run_id: of the step run that makes it.
+    """
+
+    def __init__(self, key: str, fingerprint: str, run_id: str) -> None:
+        super().__init__(f"The result of step {key!r} is being made by run {run_id}; wait for it, then try again.")
+        self.fingerprint = fingerprint
+        self.run_id = run_id
 
 
 class RunFailedError(RefrainError, RuntimeError):

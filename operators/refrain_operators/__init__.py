@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from refrain_operators.dag import pipeline_dag as pipeline_dag
+    from refrain_operators.data_transfer_operator import DataTransferOperator as DataTransferOperator
     from refrain_operators.embedded import EmbeddedAirflow as EmbeddedAirflow
     from refrain_operators.gathered import Gathered as Gathered
     from refrain_operators.python_script_operator import PythonScriptOperator as PythonScriptOperator
     from refrain_operators.rest import AirflowClient as AirflowClient
+    from refrain_operators.reuse_sensor import ReuseSensor as ReuseSensor
     from refrain_operators.step_operator import StepOperator as StepOperator
     from refrain_operators.submitted import submitted_dags as submitted_dags
 
 _MODULES = {
     "AirflowClient": "refrain_operators.rest",
+    "DataTransferOperator": "refrain_operators.data_transfer_operator",
     "EmbeddedAirflow": "refrain_operators.embedded",
     "Gathered": "refrain_operators.gathered",
     "PythonScriptOperator": "refrain_operators.python_script_operator",
+    "ReuseSensor": "refrain_operators.reuse_sensor",
     "StepOperator": "refrain_operators.step_operator",
     "pipeline_dag": "refrain_operators.dag",
     "submitted_dags": "refrain_operators.submitted",

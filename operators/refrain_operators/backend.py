@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from refrain.data.parameters import assign
+from refrain.data.parameters import assign, recorded
 from refrain.errors import RefrainError, UserError
 from refrain.execution.runner import OnFailure, RunOptions
 from refrain.execution.sources import Sources
@@ -17,7 +17,8 @@ from refrain.pipelines.workspace import Workspace
 from refrain.steps.definition import PipelineDefinition
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
 from refrain.tracking.run_id import new_root_id, root_id_for
-from refrain_operators.dag import FORCE_PARAM
+from refrain_operators.doc_pages import FORCE_PARAM
+from refrain_operators.forced import require_free_name
 from refrain_operators.rest import AirflowClient
 from refrain_operators.submitted import TAG, store
 
@@ -49,11 +50,10 @@ class AirflowBackend:
     ) -> str:
         """Store the definition with its sources, wait until Airflow has read it, and trigger a run.
 
-        :raises UserError: when single steps are to be forced, which a submitted run cannot do.
+        :raises UserError: when the pipeline has a parameter of a name that Airflow's runs need.
         """
-        if options.force.steps:
-            raise UserError("On Airflow a submitted run can regenerate all outputs, not those of single steps.")
-        values = assign(definition.declared, parameters)
+        require_free_name(definition)
+        values = recorded(assign(definition.declared, parameters, workspace))
         frozen = Sources(workspace.state).freeze(definition)
         dag_id = store(frozen, experiment, options.on_failure is OnFailure.CONTINUE, workspace.state)
         client = _client()
@@ -75,7 +75,8 @@ class AirflowBackend:
         runs = RunStore(workspace.state)
         runs.put(record)  # before the trigger, so that the run can be found as soon as its first task writes
         try:
-            client.trigger(dag_id, {**values, FORCE_PARAM: options.force.everything}, run_id=run_id)
+            force = options.force.everything or sorted(options.force.steps) or False
+            client.trigger(dag_id, {**values, FORCE_PARAM: force}, run_id=run_id)
         except RefrainError as error:
             runs.update(record, status=RunStatus.FAILED, error=str(error))
             raise

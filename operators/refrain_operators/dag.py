@@ -6,18 +6,20 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from refrain.data.data_value import DataValue
 from refrain.data.parameters import PipelineParameter
 from refrain.data.ports import FromStep
 from refrain.errors import UserError
 from refrain.pipelines.pipeline import Pipeline, is_defining
 from refrain.steps.definition import PipelineDefinition, StepDefinition
-from refrain_operators.doc_pages import dag_page, parameters_of, task_page
+from refrain.steps.sharing import shared_sources
+from refrain_operators.doc_pages import FORCE_PARAM, PLAN_PAGE, dag_page, parameters_of, task_page
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
 
-FORCE_PARAM = "regenerate_outputs"
-"""A run's parameter of this name, when true, makes every step run whatever could be reused."""
+PLAN_TASK = "plan"
+"""The id of a pipeline's planning task, unless a step has it."""
 
 
 def pipeline_dag(  # noqa: PLR0913  # Airflow's own settings of a DAG, as keywords
@@ -30,17 +32,21 @@ def pipeline_dag(  # noqa: PLR0913  # Airflow's own settings of a DAG, as keywor
     default_args: Mapping[str, Any] | None = None,
     tags: Sequence[str] = (),
     experiment: str | None = None,
+    has_plan: bool = True,
     **dag_kwargs: Any,
 ) -> DAG | None:
-    """Return a DAG that runs a pipeline, one task for each step.
+    """Return a DAG that runs a pipeline, one task for each step, behind one that plans what is reused.
 
     The pipeline's parameters become the DAG's params, with their types, so that the trigger form in the UI shows them;
-    another one, ``regenerate_outputs``, makes a run's steps run whatever could be reused.
+    another one, ``regenerate_outputs``, makes a run's steps run whatever could be reused: true means all of them, a
+    list of names those, ``["train+"]`` a step and everything after it.
 
     :param dag_id: None means the pipeline's name.
     :param schedule: as Airflow's; a cron text without a ``start_date`` waits for its next tick.
     :param continue_on_step_failure: let the branches that do not depend on a failed step go on.
     :param experiment: the experiment's name; None means the DAG's id.
+    :param has_plan: put a :class:`~refrain_operators.reuse_sensor.ReuseSensor` in front, the task ``plan``, which skips
+        the tasks of reused steps in bulk; without it, each step's task decides for itself.
     :param dag_kwargs: whatever else :class:`airflow.sdk.DAG` takes.
     :returns: None while a file is loaded for its pipelines alone (``refrain run FILE``), where no Airflow is needed.
     """
@@ -55,6 +61,7 @@ def pipeline_dag(  # noqa: PLR0913  # Airflow's own settings of a DAG, as keywor
         start_date=start_date,
         catchup=catchup,
         continue_on_step_failure=continue_on_step_failure,
+        has_plan=has_plan,
         default_args=dict(default_args or {}),
         tags={"refrain", *tags},
         **dag_kwargs,
@@ -67,11 +74,12 @@ def definition_dag(
     dag_id: str,
     experiment: str | None = None,
     continue_on_step_failure: bool = False,
+    has_plan: bool = True,
     **dag_kwargs: Any,
 ) -> DAG:
     """Return the DAG of a pipeline's definition; ``dag_kwargs`` go to :class:`airflow.sdk.DAG` as they are.
 
-    :raises UserError: for Airflow's ``fail_fast``.
+    :raises UserError: for Airflow's ``fail_fast``, and for a parameter called ``regenerate_outputs``.
     """
     from airflow.sdk import DAG
 
@@ -83,7 +91,7 @@ def definition_dag(
     params = {**_params(definition), **dag_kwargs.pop("params", {})}
     texts = {
         "description": definition.description or f"The pipeline {definition.name}",
-        "doc_md": dag_page(definition, FORCE_PARAM),
+        "doc_md": dag_page(definition),
     }
     dag = DAG(dag_id=dag_id, params=params, **{**texts, **dag_kwargs})
     if isinstance(dag_kwargs.get("schedule"), str) and dag.start_date is None:
@@ -97,13 +105,25 @@ def definition_dag(
         "pipeline_outputs": definition.named_outputs,
     }
     operators: dict[str, Any] = {}
+    warnings = shared_sources(definition)
     with dag:
         for step in definition.steps:
-            operators[step.key] = _operator(step, operators, settings)
+            operators[step.key] = _operator(step, operators, {**settings, "warning": warnings.get(step.key, "")})
     for step in definition.steps:
         for key in step.after:
             operators[key].set_downstream(operators[step.key])
+    if has_plan and definition.steps:
+        _put_plan_in_front(dag, [operators[step.key] for step in definition.steps if not step.upstream])
     return dag
+
+
+def _put_plan_in_front(dag: DAG, first: Sequence[Any]) -> None:
+    from refrain_operators.reuse_sensor import ReuseSensor
+
+    task_id = PLAN_TASK
+    while dag.has_task(task_id):  # a step may be called so
+        task_id += "_"
+    ReuseSensor(task_id=task_id, dag=dag, doc_md=PLAN_PAGE).set_downstream(list(first))
 
 
 def _wait_for_next_tick(dag: DAG) -> None:
@@ -128,11 +148,11 @@ def _operator(step: StepDefinition, operators: Mapping[str, Any], settings: Mapp
 
 
 def _params(definition: PipelineDefinition) -> dict[str, Any]:
-    from airflow.sdk import Param
+    from refrain_operators.forced import force_param, require_free_name
 
+    require_free_name(definition)
     params = {parameter.name: _param(parameter, definition) for parameter in definition.parameters}
-    force = Param(False, type="boolean", description="Run every step, whatever could be reused.")
-    return {**params, FORCE_PARAM: params.get(FORCE_PARAM, force)}
+    return {**params, FORCE_PARAM: force_param()}
 
 
 def _param(parameter: PipelineParameter, definition: PipelineDefinition) -> Any:
@@ -143,4 +163,10 @@ def _param(parameter: PipelineParameter, definition: PipelineDefinition) -> Any:
     notes += [] if parameter.affects_reuse else ["Does not affect reuse."]
     # The trigger form sends an empty text as null, and would ask for another one if null were not allowed.
     types = ["string", "null"] if parameter.json_type == "string" else parameter.json_type
-    return Param(parameter.default_value, type=types, description=" ".join(notes) or None)
+    default = parameter.default_value
+    if isinstance(default, DataValue):
+        types = ["string", "object", "null"]  # the form asks for the first
+        notes = [f"{default.kind.value}, as {default.kind.form}.", *notes]
+        notes += [] if default.is_named else ["Left empty, it is the pipeline's own."]
+    shown = default if not isinstance(default, DataValue) else default.text if default.is_named else None
+    return Param(shown, type=types, description=" ".join(notes) or None)

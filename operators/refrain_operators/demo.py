@@ -168,10 +168,10 @@ def _run(client: AirflowClient, workspace: Workspace, run_id: str, say: Narrator
 
 
 def _progress(tasks: list[dict[str, Any]], begun: float, state: str) -> str:
-    done = sum(task["state"] == "success" for task in tasks)
+    done = sum(task["state"] in ("success", "skipped") for task in tasks)
     running = ", ".join(task["task_id"] for task in tasks if task["state"] == "running")
     seconds = int((time.monotonic() - begun) / 5) * 5
-    return f"  {done} of {len(tasks)} steps, run {state}, {seconds} s" + (f": {running}" if running else "")
+    return f"  {done} of {len(tasks)} tasks, run {state}, {seconds} s" + (f": {running}" if running else "")
 
 
 def _table(run: DemoRun) -> list[str]:

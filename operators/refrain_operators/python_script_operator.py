@@ -40,6 +40,9 @@ class PythonScriptOperator(StepOperator):
         script_params: Mapping[str, Any] | None = None,
         runconfig: RunConfiguration | None = None,
         allow_reuse: bool = True,
+        hash_mode: str = "snapshot",
+        hash_include: Sequence[str] | None = None,
+        hash_exclude: Sequence[str] | None = None,
         default_datastore: str = BLOB_STORE,
         **kwargs: Any,
     ) -> None:
@@ -59,6 +62,9 @@ class PythonScriptOperator(StepOperator):
             runconfig=runconfig,
             source_directory=source_directory,
             allow_reuse=allow_reuse,
+            hash_mode=hash_mode,
+            hash_include=hash_include,
+            hash_exclude=hash_exclude,
         )
         step = script.define(build)
         names = {mark: item.name for mark, item in ((marks[id(item)], item) for item in gathered)}

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from refrain.data.handle import DataHandle
-from refrain.errors import RefrainError, UntrustedReferenceError
+from refrain.errors import RefrainError, UntrustedReferenceError, UserError
 from refrain.execution.request import StepResult
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
 from refrain.tracking.run_id import StepRunId
@@ -69,6 +69,22 @@ def verified_all(
             f"missing: {', '.join(sorted(missing)) or 'none'}. Clear those that were marked as success by hand."
         )
     return [outputs_of(record) for record in records]
+
+
+def recorded(task_id: str, root_id: str, runs: RunStore) -> StepResult:
+    """Return the result of a task that published nothing, as the workspace knows it.
+
+    :raises UserError: when the task has completed in no try.
+    """
+    done = [record for record in runs.attempts(root_id, task_id) if record.status is RunStatus.COMPLETED]
+    if not done:
+        raise UserError(
+            f"Task {task_id!r} has not published its outputs, and the workspace has no completed run of it. If it was "
+            "marked as success by hand, clear it, so that it runs."
+        )
+    latest = done[-1]
+    sentence = str(latest.decision.get("sentence", ""))
+    return StepResult(latest.run_id, outputs_of(latest), latest.reused_from, sentence, latest.seconds_saved)
 
 
 def outputs_of(record: RunRecord) -> dict[str, DataHandle]:

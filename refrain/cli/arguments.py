@@ -35,6 +35,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_explain(commands)
     _add_runs(commands)
+    _add_data(commands)
+    _add_reuse(commands)
+    _add_gc(commands)
     _add_airflow(commands, "up", ".refrain/airflow", "start Airflow on this project's workspace and stay until Ctrl-C")
     _add_airflow(commands, "demo", ".refrain/demo", "run the example pipeline twice on Airflow and see what is reused")
     return parser
@@ -55,9 +58,9 @@ def _add_init(commands: Any) -> None:
     parser.add_argument("--name", help="what the workspace is called (default: the folder's name)")
 
 
-def _add_pipeline(parser: argparse.ArgumentParser) -> None:
+def _add_pipeline(parser: argparse.ArgumentParser, what: str = "FILE[:NAME]", description: str = _FILE_HELP) -> None:
     # Optional only for argparse: in `run --force FILE` it gives FILE to --force, see refrain.cli.load.
-    parser.add_argument("target", nargs="?", metavar="FILE[:NAME]", help=_FILE_HELP)
+    parser.add_argument("target", nargs="?", metavar=what, help=description)
     parser.add_argument(
         "--param", action="append", default=[], metavar="NAME=VALUE", help="set a pipeline parameter; may be repeated"
     )
@@ -66,7 +69,7 @@ def _add_pipeline(parser: argparse.ArgumentParser) -> None:
         action="extend",
         nargs="*",
         metavar="STEP",
-        help="do not look for earlier results of these steps; without STEP, of none",
+        help="run these steps whatever could be reused, with STEP+ also everything after it; without STEP, all",
     )
 
 
@@ -77,13 +80,17 @@ def _add_run(commands: Any) -> None:
     parser.add_argument("--keep-going", action="store_true", help="after a failure, run what does not depend on it")
     parser.add_argument("--experiment", metavar="NAME", default="default", help="gather the run under this name")
     parser.add_argument("--detach", action="store_true", help="return at once; the run goes on in the background")
+    parser.add_argument(
+        "--verify", metavar="HOW", help="read reused results again: full, stat or a share (default: the workspace's)"
+    )
     parser.add_argument("--verbose", action="store_true", help="show all output of the steps on a terminal too")
 
 
 def _add_explain(commands: Any) -> None:
-    parser = _add(commands, "explain", "explain:explain", "say what a run would reuse, and why not; nothing is run")
-    _add_pipeline(parser)
+    parser = _add(commands, "explain", "explain:explain", "say what a run would reuse or has reused, and why not")
+    _add_pipeline(parser, "FILE[:NAME]|RUN", f"{_FILE_HELP}; or the start of a run's id")
     parser.add_argument("step", nargs="?", metavar="STEP", help="show every field that this step's result depends on")
+    _add_workspace(parser)
 
 
 def _add_runs(commands: Any) -> None:
@@ -105,10 +112,82 @@ def _add_runs(commands: Any) -> None:
         _add_workspace(action)
 
 
+def _add_gc(commands: Any) -> None:
+    parser = _add(commands, "gc", "gc:gc", "say what the workspace need not keep, and remove it with --delete")
+    parser.add_argument("--delete", action="store_true", help="remove it; without this, nothing is changed")
+    parser.add_argument("--days", type=float, metavar="N", help="keep only runs that are no older")
+    parser.add_argument("--runs", type=int, metavar="N", help="keep only the latest N runs of each pipeline")
+    parser.add_argument("--bytes", metavar="SIZE", help="keep only the latest runs with up to SIZE of outputs (20GB)")
+    parser.add_argument(
+        "--grace", type=float, metavar="DAYS", help="keep what is younger; longer than the longest run (default: 7)"
+    )
+    parser.add_argument("--save", action="store_true", help="make these limits the workspace's own")
+    _add_workspace(parser)
+
+
+def _add_data(commands: Any) -> None:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "data",
+        help="list, copy, identify and verify data on any datastore",
+        description="List, copy, identify and verify data. A PLACE is datastore:path, a URL or a local path.",
+    )
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    listing = _add(actions, "ls", "data_ls:data_ls", "show what is at a place, with sizes")
+    listing.add_argument("place", metavar="PLACE")
+    listing.add_argument("--recursive", action="store_true", help="every file, not only what is directly there")
+    copying = _add(
+        actions, "cp", "data_cp:data_cp", "copy a file or all that is in a folder, verified; goes on after a stop"
+    )
+    copying.add_argument("source", metavar="SOURCE")
+    copying.add_argument("target", metavar="TARGET", help="with a / at its end: a folder")
+    copying.add_argument("--overwrite", action="store_true", help="replace files that are there")
+    digest = _add(actions, "digest", "data_digest:data_digest", "show what counts of data when a step is decided on")
+    digest.add_argument("place", metavar="PLACE")
+    verify = _add(actions, "verify", "data_verify:data_verify", "read data again and compare it with what it should be")
+    verify.add_argument("place", metavar="PLACE", nargs="*", help="one, for its receipt; two, to compare them")
+    verify.add_argument("--run", metavar="ID.STEP", help="the outputs of a step's run instead")
+    for action in (listing, copying, digest, verify):
+        _add_workspace(action)
+    cache = _add(actions, "cache", "data_cache:data_cache", "show the copies of remote objects on this machine")
+    cache.add_argument("--clear", action="store_true", help="delete all that no step uses now")
+    cache.add_argument("--limit", metavar="SIZE", help="delete the longest unused until so much is left: 5G")
+
+
+def _add_reuse(commands: Any) -> None:
+    parser = _add(commands, "reuse", "reuse:stats", "pin and forget results, say why a step ran, count what was saved")
+    _add_stats_options(parser)
+    actions = parser.add_subparsers(metavar="ACTION")
+    pin = _add(actions, "pin", "reuse:pin", "keep the results of a run, or of a step of it, whatever is cleaned away")
+    pin.add_argument("--note", default="", metavar="TEXT", help="why, for whoever finds the pin")
+    unpin = _add(actions, "unpin", "reuse:unpin", "take the pins of a run, or of a step of it, off again")
+    forget = _add(actions, "forget", "reuse:forget", "do not use results again; their data stays until it is cleaned")
+    forget.add_argument("run", nargs="?", metavar="RUN[.STEP]", help="what this run made, by the start of its id")
+    forget.add_argument("--pipeline", metavar="NAME", help="results of this pipeline")
+    forget.add_argument("--step", metavar="STEP", help="results of this step")
+    forget.add_argument("--fingerprint", metavar="DIGITS", help="the result of this fingerprint, or the start of it")
+    forget.add_argument("--older-than", metavar="AGE", help="results that are older, such as 12h or 30d")
+    forget.add_argument("--dry-run", action="store_true", help="only say which they are")
+    why = _add(actions, "why", "reuse:why", "say why the steps of a run, or one of them, ran or were reused")
+    stats = _add(actions, "stats", "reuse:stats", "count what was reused, why the rest ran, and what is kept")
+    _add_stats_options(stats)
+    for action in (pin, unpin, why):
+        action.add_argument("run", metavar="RUN[.STEP]", help="the start of a run's id, with .STEP for a step")
+    for action in (parser, pin, unpin, forget, why, stats):
+        _add_workspace(action)
+
+
+def _add_stats_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--pipeline", metavar="NAME", help="only steps of this pipeline")
+    parser.add_argument("--step", metavar="STEP", help="only steps of this key")
+
+
 def _add_workspace(parser: argparse.ArgumentParser) -> None:
     suppressed = argparse.SUPPRESS  # else the action's default would take the place of what was given before it
     parser.add_argument(
-        "--workspace", metavar="FOLDER", default=suppressed, help="the workspace's folder (default: the configured one)"
+        "--workspace",
+        metavar="ROOT",
+        default=suppressed,
+        help="the workspace's folder or URL (default: as configured)",
     )
 
 

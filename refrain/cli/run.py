@@ -13,7 +13,7 @@ from refrain.execution.progress import show_progress
 from refrain.execution.runner import Outcome, RunOptions
 from refrain.pipelines.backends import backend
 from refrain.pipelines.experiment import Experiment
-from refrain.pipelines.local import make_runner, run_options
+from refrain.pipelines.local import make_runner, run_options, verification_of
 from refrain.pipelines.pipeline import Pipeline
 from refrain.pipelines.run import PipelineRun
 from refrain.tracking.record import RunStatus
@@ -31,7 +31,8 @@ def run(options: argparse.Namespace) -> Answer:
         pipeline = load_pipeline(options)
         Experiment(pipeline.workspace, options.experiment)  # refuses a bad name before anything starts
         parameters = given_parameters(pipeline.definition, options.param)
-        how = run_options(pipeline.definition, forced(options), options.keep_going, options.jobs)
+        verification = verification_of(options.verify)
+        how = run_options(pipeline.definition, forced(options), options.keep_going, options.jobs, verification)
         if options.detach:
             return _detach(pipeline, parameters, options.experiment, how)
         runner, run_id = make_runner(

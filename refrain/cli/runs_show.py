@@ -13,6 +13,7 @@ from refrain.cli.runs_list import moment
 from refrain.data.handle import DataHandle
 from refrain.errors import DataError
 from refrain.execution.duration import duration
+from refrain.execution.sizes import size_text
 from refrain.execution.summary import STEP_COLUMNS
 from refrain.execution.table import Column, render
 from refrain.pipelines.run import PipelineRun, StepRun
@@ -163,13 +164,4 @@ def _output_rows(step: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
         except DataError as error:
             yield step["key"], name, "", "", str(error)
             continue
-        yield step["key"], name, str(handle.files), _size(handle.bytes), handle.location
-
-
-def _size(count: int) -> str:
-    size = float(count)
-    for unit in ("B", "KB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
+        yield step["key"], name, str(handle.files), size_text(handle.bytes), handle.location

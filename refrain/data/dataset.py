@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from refrain.data.datastore import Datastore, HasState
+from refrain.data.abstract import Registered
+from refrain.data.brought import by_id
+from refrain.data.datastore import HasState
+from refrain.data.definition import AnyDataset, dataset_from
 from refrain.data.files.dataset import FileDataset
-from refrain.data.handle import DataHandle
-from refrain.data.ports import DATASETS, FromFiles
-from refrain.data.reference import DataReference
-from refrain.data.tabular.access import Folders
+from refrain.data.ports import FromFiles
+from refrain.data.registered import DatasetVersions
+from refrain.data.tabular.access import StoreAccess
 from refrain.data.tabular.factory import TabularDatasetFactory
 from refrain.data.tabular.partition import PartitionFormat
-from refrain.errors import DataNotFoundError, UnknownNameError, UserError, did_you_mean, known
-from refrain.storage.datastores import normalized
+from refrain.data.tabular.places import places_of
+from refrain.errors import DataNotFoundError, UnknownNameError
 
 __all__ = ["Dataset", "FileDataset", "FileDatasetFactory"]
-
-Location = tuple[str | None, str]
 
 
 class FileDatasetFactory:
@@ -40,24 +40,17 @@ class FileDatasetFactory:
         :raises UserError: for a path of another type.
         :raises DataNotFoundError: when *validate* finds nothing at a local path.
         """
-        paths = path if isinstance(path, list) else [path]
-        if not paths:
-            raise UserError("Dataset.File.from_files got an empty list of paths.")
-        locations = tuple(_location(item) for item in paths)
-        for store, local in locations if validate else ():
-            if (
-                store is None
-                and "://" not in local
-                and not os.path.exists(local)
-                and not any(True for _ in glob.iglob(local, recursive=True))
-            ):
+        places, access = places_of(path, "Dataset.File.from_files")
+        for place in places if validate else ():
+            if not place.datastore and "://" not in place.path and not _is_there(place.path):
                 raise DataNotFoundError(
-                    f"Dataset.File.from_files: {local!r} matches nothing. Correct the path, or pass validate=False if "
-                    "the files come later."
+                    f"Dataset.File.from_files: {place.path!r} matches nothing. Correct the path, or pass "
+                    "validate=False if the files come later."
                 )
         _ = is_file
         partition = None if partition_format is None else PartitionFormat(partition_format)
-        return FileDataset(FromFiles(locations), partition=partition, access=_access(paths))
+        locations = tuple((place.datastore or None, place.path) for place in places)
+        return FileDataset(FromFiles(locations), partition=partition, access=access)
 
 
 class Dataset:
@@ -67,57 +60,46 @@ class Dataset:
     Tabular = TabularDatasetFactory
 
     @staticmethod
-    def get_by_name(workspace: HasState, name: str, version: int | str = "latest") -> FileDataset:
-        """Return a dataset that a step registered with ``register_on_complete``.
+    def get_by_name(workspace: HasState, name: str, version: int | str = "latest") -> AnyDataset:
+        """Return a registered dataset, also one that a step registered with ``register_on_complete``.
 
-        :param version: a number, or ``latest``.
+        :param version: a number, or ``latest``: the newest one at this moment.
         :raises UnknownNameError: when there is no such dataset or version.
         :raises UserError: for a version that is neither.
         """
-        registry = workspace.state.registry
-        versions = registry.versions(DATASETS, name)
-        if not versions:
-            names = registry.names(DATASETS)
-            raise UnknownNameError(f"Unknown dataset {name!r}. Known: {known(names)}.{did_you_mean(name, names)}")
-        wanted = versions[-1] if version == "latest" else _number(name, version)
-        if wanted not in versions:
-            listed = ", ".join(map(str, versions))
-            raise UnknownNameError(f"Dataset {name!r} has no version {wanted}. Known: {listed}.")
-        handle = DataHandle.from_json(registry.get(DATASETS, name, wanted) or {})
-        return FileDataset(FromFiles(((None, handle.location),)))
+        return _registered(workspace, name, DatasetVersions(workspace.state.registry).chosen(name, version))
+
+    @staticmethod
+    def get_by_id(workspace: HasState, id: str) -> AnyDataset:  # Azure ML's name
+        """Return the dataset of an id: within a step an input that it has, else the newest registered one.
+
+        :raises UnknownNameError: when there is none.
+        """
+        given = by_id(id)
+        if given is not None:
+            return given
+        found = DatasetVersions(workspace.state.registry).find(id)
+        if found is None:
+            raise UnknownNameError(
+                f"No dataset with the id {id!r} is registered, nor is one an input of this step. Use "
+                "Dataset.get_by_name(workspace, 'name'), or register it."
+            )
+        return _registered(workspace, *found)
+
+    @staticmethod
+    def get_all(workspace: HasState) -> dict[str, AnyDataset]:
+        """Return the newest version of every registered dataset, by name."""
+        versions = DatasetVersions(workspace.state.registry)
+        return {name: _registered(workspace, name, versions.newest(name)) for name in versions.names()}
 
 
-def _number(name: str, version: int | str) -> int:
-    try:
-        return int(version)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"Dataset {name!r}: the version {version!r} is neither a number nor 'latest'.") from error
+def _registered(workspace: HasState, name: str, version: int) -> AnyDataset:
+    record = DatasetVersions(workspace.state.registry).get(name, version)
+    if record is None:
+        raise UnknownNameError(f"Dataset {name!r} has no version {version}.")
+    dataset = dataset_from(record.definition, StoreAccess(workspace.state.stores))
+    return replace(dataset, registered=Registered(workspace.state, name, version))
 
 
-def _location(item: Any) -> Location:
-    if isinstance(item, DataReference):
-        return item.datastore.name, str(item.path_on_datastore)
-    if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], Datastore):
-        return item[0].name, normalized(_text(item[1]))
-    if isinstance(item, str) and "://" in item:
-        return None, item
-    if isinstance(item, (str, os.PathLike)):
-        return None, os.path.abspath(os.path.expanduser(item))
-    raise UserError(
-        f"Dataset.File.from_files cannot read {item!r}: give a path, (datastore, 'path'), a DataReference or a list."
-    )
-
-
-def _access(paths: list[Any]) -> Folders:
-    stores = [item.datastore if isinstance(item, DataReference) else item[0] for item in paths if not _is_local(item)]
-    return Folders({store.name: store.root for store in stores if isinstance(store, Datastore)})
-
-
-def _is_local(item: Any) -> bool:
-    return isinstance(item, (str, os.PathLike))
-
-
-def _text(path: str | Sequence[str]) -> str:
-    if not isinstance(path, str):
-        raise UserError(f"Dataset.File.from_files: {path!r} is no path; give one (datastore, 'path') for each.")
-    return path
+def _is_there(path: str) -> bool:
+    return os.path.lexists(path) or any(True for _ in glob.iglob(path, recursive=True))

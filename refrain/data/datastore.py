@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Protocol
 from refrain.data.reference import DataReference
 from refrain.data.transfer import receive, send
 from refrain.errors import DataNotFoundError, UserError
-from refrain.storage.datastores import WAY_OUT, DatastoreLocation, Option, normalized
+from refrain.storage.datastores import WAY_OUT, DatastoreLocation, normalized
+from refrain.storage.root import Option
+from refrain.storage.sql.address import DatabaseLocation
 from refrain.storage.store import Place
 
 if TYPE_CHECKING:
+    from refrain.data.sql.datastore import SqlDatastore
     from refrain.storage.state import WorkspaceState
 
 
@@ -32,10 +35,21 @@ class Datastore:
     :raises UnknownNameError: when the workspace has no such datastore.
     """
 
+    is_database = False
+
+    def __new__(cls, workspace: HasState, name: str | None = None) -> Datastore:  # noqa: PYI034  # or its kind
+        """Make the datastore of the kind that is registered, as Azure ML does."""
+        table = workspace.state.datastores
+        if isinstance(table.find(name or table.default()), DatabaseLocation):
+            from refrain.data.sql.datastore import SqlDatastore
+
+            return object.__new__(SqlDatastore)
+        return object.__new__(cls)
+
     def __init__(self, workspace: HasState, name: str | None = None) -> None:
         self._state = workspace.state
         self._table = workspace.state.datastores
-        self._location: DatastoreLocation = self._table.get(name or self._table.default())
+        self._location = self._table.find(name or self._table.default())
 
     @staticmethod
     def get(workspace: HasState, datastore_name: str) -> Datastore:
@@ -156,6 +170,99 @@ class Datastore:
         place = DatastoreLocation("", None, f"abfs://{filesystem}", conn_id)
         return _registered(workspace, datastore_name, place, options, overwrite)
 
+    @staticmethod
+    def register_sql(workspace: HasState, name: str, url: str, conn_id: str | None = None) -> SqlDatastore:
+        """Let a name stand for a database, and return the datastore; nothing is connected.
+
+        :param url: without a password: ``postgresql://host/database``, ``mysql://…``, ``mssql://…`` or
+            ``sqlite:////absolute/path.db``. What follows a ``?`` is for the driver, such as ``sslmode=require``.
+        :param conn_id: the Airflow connection with login and password; None means what the driver finds by itself, such
+            as ``PGPASSFILE``.
+        :raises UserError: for an invalid name or URL, or a secret.
+        """
+        from refrain.data.sql.datastore import registered
+
+        return registered(workspace, name, url, conn_id, overwrite=True)
+
+    @staticmethod
+    def register_azure_sql_database(  # noqa: PLR0913  # Azure ML's signature
+        workspace: HasState,
+        datastore_name: str,
+        server_name: str,
+        database_name: str,
+        tenant_id: str | None = None,
+        client_id: str | None = None,
+        client_secret: str | None = None,
+        resource_url: str | None = None,  # noqa: ARG004  # of a sign-in that the driver does not have
+        authority_url: str | None = None,  # noqa: ARG004
+        endpoint: str | None = None,
+        overwrite: bool = False,
+        username: str | None = None,
+        password: str | None = None,
+        subscription_id: str | None = None,  # noqa: ARG004
+        resource_group: str | None = None,  # noqa: ARG004
+        grant_workspace_access: bool = False,  # noqa: ARG004
+        conn_id: str | None = None,
+    ) -> SqlDatastore:
+        """Let a name stand for a database of Azure SQL; the connection is encrypted.
+
+        :param server_name: without the endpoint's domain, or a whole host name.
+        :param conn_id: the Airflow connection with login and password.
+        :raises UserError: for a password, which would have to be stored, or a service principal, with which the driver
+            cannot sign in.
+        """
+        from refrain.data.sql.datastore import azure_sql, registered
+
+        _refuse_secrets(datastore_name, client_secret=client_secret, password=password)
+        url = azure_sql(datastore_name, (server_name, endpoint), database_name, username, (tenant_id, client_id))
+        return registered(workspace, datastore_name, url, conn_id, overwrite)
+
+    @staticmethod
+    def register_azure_postgre_sql(  # noqa: PLR0913  # Azure ML's signature
+        workspace: HasState,
+        datastore_name: str,
+        server_name: str,
+        database_name: str,
+        user_id: str,
+        user_password: str | None = None,
+        port_number: int | None = None,
+        endpoint: str | None = None,
+        overwrite: bool = False,
+        enforce_ssl: bool = True,
+        conn_id: str | None = None,
+    ) -> SqlDatastore:
+        """Let a name stand for a database of Azure's PostgreSQL.
+
+        :param server_name: without the endpoint's domain, or a whole host name.
+        :param conn_id: the Airflow connection with the password.
+        :raises UserError: for a password, which would have to be stored.
+        """
+        from refrain.data.sql.datastore import azure_postgresql, registered
+
+        _refuse_secrets(datastore_name, user_password=user_password)
+        url = azure_postgresql((server_name, endpoint, port_number), database_name, user_id, enforce_ssl)
+        return registered(workspace, datastore_name, url, conn_id, overwrite)
+
+    @staticmethod
+    def register_azure_my_sql(  # noqa: PLR0913  # Azure ML's signature
+        workspace: HasState,
+        datastore_name: str,
+        server_name: str,
+        database_name: str,
+        user_id: str,
+        user_password: str | None = None,
+        port_number: int | None = None,
+        endpoint: str | None = None,
+        overwrite: bool = False,
+        conn_id: str | None = None,
+    ) -> SqlDatastore:
+        """Let a name stand for a database of Azure's MySQL; parameters as for PostgreSQL."""
+        from refrain.data.sql.datastore import azure_mysql, registered
+
+        _refuse_secrets(datastore_name, user_password=user_password)
+        url = azure_mysql((server_name, endpoint, port_number), database_name, user_id)
+        return registered(workspace, datastore_name, url, conn_id, overwrite)
+
     @property
     def name(self) -> str:
         """The name in the workspace."""
@@ -165,6 +272,11 @@ class Datastore:
     def root(self) -> str:
         """The folder or the URL that the datastore stands for."""
         return self._location.address
+
+    @property
+    def state(self) -> WorkspaceState:
+        """The durable state of its workspace."""
+        return self._state
 
     def upload(
         self, src_dir: str, target_path: str | None = None, overwrite: bool = False, show_progress: bool = True
@@ -228,7 +340,7 @@ def _registered(
 ) -> Datastore:
     table = workspace.state.datastores
     if name in table.names() and not overwrite:
-        known = table.get(name)
+        known = table.get(name)  # a database does not become a folder by accident
         wanted = (place.url.rstrip("/"), place.conn_id, tuple(sorted(options.items())))
         if (known.url, known.conn_id, known.options) != wanted:
             raise UserError(f"Datastore {name!r} is {known.address} already. Pass overwrite=True to change it.")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from refrain.data.names import port_name
 from refrain.data.ports import OUTPUT_NAME, RUN_ID, InputMode
 from refrain.data.reference import NamedDatastore, store_name
 from refrain.errors import UserError
+
+if TYPE_CHECKING:
+    from refrain.data.pipeline_output import PipelineOutputFileDataset
 
 INTERMEDIATE_PATH = f"azureml/{RUN_ID}/{OUTPUT_NAME}"
 _MODES = ("mount", "upload")
@@ -18,12 +21,13 @@ class Origin:
     """What all copies of one output have in common.
 
     ``producer`` is the step that declared it last: a notebook's cell may be run again. ``name`` is what that step
-    calls an output that has no name of its own.
+    calls an output that has no name of its own; ``is_promoted`` says whether it declared it as a dataset.
     """
 
     def __init__(self) -> None:
         self.producer: Any = None
         self.name: str | None = None
+        self.is_promoted = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +98,12 @@ class PipelineData:
     ) -> InputPortBinding:
         """Return an input with all its settings."""
         return InputPortBinding(input_name or self.name, self, mode or "mount", path_on_compute, overwrite)
+
+    def as_dataset(self) -> PipelineOutputFileDataset:
+        """Return the data as a dataset, for the producing step's ``outputs`` and for those that read it."""
+        from refrain.data.pipeline_output import PipelineOutputFileDataset
+
+        return PipelineOutputFileDataset(self)
 
     def get_env_variable_name(self) -> str:
         """Return the environment variable that holds the path in a step's process."""

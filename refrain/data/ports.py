@@ -17,7 +17,12 @@ class InputMode(str, Enum):
 
     MOUNT = "mount"  # a path where the data can be read in place
     DOWNLOAD = "download"  # a path of the step's own copy
-    DIRECT = "direct"  # the data's address, for code that opens it itself
+    DIRECT = "direct"  # a dataset object, for code that opens it itself; its id stands for it in texts
+    HDFS = "hdfs"  # an address that Spark understands
+
+
+TABLE_MODES: tuple[InputMode, ...] = (InputMode.DIRECT,)
+"""The modes of a table, which has rows, not files."""
 
 
 class OutputMode(str, Enum):
@@ -25,6 +30,7 @@ class OutputMode(str, Enum):
 
     MOUNT = "mount"  # the process writes to a path that the engine provides
     UPLOAD = "upload"  # the process writes below its working directory; copied after success
+    HDFS = "hdfs"  # the process, a Spark engine's, writes to the output's address
 
 
 class OutputKind(str, Enum):
@@ -32,6 +38,13 @@ class OutputKind(str, Enum):
 
     ANY = "any"  # a file or a directory, which the script makes
     DIRECTORY = "directory"  # a directory, there before the script starts
+    FILE_LINK = "file link"  # no data, but the definition of the file dataset that the script linked
+    TABULAR_LINK = "tabular link"  # likewise of a tabular dataset
+
+    @property
+    def linked(self) -> str:
+        """The kind of dataset that the script links: ``file`` or ``tabular``; empty for an output of data."""
+        return self.value.removesuffix(" link") if self in (OutputKind.FILE_LINK, OutputKind.TABULAR_LINK) else ""
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,11 @@ class FromDatastore:
     datastore: str
     path: str
 
+    @property
+    def text(self) -> str:
+        """The place as people write it: ``datastore/path``."""
+        return f"{self.datastore}/{self.path}"
+
 
 @dataclass(frozen=True)
 class FromFiles:
@@ -58,13 +76,27 @@ class FromFiles:
 
 
 @dataclass(frozen=True)
+class FromDatabase:
+    """The rows that the port's recipe asks of a database."""
+
+    datastore: str
+
+
+@dataclass(frozen=True)
 class FromReference:
     """Data whose reference arrives at run time, such as from a mapped Airflow task."""
 
     label: str
 
 
-Source = FromStep | FromDatastore | FromFiles | FromReference
+@dataclass(frozen=True)
+class FromParameter:
+    """The data that a pipeline parameter names in a run; the engine puts it in the place of this."""
+
+    name: str
+
+
+Source = FromStep | FromDatastore | FromFiles | FromDatabase | FromReference | FromParameter
 
 
 @dataclass(frozen=True)
@@ -73,6 +105,9 @@ class InputPort:
 
     :param path_on_compute: where the process finds it, relative to its working directory or absolute.
     :param is_dataset: also exposed as environment variable ``<name>`` and in ``Run.input_datasets``.
+    :param recipe: the dataset that is made of the source's files, without its places, as canonical JSON; empty for the
+        files as they are. See :mod:`refrain.data.recipe`.
+    :param is_link: the source holds no data, but the definition of the dataset that the step before linked.
     """
 
     name: str
@@ -80,15 +115,21 @@ class InputPort:
     mode: InputMode = InputMode.MOUNT
     path_on_compute: str | None = None
     is_dataset: bool = False
+    recipe: str = ""
+    is_link: bool = False
 
 
 @dataclass(frozen=True)
 class Registration:
-    """The dataset name under which an output is registered when its step completes."""
+    """The dataset name under which an output is registered when its step completes.
+
+    :param create_new_version: False refuses to run the step when the name is taken already.
+    """
 
     name: str
     description: str = ""
     tags: tuple[tuple[str, str], ...] = ()
+    create_new_version: bool = True
 
 
 @dataclass(frozen=True)
@@ -99,6 +140,7 @@ class OutputPort:
     :param path: where on it, with ``{run-id}`` and ``{output-name}`` filled in per step run.
     :param path_on_compute: where the process writes in upload mode, relative to its working directory.
     :param globs: in upload mode, only files matching one of these are kept; empty means all.
+    :param recipe: as of an :class:`InputPort`: the dataset that the output is registered as.
     """
 
     name: str
@@ -111,6 +153,7 @@ class OutputPort:
     globs: tuple[str, ...] = ()
     registration: Registration | None = None
     is_dataset: bool = False
+    recipe: str = ""
 
     def path_for(self, run_id: str) -> str:
         """Return the path on the datastore for one step run."""

@@ -30,6 +30,11 @@ def store_name(store: Any, what: str) -> str:
     name = getattr(store, "name", None)
     if not isinstance(name, str) or isinstance(store, os.PathLike):
         raise UserError(f"{what} needs a datastore, not {store!r}; get it with Datastore.get(workspace, 'name').")
+    if getattr(store, "is_database", False):
+        raise UserError(
+            f"{what} needs a datastore that keeps files, and {name!r} is a database. Read it with "
+            "Dataset.Tabular.from_sql_query, or name a table of it with SqlDataReference."
+        )
     return name
 
 

@@ -52,6 +52,10 @@ class InterpreterIdentity:
         return digest_bytes(self.packages_text)
 
 
+NO_INTERPRETER = InterpreterIdentity("", "", "", ())
+"""What a step without a process runs in."""
+
+
 def identify(interpreter: str | None) -> InterpreterIdentity:
     """Return the identity of an interpreter; None means the running one.
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from refrain.data.handle import DataHandle
 from refrain.data.ports import OutputKind, OutputPort
 from refrain.errors import DataError, OutputError
+from refrain.execution.links import require_linked
 from refrain.execution.stage import Stage, announce
 from refrain.storage.manifest import Manifest
 from refrain.storage.state import WorkspaceState
@@ -62,6 +63,8 @@ class Commit:
 
     def _checked(self, port: OutputPort) -> Manifest:
         path = self._stage.outputs[port.name]
+        if port.kind.linked:
+            require_linked(path, port, self._state, self._step_name)
         _require_produced(path, port, self._step_name)
         if port.globs and path.is_dir():
             _drop_unwanted(path, port.globs)

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import glob
 import itertools
 import json
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from refrain.data.handle import DataHandle
-from refrain.data.ports import FromDatastore, FromFiles, FromStep, InputMode, InputPort
+from refrain.data.ports import FromDatabase, FromDatastore, FromFiles, FromStep, InputMode, InputPort
 from refrain.errors import DataError, DataNotFoundError, InputChangedError
+from refrain.execution.datasets import MadeDataset, make
+from refrain.execution.queries import QueriedDataset, ask
 from refrain.execution.stage import Stage, inside
 from refrain.steps.codec import encode
 from refrain.storage.cache import written_to
 from refrain.storage.digest import digest_bytes
 from refrain.storage.identity import DataIdentity
 from refrain.storage.manifest import MISSING, Basis, Entry, Manifest, TreeKind
+from refrain.storage.pattern import is_pattern, literal_part
 from refrain.storage.state import WorkspaceState
 from refrain.storage.store import Place
 from refrain.storage.stores import Stores
@@ -34,16 +36,42 @@ class ResolvedInput:
 
     :param members: ``(path in the input, place)`` of each part when the input is put together from several places;
         empty when the handle's place is the data.
+    :param made: the dataset that is made of it by the port's recipe.
     """
 
     port: InputPort
     handle: DataHandle
     members: tuple[Member, ...] = ()
+    made: MadeDataset | QueriedDataset | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Say whether the data is all that is at the handle's place."""
+        return not self.members and self.made is None
+
+    @property
+    def counted(self) -> DataHandle:
+        """The handle as a fingerprint counts it."""
+        if not isinstance(self.made, MadeDataset) or not self.is_ours:
+            return self.handle
+        return replace(self.handle, digest=self.made.told_with(self.handle.digest))
 
     @property
     def is_ours(self) -> bool:
         """Say whether an earlier step wrote the data."""
-        return not isinstance(self.port.source, (FromFiles, FromDatastore))
+        return not isinstance(self.port.source, (FromFiles, FromDatastore, FromDatabase))
+
+    @property
+    def is_missing(self) -> bool:
+        """Say whether there is nothing at the place, which a reference to a datastore may name."""
+        return self.handle.kind is TreeKind.MISSING
+
+    @property
+    def remark(self) -> str:
+        """What the user should know of the input before the step starts; empty for nothing."""
+        if not self.is_missing or self.port.mode is not InputMode.DOWNLOAD:
+            return ""
+        return f"input {self.port.name!r}: nothing is at {self.handle.location!r}, so that nothing was downloaded"
 
 
 def resolve(
@@ -55,8 +83,12 @@ def resolve(
     :raises DataError: when data cannot be read.
     """
     try:
+        if isinstance(port.source, FromDatabase):
+            return _of_database(port, port.source, state)
         if isinstance(port.source, (FromFiles, FromDatastore)) and state.data_identity is DataIdentity.DEFINITION:
             return _by_definition(port, port.source, state)
+        if isinstance(port.source, FromFiles) and port.recipe:
+            return _of_files(port, _places(port.source, state.stores), state.stores)
         if isinstance(port.source, FromFiles):
             return _resolve_files(port, port.source, state.stores)
         if isinstance(port.source, FromDatastore):
@@ -71,7 +103,8 @@ def resolve(
             f"Step {step_name!r}, input {port.name!r}: {source or 'its data'} has not been published."
         )
     given = handles[port.name]
-    return _gathered(port, given, state.stores) if isinstance(given, tuple) else ResolvedInput(port, given)
+    item = _gathered(port, given, state.stores) if isinstance(given, tuple) else ResolvedInput(port, given)
+    return _of_output(item, state.stores, step_name) if port.recipe else item
 
 
 def provide(item: ResolvedInput, stage: Stage, stores: Stores) -> str:
@@ -79,11 +112,12 @@ def provide(item: ResolvedInput, stage: Stage, stores: Stores) -> str:
 
     :raises DataError: when the copy cannot be made.
     """
-    place = stores.at(item.handle.uri)
     target = _target(item.port, stage.working_directory)
     view = stage.mounts / item.port.name
     try:
-        return _provided(item, place, target, view)
+        if item.made is not None:
+            return item.made.provide(item.port.mode, target, view, stage.dataset(item.port.name))
+        return _provided(item, stores.at(item.handle.uri), target, view)
     except (OSError, shutil.Error) as error:
         if isinstance(error, DataError):
             raise
@@ -97,9 +131,11 @@ def _provided(item: ResolvedInput, place: Place, target: Path, view: Path) -> st
         return str(target)
     if mode is InputMode.DIRECT:
         return place.path
-    is_missing = item.handle.kind is TreeKind.MISSING
-    source = (place.in_place or view) if is_missing else place.store.mount(place.path, view)
-    if mode is InputMode.DOWNLOAD and not is_missing:
+    if item.is_missing and mode is InputMode.DOWNLOAD:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return str(target)
+    source = (place.in_place or view) if item.is_missing else place.store.mount(place.path, view)
+    if mode is InputMode.DOWNLOAD:
         is_named = item.port.path_on_compute or item.handle.kind is TreeKind.DIRECTORY
         return str(_copy(source, target if is_named else target / place.name))
     if item.port.path_on_compute and mode is InputMode.MOUNT:
@@ -146,6 +182,8 @@ def require_unchanged(item: ResolvedInput, state: WorkspaceState, step_name: str
 
     :raises InputChangedError: when the data belongs to an earlier step, whose result would now be wrong.
     """
+    if isinstance(item.made, QueriedDataset):  # the process got the very rows that were counted
+        return True
     try:
         now = _digest_now(item, state, step_name)
     except DataError:
@@ -187,12 +225,44 @@ def _handle(place: Place) -> DataHandle:
 
 def _resolve_files(port: InputPort, source: FromFiles, stores: Stores) -> ResolvedInput:
     places = _places(source, stores)
-    if len(places) == 1 and not glob.has_magic(places[0].path):
+    if len(places) == 1 and not places[0].is_pattern():
         handle = _handle(places[0])
         if handle.kind is TreeKind.MISSING:
             raise DataNotFoundError(f"there is nothing at {places[0].path!r}.")
         return ResolvedInput(port, handle)
     return _combined(port, _named_members(_expanded(places)))
+
+
+def _of_files(port: InputPort, places: list[Place], stores: Stores) -> ResolvedInput:
+    made = make(port.recipe, places, stores)
+    uri = _folder_uri(places[0]) if places else "dataset://none"
+    handle = DataHandle(uri, TreeKind.DIRECTORY, made.digest(), len(made.needed), made.bytes)
+    return ResolvedInput(port, handle, made=made)
+
+
+def _of_database(port: InputPort, source: FromDatabase, state: WorkspaceState) -> ResolvedInput:
+    """Ask the database, and keep its rows for the process; where the definition counts, ask when the step runs."""
+    queried = ask(port.recipe, source.datastore, state.stores)
+    if state.data_identity is DataIdentity.DEFINITION:
+        definition = json.dumps([encode(source), queried.dataset.identity], sort_keys=True)
+        digest, size = digest_bytes(b"definition\n" + definition.encode()), 0
+    else:
+        queried = queried.answered()
+        digest, size = queried.digest, queried.size
+    handle = DataHandle(f"database://{source.datastore}", TreeKind.FILE, digest, 1, size)
+    return ResolvedInput(port, handle, made=queried)
+
+
+def _of_output(item: ResolvedInput, stores: Stores, step_name: str) -> ResolvedInput:
+    places = [place for _, place in item.members] or [stores.at(item.handle.uri)]
+    try:
+        return replace(item, made=make(item.port.recipe, places, stores))
+    except DataError as error:
+        raise type(error)(f"Step {step_name!r}, input {item.port.name!r}: {error}") from error
+
+
+def _folder_uri(place: Place) -> str:
+    return place.store.uri(literal_part(place.path) if is_pattern(place.path) else place.path)
 
 
 def _places(source: FromFiles, stores: Stores) -> list[Place]:
@@ -216,9 +286,9 @@ def _expanded(places: list[Place]) -> list[Place]:
     """Expand globs, to files only; a place that is named without one may be a folder."""
     found: dict[str, Place] = {}
     for place in places:
-        is_pattern = glob.has_magic(place.path)
-        paths = place.store.match(place.path) if is_pattern else [place.path]
-        if not paths or not (is_pattern or place.exists()):
+        is_glob = place.is_pattern()
+        paths = place.store.match(place.path) if is_glob else [place.path]
+        if not paths or not (is_glob or place.exists()):
             raise DataNotFoundError(f"{place.path!r} matches no file. To take a folder, name it without a pattern.")
         found.update((path, Place(place.store, path)) for path in paths)
     return [found[path] for path in sorted(found)]
@@ -240,10 +310,13 @@ def _by_definition(port: InputPort, source: FromFiles | FromDatastore, state: Wo
     """Identify data by where it is said to be; that it exists is checked, its bytes are not read."""
     digest = digest_bytes(b"definition\n" + json.dumps(encode(source), sort_keys=True).encode())
     members: tuple[Member, ...] = ()
+    if isinstance(source, FromFiles) and port.recipe:
+        found_now = _of_files(port, _places(source, state.stores), state.stores)
+        return replace(found_now, handle=replace(found_now.handle, digest=digest))
     if isinstance(source, FromFiles):
         places = _places(source, state.stores)
         found = _expanded(places)
-        if len(places) > 1 or glob.has_magic(places[0].path):
+        if len(places) > 1 or places[0].is_pattern():
             members = _named_members(found)
         uri, kind = (_base(members), TreeKind.DIRECTORY) if members else (found[0].uri, _kind(found[0]))
     else:

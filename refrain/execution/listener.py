@@ -28,11 +28,17 @@ class Listener:
     def began(self, run_id: str, definition: PipelineDefinition) -> None:
         """Hear that a run of a whole pipeline begins; not called for steps that are run one by one."""
 
+    def warned(self, warning: str) -> None:
+        """Hear what is wrong with a whole pipeline, once, when its run begins."""
+
     def entered(self, key: str, phase: Phase) -> None:
         """Hear that a step has entered a phase."""
 
     def decided(self, key: str, decision: Decision, run_id: str) -> None:
         """Hear what was decided, before anything is started."""
+
+    def waits(self, key: str, run_id: str) -> None:
+        """Hear that a step waits for another step run, which is making the same result right now."""
 
     def line(self, key: str, line: str) -> None:
         """Hear one line of a step's output."""
@@ -59,11 +65,17 @@ class _Shield(Listener):
     def began(self, run_id: str, definition: PipelineDefinition) -> None:
         self._tell("began", run_id, definition)
 
+    def warned(self, warning: str) -> None:
+        self._tell("warned", warning)
+
     def entered(self, key: str, phase: Phase) -> None:
         self._tell("entered", key, phase)
 
     def decided(self, key: str, decision: Decision, run_id: str) -> None:
         self._tell("decided", key, decision, run_id)
+
+    def waits(self, key: str, run_id: str) -> None:
+        self._tell("waits", key, run_id)
 
     def line(self, key: str, line: str) -> None:
         self._listener.line(key, line)  # the one who reads the output stops telling after the first error

@@ -45,6 +45,10 @@ class LiveView:
         """See :meth:`View.began`."""
         self._run = run
 
+    def warned(self, warning: str) -> None:
+        """See :meth:`View.warned`."""
+        self._print("Warning: ", "yellow", warning)
+
     def changed(self, run: RunTally) -> None:
         """See :meth:`View.changed`."""
         if self._live is None and (run.seconds > _QUIET_SECONDS or _is_busy(run)):
@@ -52,6 +56,11 @@ class LiveView:
 
     def decided(self, step: StepTally) -> None:
         """See :meth:`View.decided`; the summary will tell."""
+
+    def waits(self, step: StepTally, run_id: str) -> None:  # noqa: ARG002  # the step's line names it
+        """See :meth:`View.waits`; it is told beside the step."""
+        if self._live is None:
+            self._start()
 
     def line(self, step: StepTally, line: str) -> None:
         """See :meth:`View.line`; the latest one stands beside the step."""

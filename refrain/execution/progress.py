@@ -14,6 +14,7 @@ from refrain.execution.summary import summary
 from refrain.execution.tally import RunTally, StepState, StepTally
 from refrain.reuse.decision import Decision
 from refrain.steps.definition import PipelineDefinition
+from refrain.tracking.run_id import short_id
 
 # A stream that is closed, a terminal that is gone, a pipe that nobody reads any more: the run goes on unseen.
 _UNDISTURBED = contextlib.suppress(OSError, ValueError)
@@ -25,11 +26,17 @@ class View(Protocol):
     def began(self, run: RunTally) -> None:
         """Show that a run begins."""
 
+    def warned(self, warning: str) -> None:
+        """Show what is wrong with the pipeline."""
+
     def changed(self, run: RunTally) -> None:
         """Show that a step has gone on."""
 
     def decided(self, step: StepTally) -> None:
         """Show what was decided on a step."""
+
+    def waits(self, step: StepTally, run_id: str) -> None:
+        """Show that a step waits for another run that makes the same result."""
 
     def line(self, step: StepTally, line: str) -> None:
         """Show a line of a step's output."""
@@ -59,6 +66,11 @@ class Progress(Listener):
             self._run = RunTally.of(run_id, definition)
             self._view.began(self._run)
 
+    def warned(self, warning: str) -> None:
+        """See :meth:`Listener.warned`."""
+        with self._lock, _UNDISTURBED:
+            self._view.warned(warning)
+
     def entered(self, key: str, phase: Phase) -> None:
         """See :meth:`Listener.entered`."""
         with self._lock, _UNDISTURBED:
@@ -69,6 +81,11 @@ class Progress(Listener):
         """See :meth:`Listener.decided`."""
         with self._lock, _UNDISTURBED:
             self._view.decided(self._run.decided(key, decision, run_id))
+
+    def waits(self, key: str, run_id: str) -> None:
+        """See :meth:`Listener.waits`."""
+        with self._lock, _UNDISTURBED:
+            self._view.waits(self._run.line(key, f"waiting for run {short_id(run_id)}"), run_id)
 
     def line(self, key: str, line: str) -> None:
         """See :meth:`Listener.line`."""
@@ -103,6 +120,10 @@ class PlainView:
         """See :meth:`View.began`."""
         self._say(f"{run.name}: run {run.run_id}, {len(run.steps)} steps")
 
+    def warned(self, warning: str) -> None:
+        """See :meth:`View.warned`."""
+        self._say(f"Warning: {warning}")
+
     def changed(self, run: RunTally) -> None:
         """See :meth:`View.changed`; phases are not shown."""
 
@@ -110,6 +131,10 @@ class PlainView:
         """See :meth:`View.decided`."""
         if step.decision is not None:
             self._say(f"{step.key}: {step.decision.sentence()}")
+
+    def waits(self, step: StepTally, run_id: str) -> None:
+        """See :meth:`View.waits`."""
+        self._say(f"{step.key}: waiting for run {run_id}, which is making the same result")
 
     def line(self, step: StepTally, line: str) -> None:
         """See :meth:`View.line`."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from refrain.data.handle import DataHandle
-from refrain.data.parameters import PipelineParameter, Scalar
+from refrain.data.parameters import PipelineParameter, Value
 from refrain.steps.definition import StepDefinition
 
 
@@ -40,7 +40,7 @@ class StepRequest:
 
     step: StepDefinition
     run: RunContext
-    parameters: Mapping[str, Scalar] = field(default_factory=dict)
+    parameters: Mapping[str, Value] = field(default_factory=dict)
     declared: Mapping[str, PipelineParameter] = field(default_factory=dict)
     handles: Mapping[str, DataHandle | tuple[DataHandle, ...]] = field(default_factory=dict)
     predecessors: Mapping[str, str] = field(default_factory=dict)

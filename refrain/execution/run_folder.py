@@ -18,6 +18,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from refrain.data.ports import InputMode
 from refrain.errors import WorkspaceError
 from refrain.execution.request import StepRequest
 from refrain.execution.stage import Stage
@@ -34,14 +35,23 @@ _MOST_NAMED = 5
 
 
 def prepare(
-    folder: str, request: StepRequest, record: RunRecord, read: Mapping[str, str], written: Mapping[str, str]
+    folder: str,
+    request: StepRequest,
+    record: RunRecord,
+    read: Mapping[str, str],
+    written: Mapping[str, str],
+    stage: Stage,
 ) -> str:
     """Write what the process needs to know, and return the path of its log.
 
     :raises WorkspaceError: when it cannot be written.
     """
-    datasets = {port.name: read[port.name] for port in request.step.inputs if port.is_dataset}
-    outputs = {port.name: written[port.name] for port in request.step.outputs if port.is_dataset}
+    inputs = [port for port in request.step.inputs if port.is_dataset]
+    objects = {p.name: str(stage.dataset(p.name)) for p in inputs if p.recipe and p.mode is InputMode.DIRECT}
+    paths = {port.name: read[port.name] for port in inputs if port.name not in objects}
+    ports = [port for port in request.step.outputs if port.is_dataset]
+    outputs = {port.name: written[port.name] for port in ports if not port.kind.linked}
+    links = {port.name: {"kind": port.kind.linked, "path": written[port.name]} for port in ports if port.kind.linked}
     run = request.run
     context = {
         "schema": 1,
@@ -50,8 +60,10 @@ def prepare(
         "experiment": run.experiment,
         "workspace": {"name": run.workspace_name, "root": run.workspace_root},
         "parent": {"run_id": run.root_id, "name": run.pipeline},
-        "input_datasets": datasets,
+        "input_datasets": paths,
+        "datasets": objects,
         "output_datasets": outputs,
+        "output_links": links,
         "tags": dict(record.tags),
         "properties": dict(record.properties),
     }

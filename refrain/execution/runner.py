@@ -13,20 +13,22 @@ from enum import Enum
 from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Protocol
 
 from refrain.compute.processes import start_mark
 from refrain.data.handle import DataHandle
-from refrain.data.parameters import Scalar
+from refrain.data.parameters import Value, recorded
 from refrain.data.ports import FromStep
-from refrain.errors import RefrainError
 from refrain.execution.engine import Engine
+from refrain.execution.force import NONE_FORCED, Force
 from refrain.execution.listener import Listener, shielded
+from refrain.execution.preview import Explained, Published, preview
 from refrain.execution.request import RunContext, StepRequest, StepResult
 from refrain.execution.schedule import Schedule
 from refrain.execution.stage import sweep
-from refrain.reuse.decision import Decision, Verdict
+from refrain.reuse.decision import Decision
+from refrain.reuse.verification import Verification
 from refrain.steps.definition import PipelineDefinition, StepDefinition
+from refrain.steps.sharing import shared_sources
 from refrain.tracking.record import RunRecord, RunStatus
 
 _SIGNAL_SECONDS = 1.0
@@ -40,24 +42,17 @@ class OnFailure(Enum):
 
 
 @dataclass(frozen=True)
-class Force:
-    """Which steps run although an earlier result could be reused. ``everything`` rules over ``steps`` (keys)."""
-
-    everything: bool = False
-    steps: frozenset[str] = frozenset()
-
-    def covers(self, key: str) -> bool:
-        """Say whether a step is forced."""
-        return self.everything or key in self.steps
-
-
-@dataclass(frozen=True)
 class RunOptions:
-    """How a run goes. ``jobs`` is how many steps run at once; None means the number of cores."""
+    """How a run goes.
+
+    :param jobs: how many steps run at once; None means the number of cores.
+    :param verification: of reused outputs; None means what the workspace says.
+    """
 
     jobs: int | None = None
     on_failure: OnFailure = OnFailure.STOP
-    force: Force = Force()
+    force: Force = NONE_FORCED
+    verification: Verification | None = None
 
 
 @dataclass
@@ -77,18 +72,6 @@ class Outcome:
         return RunStatus.FAILED if self.errors else RunStatus.COMPLETED
 
 
-class Published(Protocol):
-    """What has outputs: a step's result, or the earlier one that would be reused."""
-
-    @property
-    def outputs(self) -> Mapping[str, DataHandle]:
-        """References by output name."""
-
-    @property
-    def made_by(self) -> str:
-        """The id of the run that made the outputs."""
-
-
 class Runner:
     """Runs one pipeline definition once."""
 
@@ -97,7 +80,7 @@ class Runner:
         engine: Engine,
         definition: PipelineDefinition,
         run: RunContext,
-        parameters: Mapping[str, Scalar],
+        parameters: Mapping[str, Value],
         options: RunOptions = RunOptions(),
         listener: Listener | None = None,
     ) -> None:
@@ -122,6 +105,8 @@ class Runner:
         status = RunStatus.FAILED
         try:
             self._listener.began(self._run.root_id, self._definition)
+            for warning in shared_sources(self._definition).values():
+                self._listener.warned(warning)
             self._run_to_the_end(outcome)
             self._end(record, outcome)
             status = outcome.status
@@ -141,28 +126,15 @@ class Runner:
         finally:
             self._engine.state.trees.flush()
 
-    def explain(self) -> dict[str, Decision | RefrainError]:
-        """Return, by step key, what would be decided, without running anything.
+    def explain(self) -> dict[str, Explained]:
+        """Return, by step key, what would be decided, without running anything; see :func:`preview`."""
+        try:
+            return preview(self._definition.steps, self._ask, self._engine.lookup.recall)
+        finally:
+            self._engine.state.trees.flush()
 
-        A step behind one that would run is :attr:`Verdict.UNDECIDED`; a step whose inputs cannot be read has the error.
-        """
-        decisions: dict[str, Decision | RefrainError] = {}
-        known: dict[str, Published] = {}
-        for step in self._definition.steps:
-            running = sorted(key for key in step.upstream if key not in known)
-            if running:
-                decisions[step.key] = Decision(Verdict.UNDECIDED, detail=f"after {', '.join(running)}")
-                continue
-            try:
-                decision = self._engine.decide(self._request(step, known))
-            except RefrainError as error:
-                decisions[step.key] = error
-                continue
-            decisions[step.key] = decision
-            if decision.record is not None:
-                known[step.key] = decision.record
-        self._engine.state.trees.flush()
-        return decisions
+    def _ask(self, step: StepDefinition, results: Mapping[str, Published]) -> Decision:
+        return self._engine.decide(self._request(step, results))
 
     def _run_steps(self, outcome: Outcome) -> None:
         ended: SimpleQueue[tuple[StepDefinition, Future[StepResult]]] = SimpleQueue()
@@ -232,7 +204,7 @@ class Runner:
             status=RunStatus.RUNNING,
             created=now,
             started=now,
-            parameters=dict(self._parameters),
+            parameters=recorded(self._parameters),
             origin=self._run.origin,
             steps=tuple(step.key for step in self._definition.steps),
             pipeline_outputs=self._definition.named_outputs,

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from refrain.errors import UserError
-from refrain.execution.runner import Force, OnFailure, RunOptions
+from refrain.execution.force import Force, Wanted
+from refrain.execution.runner import OnFailure, RunOptions
 from refrain.pipelines.backends import backend, default_backend
 from refrain.pipelines.pipeline import Pipeline
 from refrain.pipelines.run import PipelineRun
@@ -40,7 +41,7 @@ class Experiment:
         *,
         pipeline_parameters: Mapping[str, Any] | None = None,
         pipeline_params: Mapping[str, Any] | None = None,
-        regenerate_outputs: bool = False,
+        regenerate_outputs: Wanted = False,
         continue_on_step_failure: bool = False,
         backend_name: str | None = None,
         **ignored: Any,
@@ -49,7 +50,8 @@ class Experiment:
 
         :param tags: kept on the run.
         :param pipeline_params: an old name of ``pipeline_parameters``.
-        :param regenerate_outputs: run every step, whatever could be reused.
+        :param regenerate_outputs: True runs every step, a list of names those steps, whatever could be reused;
+            ``"train+"`` in it means that step and everything after it.
         :param continue_on_step_failure: run the branches that do not depend on a failed step.
         :param backend_name: ``local`` or ``airflow``; None means ``airflow`` when ``REFRAIN_AIRFLOW_URL`` is set.
         :param ignored: other options of Azure ML; they have no effect here, and a warning says so.
@@ -62,7 +64,7 @@ class Experiment:
             warnings.warn(f"Experiment.submit ignores {', '.join(sorted(ignored))}.", stacklevel=2)
         options = RunOptions(
             on_failure=OnFailure.CONTINUE if continue_on_step_failure else OnFailure.STOP,
-            force=Force(everything=regenerate_outputs),
+            force=Force.parse(config.definition, regenerate_outputs),
         )
         parameters = {**(pipeline_params or {}), **(pipeline_parameters or {})}
         chosen = backend(backend_name or default_backend())

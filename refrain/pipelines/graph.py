@@ -149,7 +149,7 @@ class Graph:
                 name = item.pipeline_output_name
                 if name in named:
                     raise PipelineError(f"Two outputs have the pipeline_output_name {name!r}; it must be unique.")
-                named[name] = FromStep(self.key_of(step), item.output_name)
+                named[name] = FromStep(self.key_of(step), str(output_name(item)))
         return tuple(named.items())
 
 

@@ -10,20 +10,23 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from refrain.compute.local import LocalCompute
-from refrain.data.parameters import assign
-from refrain.errors import RefrainError, RunFailedError, UserError, WorkspaceError
+from refrain.data.parameters import assign, recorded
+from refrain.errors import DataError, RefrainError, RunFailedError, UserError, WorkspaceError
 from refrain.execution.engine import Engine
+from refrain.execution.force import Force, Wanted
 from refrain.execution.listener import Listener
+from refrain.execution.preview import Explained
 from refrain.execution.request import RunContext
-from refrain.execution.runner import Force, OnFailure, Outcome, Runner, RunOptions, process_origin
+from refrain.execution.runner import OnFailure, Outcome, Runner, RunOptions, process_origin
 from refrain.execution.sources import Sources
 from refrain.pipelines.workspace import Workspace
-from refrain.reuse.decision import Decision
+from refrain.reuse.verification import Verification
 from refrain.steps.definition import PipelineDefinition
+from refrain.storage.state import WorkspaceState
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
 from refrain.tracking.run_id import new_root_id
 
@@ -41,15 +44,19 @@ def run_pipeline(  # noqa: PLR0913  # a user's options, as keywords
     pipeline_parameters: Mapping[str, Any],
     *,
     experiment_name: str = DEFAULT_EXPERIMENT,
-    regenerate_outputs: bool | Iterable[str] = False,
+    regenerate_outputs: Wanted = False,
     continue_on_step_failure: bool = False,
     jobs: int | None = None,
+    verify: str | float | None = None,
     listener: Listener | None = None,
     raise_on_error: bool = True,
 ) -> PipelineRun:
     """Run a pipeline in this process and return the finished run.
 
-    :param regenerate_outputs: True runs every step; a list of step keys or names runs those, whatever could be reused.
+    :param regenerate_outputs: True runs every step; a list of step keys or names runs those, whatever could be reused;
+        ``"train+"`` in it means that step and everything after it.
+    :param verify: ``full``, ``stat`` or the share of reused results whose bytes are read again; None means what the
+        workspace says, see :meth:`refrain.pipelines.workspace.Workspace.set_verification`.
     :param continue_on_step_failure: run the branches that do not depend on a failed step.
     :param jobs: how many steps run at once; None means the number of cores.
     :raises RunFailedError: when a step failed, unless *raise_on_error* is off.
@@ -63,7 +70,7 @@ def run_pipeline(  # noqa: PLR0913  # a user's options, as keywords
         pipeline.definition,
         pipeline_parameters,
         experiment_name,
-        run_options(pipeline.definition, regenerate_outputs, continue_on_step_failure, jobs),
+        run_options(pipeline.definition, regenerate_outputs, continue_on_step_failure, jobs, verification_of(verify)),
         listener,
     )
     outcome = runner.run()
@@ -75,8 +82,8 @@ def run_pipeline(  # noqa: PLR0913  # a user's options, as keywords
 
 
 def explain_pipeline(
-    pipeline: Pipeline, pipeline_parameters: Mapping[str, Any], regenerate_outputs: bool | Iterable[str] = False
-) -> dict[str, Decision | RefrainError]:
+    pipeline: Pipeline, pipeline_parameters: Mapping[str, Any], regenerate_outputs: Wanted = False
+) -> dict[str, Explained]:
     """Return, by step key, what a run would decide and why; nothing is run.
 
     :raises ParameterError: for an unknown parameter or a wrong type.
@@ -97,9 +104,9 @@ def make_runner(  # noqa: PLR0913  # all that a run is made of
 ) -> tuple[Runner, str]:
     """Return a runner for one new run, and the run's id."""
     listener = listener or Listener()
-    values = assign(definition.declared, parameters)
+    values = assign(definition.declared, parameters, workspace)
     run = RunContext(run_id or new_root_id(), definition.name, experiment, workspace.name, workspace.root)
-    engine = Engine(workspace.state, LocalCompute(), listener)
+    engine = Engine(workspace.state, LocalCompute(), listener, options.verification)
     return Runner(engine, definition, run, values, options, listener), run.root_id
 
 
@@ -132,7 +139,7 @@ def submit_detached(
     :raises WorkspaceError: when the workspace cannot be written.
     """
     name = workspace.name
-    values = assign(definition.declared, parameters)
+    values = recorded(assign(definition.declared, parameters, workspace))
     run_id = new_root_id()
     submission = {
         "schema": 1,
@@ -143,6 +150,7 @@ def submit_detached(
         "jobs": options.jobs,
         "continue": options.on_failure is OnFailure.CONTINUE,
         "force": {"everything": options.force.everything, "steps": sorted(options.force.steps)},
+        "verify": options.verification.share if options.verification else None,
     }
     process = _start_runner(workspace, run_id, json.dumps(submission).encode())
     # Whoever comes first writes it: the run can be looked up at once, and what its own process wrote stays.
@@ -194,7 +202,7 @@ def run_submission(root: str, run_id: str, submission: Mapping[str, Any]) -> Out
         PipelineDefinition.from_json(submission["definition"]),
         submission["parameters"],
         submission["experiment"],
-        RunOptions(submission["jobs"], on_failure, force),
+        RunOptions(submission["jobs"], on_failure, force, verification_of(submission["verify"])),
         run_id=run_id,
     )
     with interrupted_by(signal.SIGTERM):
@@ -216,27 +224,39 @@ def interrupted_by(number: signal.Signals) -> Iterator[None]:
 
 
 def run_options(
-    definition: PipelineDefinition, regenerate: bool | Iterable[str], keep_going: bool, jobs: int | None
+    definition: PipelineDefinition,
+    regenerate: Wanted,
+    keep_going: bool,
+    jobs: int | None,
+    verification: Verification | None = None,
 ) -> RunOptions:
-    """Return options for a run of *definition*; forced steps may be named by key or name.
+    """Return options for a run of *definition*.
 
-    :param regenerate: True forces every step.
+    :param regenerate: see :meth:`refrain.execution.force.Force.parse`.
+    :raises UserError: as that.
     :raises UserError: for *jobs* below 1.
     :raises UnknownNameError: for a step that is not there.
     """
     if jobs is not None and jobs < 1:
         raise UserError(f"jobs must be 1 or more, not {jobs}.")
-    if isinstance(regenerate, bool):
-        force = Force(everything=regenerate)
-    else:
-        force = Force(steps=frozenset(definition.step(name).key for name in regenerate))
-    return RunOptions(jobs, OnFailure.CONTINUE if keep_going else OnFailure.STOP, force)
+    on_failure = OnFailure.CONTINUE if keep_going else OnFailure.STOP
+    return RunOptions(jobs, on_failure, Force.parse(definition, regenerate), verification)
+
+
+def verification_of(verify: str | float | None) -> Verification | None:
+    """Return what a user's word means; None, which is what the workspace says, for None.
+
+    :raises UserError: for an unknown word.
+    """
+    return None if verify is None else Verification.parse(verify)
 
 
 def _main() -> None:
     root, run_id = sys.argv[1:]
     submission = json.loads(sys.stdin.buffer.read())
     outcome = run_submission(root, run_id, submission)
+    with contextlib.suppress(DataError):  # where it cannot be brought, the runner's log stays on this machine
+        RunStore(WorkspaceState(root)).files(run_id).bring()
     for key, error in outcome.errors.items():
         sys.stderr.write(f"{key}: {error}\n")
     sys.exit(0 if not outcome.errors and not outcome.is_canceled else 1)

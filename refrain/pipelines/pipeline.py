@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from refrain.data.datastore import Datastore
 from refrain.errors import PipelineError, RefrainError
+from refrain.execution.force import Wanted
 from refrain.pipelines.graph import Graph
 from refrain.pipelines.workspace import Workspace
 from refrain.steps.definition import PipelineDefinition
@@ -62,7 +63,7 @@ class Pipeline:
             )
         self.definition: PipelineDefinition = graph.define(name or "pipeline", description or "")
         for named in sorted({str(store), *self.definition.datastores}):
-            stores.get(named)  # an unknown one fails here, not after an hour in a worker
+            stores.find(named)  # an unknown one fails here, not after an hour in a worker
 
     @property
     def name(self) -> str:
@@ -102,7 +103,7 @@ class Pipeline:
         experiment_name: str,
         pipeline_parameters: dict[str, Any] | None = None,
         continue_on_step_failure: bool = False,
-        regenerate_outputs: bool = False,
+        regenerate_outputs: Wanted = False,
         **options: Any,
     ) -> PipelineRun:
         """Submit the pipeline to an experiment; see :meth:`refrain.pipelines.experiment.Experiment.submit`."""

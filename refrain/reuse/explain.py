@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -58,6 +59,8 @@ class Explainer:
         return Change(_TITLES.get(".".join(place), " ".join(place)), _arrow(before, after))
 
     def _input(self, name: str, before: Preimage, after: Preimage, manifest_of: ManifestOf) -> Change:
+        if before.get("recipe") != after.get("recipe"):
+            return Change(f"input {name}", _recipes(before.get("recipe"), after.get("recipe")))
         if before["digest"] == after["digest"]:
             return Change(f"input {name}", _arrow(before, after))
         return Change(f"input {name}", self._files(before["digest"], after["digest"], manifest_of))
@@ -92,6 +95,7 @@ class Explainer:
 
 
 _TITLES = {
+    "is_part": "only a part of the source counts",
     "parameters": "parameter",
     "outputs": "output",
     "command": "argument",
@@ -101,7 +105,7 @@ _TITLES = {
 
 
 def _differences(old: Preimage, new: Preimage) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
-    for key in ("kind", "version", "snapshot", "after", "schema"):
+    for key in ("kind", "version", "snapshot", "is_part", "after", "schema"):
         if old.get(key) != new.get(key):
             yield (key,), old.get(key), new.get(key)
     commands = (dict(enumerate(_words(old["command"]), 0)), dict(enumerate(_words(new["command"]), 0)))
@@ -116,6 +120,15 @@ def _differences(old: Preimage, new: Preimage) -> Iterator[tuple[tuple[str, ...]
             yield ("environment", key), before[key], after[key]
     for place, was, now in _by_key("variables", before["variables"], after["variables"]):
         yield ("environment", *place), was, now
+
+
+def _recipes(before: str | None, after: str | None) -> str:
+    """Say which parts of a dataset's recipe differ."""
+    if before is None or after is None:
+        return "chosen from its files now" if after else "all of its files now"
+    old, new = json.loads(before), json.loads(after)
+    parts = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+    return "; ".join(f"its {part}: {json.dumps(old.get(part))} → {json.dumps(new.get(part))}" for part in parts)
 
 
 def _words(command: Sequence[Sequence[Any]]) -> list[Any]:

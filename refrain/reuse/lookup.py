@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from datetime import datetime, timezone
 
 from refrain.data.handle import DataHandle
-from refrain.errors import DataError, DataNotFoundError, WorkspaceError
-from refrain.reuse.decision import Decision, Verdict
+from refrain.errors import CorruptObjectError, DataError, DataNotFoundError, WorkspaceError
+from refrain.reuse.decision import Check, Decision, Verdict
 from refrain.reuse.explain import Explainer, ManifestOf, no_manifest
 from refrain.reuse.preimage import Preimage, fingerprint
-from refrain.reuse.record import RecordStore, ReuseRecord
+from refrain.reuse.record import RecordStore, ReuseRecord, Tombstone
+from refrain.reuse.verification import ON_STAT, Verification, damaged_file
 from refrain.storage.state import WorkspaceState
+from refrain.storage.store import Place
 from refrain.storage.trees import OUTPUT
+
+_SOUND = (Verdict.REUSED, "")
+_VERDICTS = {verdict.value: verdict for verdict in Verdict}
+_LOST = (Verdict.OUTPUT_MISSING, Verdict.OUTPUT_CHANGED)
 
 
 @dataclass(frozen=True)
@@ -19,6 +27,7 @@ class Question:
     """What is asked: whether this step, with this preimage, may be reused.
 
     :param manifest_of: finds the manifest of a digest that is not stored yet, for explaining.
+    :param run_id: of the pipeline run that asks; decides which reuses of a sample are verified.
     """
 
     preimage: Preimage
@@ -27,6 +36,8 @@ class Question:
     allow_reuse: bool = True
     is_forced: bool = False
     manifest_of: ManifestOf = no_manifest
+    run_id: str = ""
+    verification: Verification = ON_STAT
 
 
 class Lookup:
@@ -39,43 +50,95 @@ class Lookup:
         self._explainer = Explainer(state.objects, state.blobs)
 
     def decide(self, question: Question) -> Decision:
-        """Return the decision; every output of the earlier result is checked against what is stored now."""
-        key = fingerprint(question.preimage)
+        """Return the decision; every output of the earlier result is checked against what is stored now.
+
+        Nothing is written: whoever goes on to run the step calls :meth:`bury`.
+        """
+        key, now = fingerprint(question.preimage), question.preimage
         if question.is_forced:
-            return Decision(Verdict.FORCED, key)
+            return Decision(Verdict.FORCED, key, preimage=now)
         if not question.allow_reuse:
-            return Decision(Verdict.NOT_ALLOWED, key)
+            return Decision(Verdict.NOT_ALLOWED, key, preimage=now)
         try:
             record = self.records.get(key)
         except WorkspaceError as error:
-            return Decision(Verdict.RECORD_CORRUPT, key, detail=str(error))
+            return Decision(Verdict.RECORD_CORRUPT, key, detail=str(error), preimage=now)
         if record is None:
             return self._explain_miss(question, key)
-        return self._verify(record)
+        if record.dead is not None:
+            verdict = _VERDICTS.get(record.dead.reason, Verdict.FORGOTTEN)
+            return Decision(verdict, key, detail=_found(record.dead), preimage=now, nearest=record)
+        return self._verified(record, question)
 
-    def _verify(self, record: ReuseRecord) -> Decision:
+    def bury(self, decision: Decision) -> bool:
+        """Mark the result that a decision found wanting as dead, so that no other machine looks at it again.
+
+        One that merely could not be read stays: it may be sound. Say whether one was marked.
+
+        :raises WorkspaceError: when the mark cannot be written.
+        """
+        if not decision.is_lost or decision.nearest is None:
+            return False
+        return self.records.bury(decision.nearest, Tombstone(decision.verdict.value, decision.detail, time.time()))
+
+    def nearest(self, question: Question) -> ReuseRecord | None:
+        """Return the earlier result of the step that differs in the fewest places, if there is one."""
+        return self._explainer.nearest(question.preimage, self.records.recent(question.pipeline, question.step_key))
+
+    def recall(self, fingerprint: str) -> ReuseRecord | None:
+        """Return the earlier result of a fingerprint, dead or alive and unchecked; None without a sound record."""
+        try:
+            return self.records.get(fingerprint)
+        except WorkspaceError:
+            return None
+
+    def _verified(self, record: ReuseRecord, question: Question) -> Decision:
+        key, is_read = record.fingerprint, question.verification.covers(record.fingerprint, question.run_id)
         for name, handle in record.outputs.items():
-            verdict, detail = self._check(name, handle)
+            verdict, detail = self._check(name, handle, question.verification if is_read else None)
             if verdict is not Verdict.REUSED:
-                return Decision(verdict, record.fingerprint, detail=detail)
-        return Decision(Verdict.REUSED, record.fingerprint, record)
+                is_lost = verdict in _LOST
+                return Decision(
+                    verdict, key, detail=detail, preimage=question.preimage, nearest=record, is_lost=is_lost
+                )
+        check = Check.CONTENT if is_read and record.outputs else Check.STAT
+        return Decision(Verdict.REUSED, key, record, preimage=question.preimage, check=check)
 
-    def _check(self, name: str, handle: DataHandle) -> tuple[Verdict, str]:
+    def _check(self, name: str, handle: DataHandle, verification: Verification | None) -> tuple[Verdict, str]:
         place = self._state.stores.at(handle.uri)
         try:
             stored = place.identify(OUTPUT)
+            if (stored.kind, stored.digest) != (handle.kind, handle.digest):
+                return Verdict.OUTPUT_CHANGED, f"output {name} at {place} is not what its step wrote"
+            if verification is not None and verification.allows(place, handle.bytes):
+                return self._read(name, place, handle)
         except DataNotFoundError:
             return Verdict.OUTPUT_MISSING, f"output {name} is no longer at {place}"
         except DataError as error:
-            return Verdict.OUTPUT_CHANGED, f"output {name}: {error}"
-        if (stored.kind, stored.digest) != (handle.kind, handle.digest):
-            return Verdict.OUTPUT_CHANGED, f"output {name} at {place} is not what its step wrote"
-        return Verdict.REUSED, ""
+            return Verdict.OUTPUT_UNREADABLE, f"output {name}: {error}"
+        return _SOUND
+
+    def _read(self, name: str, place: Place, handle: DataHandle) -> tuple[Verdict, str]:
+        try:
+            manifest = self._state.blobs.get_manifest(handle.digest)
+        except CorruptObjectError:
+            manifest = None
+        if manifest is None:
+            return Verdict.OUTPUT_UNREADABLE, f"output {name}: the list of its files is gone, so nobody can verify it"
+        file = damaged_file(place, manifest)
+        if file is None:
+            return _SOUND
+        damaged = f"{place}/{file}" if file else str(place)
+        return Verdict.OUTPUT_CHANGED, f"output {name}: {damaged} does not hold the bytes that its step wrote"
 
     def _explain_miss(self, question: Question, key: str) -> Decision:
-        earlier = self.records.recent(question.pipeline, question.step_key)
-        nearest = self._explainer.nearest(question.preimage, earlier)
+        nearest = self.nearest(question)
         if nearest is None:
-            return Decision(Verdict.FIRST, key)
+            return Decision(Verdict.FIRST, key, preimage=question.preimage)
         changes = self._explainer.changes(nearest.preimage, question.preimage, question.manifest_of)
-        return Decision(Verdict.CHANGED, key, changes=changes, nearest=nearest)
+        return Decision(Verdict.CHANGED, key, changes=changes, preimage=question.preimage, nearest=nearest)
+
+
+def _found(tombstone: Tombstone) -> str:
+    moment = datetime.fromtimestamp(tombstone.time, timezone.utc)
+    return f"{tombstone.detail} (noticed on {moment:%Y-%m-%d %H:%M} UTC)"

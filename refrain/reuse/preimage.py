@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from refrain.data.handle import DataHandle
-from refrain.data.parameters import PipelineParameter, Scalar
-from refrain.data.ports import FromDatastore, FromFiles, InputPort, OutputPort
+from refrain.data.parameters import PipelineParameter, Value
+from refrain.data.ports import FromDatabase, FromDatastore, FromFiles, InputPort, OutputPort
 from refrain.environments.interpreter import InterpreterIdentity
 from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, ParameterValue, Token
 from refrain.steps.definition import StepDefinition
@@ -26,6 +26,7 @@ from refrain.storage.manifest import TreeKind
 
 SCHEMA = 1
 _PREFIX = b"refrain fingerprint\n"
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 _SECRET = re.compile(
     r"password|passwd|passphrase|secret|token|api_?key|access_?key|private_?key|account_?key|credential"
     r"|authorization|_sas$|^sas_|connection_string",
@@ -40,7 +41,8 @@ Preimage = dict[str, Any]
 class Ingredients:
     """What a step's preimage is made of.
 
-    :param snapshot: the digest of its source snapshot.
+    :param snapshot: the digest of those files of its source that count.
+    :param is_part: whether these are not all files.
     :param inputs: the resolved data by input name.
     :param parameters: the pipeline parameters' values by name.
     :param predecessors: the runs that made the results of the steps which come first by ``run_after``.
@@ -49,16 +51,21 @@ class Ingredients:
     step: StepDefinition
     snapshot: str
     inputs: Mapping[str, DataHandle]
-    parameters: Mapping[str, Scalar]
+    parameters: Mapping[str, Value]
     declared: Mapping[str, PipelineParameter]
     interpreter: InterpreterIdentity
     secret_key: bytes
     predecessors: tuple[str, ...] = ()
+    is_part: bool = False
 
 
 def preimage(of: Ingredients) -> Preimage:
     """Return the preimage of one step with its data and parameters resolved."""
+    # A mark rather than a field of every preimage: results whose whole source counts keep their fingerprints. With it,
+    # no step whose whole source counts takes a result of one that left files out.
+    part = {"is_part": True} if of.is_part else {}
     return {
+        **part,
         "schema": SCHEMA,
         "kind": of.step.kind,
         "version": of.step.version,
@@ -79,8 +86,7 @@ def preimage(of: Ingredients) -> Preimage:
 
 def fingerprint(value: Preimage) -> str:
     """Return the fingerprint of a preimage: 64 hexadecimal digits."""
-    encoded = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return digest_bytes(_PREFIX + encoded.encode("ascii"))
+    return digest_bytes(_PREFIX + _CANONICAL.encode(value).encode("ascii"))
 
 
 def is_secret(name: str, value: str = "") -> bool:
@@ -114,12 +120,13 @@ def _input(port: InputPort, handle: DataHandle) -> dict[str, Any]:
         "mode": port.mode.value,
         "path_on_compute": port.path_on_compute,
         "is_dataset": port.is_dataset,
+        **({"recipe": port.recipe} if port.recipe else {}),
     }
 
 
 def _file_name(port: InputPort, handle: DataHandle) -> str | None:
     """Keep the name of a single file, by whose ending a script may choose how to read it; folders are never counted."""
-    is_users = isinstance(port.source, FromFiles | FromDatastore)
+    is_users = isinstance(port.source, FromFiles | FromDatastore | FromDatabase)
     return handle.name if is_users and handle.kind is TreeKind.FILE else None
 
 

@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from refrain.data.handle import DataHandle
 from refrain.errors import CorruptObjectError, WorkspaceError
+from refrain.reuse.mark import record_mark_key
+from refrain.reuse.pins import Pins
 from refrain.reuse.preimage import Preimage
 from refrain.storage.digest import digest_bytes
 from refrain.storage.objects import ObjectStore
 
-SCHEMA = 1
+SCHEMA = 2  # 1 had no tombstones
 _HEAD = '{{"checksum":"{}","record":'
 _HEAD_LENGTH = len(_HEAD.format("0" * 64))
 _MOST_REMEMBERED = 10
+_FOLDER_LENGTH = 2
+
+
+@dataclass(frozen=True)
+class Tombstone:
+    """Why a result is not used again. ``time`` is when that was decided, in seconds since the epoch.
+
+    :param reason: the verdict of whoever asks for it from now on, see :class:`refrain.reuse.decision.Verdict`.
+    :param detail: the same in words that name the output.
+    """
+
+    reason: str
+    detail: str
+    time: float
 
 
 @dataclass(frozen=True)
 class ReuseRecord:
-    """One result. ``seconds`` is how long it took to make, ``created`` when, in seconds since the epoch."""
+    """One result. ``seconds`` is how long it took to make, ``created`` when, in seconds since the epoch.
+
+    :param dead: why it is not used again; None while it is. A dead one still says what a later result is compared with.
+    """
 
     fingerprint: str
     preimage: Preimage
@@ -31,6 +50,12 @@ class ReuseRecord:
     step: str
     seconds: float
     created: float
+    dead: Tombstone | None = None
+
+    @property
+    def bytes(self) -> int:
+        """The sum of its outputs' sizes."""
+        return sum(handle.bytes for handle in self.outputs.values())
 
     @property
     def made_by(self) -> str:
@@ -45,11 +70,14 @@ class RecordStore:
 
     reuse/<ab>/<fingerprint>.json         the record, with a checksum of itself
     reuse/recent/<pipeline>/<step key>    fingerprints of the latest results of a step, for explaining
+    reuse/pinned/<fingerprint>            which results are to stay, see :class:`refrain.reuse.pins.Pins`
     """
 
     def __init__(self, objects: ObjectStore) -> None:
         """Keep everything in *objects*."""
+        self.pins = Pins(objects)
         self._objects = objects
+        self._key = record_mark_key()
 
     def get(self, fingerprint: str) -> ReuseRecord | None:
         """Return the record of a fingerprint, or None when there is none.
@@ -58,11 +86,62 @@ class RecordStore:
         :raises WorkspaceError: when it cannot be read.
         """
         content = self._objects.get(record_key(fingerprint))
-        return None if content is None else _parse(content, fingerprint)
+        return None if content is None else _parse(self._key.unmarked(content, fingerprint), fingerprint)
 
-    def put(self, record: ReuseRecord, step_key: str) -> None:
-        """Store a record, durably and in one piece, replacing an earlier one of the same fingerprint."""
+    def put(self, record: ReuseRecord, step_key: str) -> bool:
+        """Store a record, durably and in one piece, replacing an earlier one of the same fingerprint.
+
+        :returns: False when the earlier one is pinned and stays.
+        """
+        if self.pins.has(record.fingerprint) and self._is_alive(record.fingerprint):
+            return False
         self._remember(record.pipeline, step_key, record.fingerprint)
+        self._write(record)
+        return True
+
+    def bury(self, record: ReuseRecord, tombstone: Tombstone) -> bool:
+        """Mark a result as dead: nobody looks at its outputs again, on whichever machine, until there is a new one.
+
+        :returns: False when the record is no longer the one under its fingerprint, or is dead already. A new record
+            that is written between this look and the write is lost, which costs a run and never a wrong result.
+        """
+        try:
+            current = self.get(record.fingerprint)
+        except CorruptObjectError:
+            return False  # nobody will use that one either
+        if current is None or current.run_id != record.run_id or current.dead is not None:
+            return False
+        self._write(replace(current, dead=tombstone))
+        return True
+
+    def all(self) -> Iterator[ReuseRecord]:
+        """Yield every sound record, dead ones included, in no particular order."""
+        for folder in self._objects.names("reuse"):
+            if len(folder) == _FOLDER_LENGTH:
+                yield from self._sound(name.removesuffix(".json") for name in self._objects.names(f"reuse/{folder}"))
+
+    def beginning_with(self, start: str) -> Iterator[ReuseRecord]:
+        """Yield the sound records of fingerprints that begin with these digits, two at least."""
+        names = self._objects.names(f"reuse/{start[:_FOLDER_LENGTH]}")
+        yield from self._sound(name.removesuffix(".json") for name in names if name.startswith(start))
+
+    def recent(self, pipeline: str, step_key: str) -> list[ReuseRecord]:
+        """Return the latest sound records of a step, newest first, dead ones included."""
+        return list(self._sound(self._remembered(pipeline, step_key)))
+
+    def _sound(self, fingerprints: Iterable[str]) -> Iterator[ReuseRecord]:
+        for fingerprint in fingerprints:
+            try:
+                record = self.get(fingerprint)
+            except WorkspaceError:
+                continue
+            if record is not None:
+                yield record
+
+    def _is_alive(self, fingerprint: str) -> bool:
+        return any(record.dead is None for record in self._sound([fingerprint]))
+
+    def _write(self, record: ReuseRecord) -> None:
         document = {
             "schema": SCHEMA,
             "fingerprint": record.fingerprint,
@@ -74,21 +153,11 @@ class RecordStore:
             "seconds": record.seconds,
             "created": record.created,
         }
+        if record.dead is not None:
+            document["dead"] = vars(record.dead)
         payload = json.dumps(document, sort_keys=True, separators=(",", ":"))
         content = _HEAD.format(digest_bytes(payload.encode())) + payload + "}"
-        self._objects.put(record_key(record.fingerprint), content.encode())
-
-    def recent(self, pipeline: str, step_key: str) -> list[ReuseRecord]:
-        """Return the latest sound records of a step, newest first."""
-        found = []
-        for fingerprint in self._remembered(pipeline, step_key):
-            try:
-                record = self.get(fingerprint)
-            except WorkspaceError:
-                continue
-            if record is not None:
-                found.append(record)
-        return found
+        self._objects.put(record_key(record.fingerprint), self._key.marked(content.encode()))
 
     def _remember(self, pipeline: str, step_key: str, fingerprint: str) -> None:
         earlier = [f for f in self._remembered(pipeline, step_key) if f != fingerprint]
@@ -127,6 +196,8 @@ def _parse(content: bytes, fingerprint: str) -> ReuseRecord:
             raise CorruptObjectError(f"The reuse record {fingerprint} is that of {document['fingerprint']}.")
         outputs = {name: DataHandle.from_json(handle) for name, handle in document["outputs"].items()}
         names = ("preimage", "run_id", "pipeline", "step", "seconds", "created")
-        return ReuseRecord(fingerprint=fingerprint, outputs=outputs, **{name: document[name] for name in names})
+        values = {name: document[name] for name in names}
+        dead = Tombstone(**document["dead"]) if "dead" in document else None
+        return ReuseRecord(fingerprint=fingerprint, outputs=outputs, dead=dead, **values)
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptObjectError(f"The reuse record {fingerprint} cannot be read: {error!r}.") from error

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 
+from refrain.runtime.datasets import InputDatasets
 from refrain.runtime.errors import RunEnvironmentException
+from refrain.runtime.links import OutputLink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,8 +62,10 @@ class RunContext:
         self.parent_name: str = parent.get("name") or parent.get("run_id", "")
         self.parent_tags: dict[str, str | None] = parent.get("tags") or {}
         self.parent_properties: dict[str, str] = parent.get("properties") or {}
-        self.input_datasets: dict[str, str] = content.get("input_datasets") or {}
-        self.output_datasets: dict[str, str] = content.get("output_datasets") or {}
+        self.input_datasets = InputDatasets(content.get("input_datasets") or {}, content.get("datasets") or {})
+        links = content.get("output_links") or {}
+        self.output_datasets: dict[str, str | OutputLink] = dict(content.get("output_datasets") or {})
+        self.output_datasets.update({name: OutputLink(name, **link) for name, link in links.items()})
         self.tags: dict[str, str | None] = content.get("tags") or {}
         self.properties: dict[str, str] = content.get("properties") or {}
         self.number = int(content.get("number") or 1)

@@ -14,6 +14,7 @@ import warnings
 from refrain.runtime import events, metrics
 from refrain.runtime.children import child_id, child_labels, has_labels, new_suffix
 from refrain.runtime.context import current_folder, read_context
+from refrain.runtime.datasets import InputDatasets
 from refrain.runtime.documents import error_document
 from refrain.runtime.errors import RunEnvironmentException, UserErrorException
 from refrain.runtime.journal import Journal
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from typing import IO, Any, Iterable, Iterator, Mapping, NoReturn, Sequence
 
     from refrain.runtime.context import Experiment
+    from refrain.runtime.links import OutputLink
 
 __all__ = ["Run", "_OfflineRun"]
 
@@ -98,13 +100,13 @@ class Run:
         return self._parent
 
     @property
-    def input_datasets(self) -> dict[str, str]:
-        """The path of each input dataset, by name."""
-        return dict(self._journal.context.input_datasets) if self._is_own else {}
+    def input_datasets(self) -> InputDatasets:
+        """Each input dataset by name: a path where it is mounted or downloaded, otherwise a dataset object."""
+        return self._journal.context.input_datasets if self._is_own else InputDatasets({}, {})
 
     @property
-    def output_datasets(self) -> dict[str, str]:
-        """The path of each output dataset, by name."""
+    def output_datasets(self) -> dict[str, str | OutputLink]:
+        """By name, the path of each output dataset, or what links an output to a dataset."""
         return dict(self._journal.context.output_datasets) if self._is_own else {}
 
     @property
@@ -145,10 +147,7 @@ class Run:
             "startTimeUtc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(logged.started or context.started)),
             "tags": logged.tags,
             "properties": logged.properties,
-            "inputDatasets": [
-                {"consumptionDetails": {"inputName": name, "pathOnCompute": path}}
-                for name, path in self.input_datasets.items()
-            ],
+            "inputDatasets": self.input_datasets.details(),
             "outputDatasets": [{"outputDetails": {"outputName": name}} for name in self.output_datasets],
             "logFiles": {"user_logs/std_log.txt": log} if self._is_own else {},
             **({"error": {"error": logged.error}} if logged.error else {}),

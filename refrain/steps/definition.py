@@ -8,8 +8,9 @@ from functools import cached_property
 from heapq import heappop, heappush
 from typing import Any
 
+from refrain.data.data_value import DataValue
 from refrain.data.parameters import PipelineParameter
-from refrain.data.ports import FromDatastore, FromFiles, FromStep, InputPort, OutputPort
+from refrain.data.ports import FromDatabase, FromDatastore, FromFiles, FromStep, InputPort, OutputPort
 from refrain.environments.specification import EnvironmentSpec
 from refrain.errors import PipelineError, UnknownNameError, UserError, did_you_mean, known
 from refrain.steps.codec import decode, encode
@@ -19,11 +20,38 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True)
+class Counted:
+    """Which files of a source count in the fingerprint; all of them still run.
+
+    :param script: count this script and what it imports; None means all files.
+    :param include: patterns, as in an ``.amlignore``, of what counts besides.
+    :param exclude: patterns of what does not count, whatever else is said.
+    """
+
+    script: str | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class SourceCode:
-    """Where a step's files come from: a directory, or a stored snapshot's digest once it is frozen."""
+    """Where a step's files come from: a directory, or a stored snapshot's digest once it is frozen.
+
+    :param counted: None means that every file counts.
+    """
 
     directory: str | None = None
     snapshot: str | None = None
+    counted: Counted | None = None
+
+    @property
+    def whole(self) -> SourceCode:
+        """The same files, all of which count."""
+        return replace(self, counted=None) if self.counted else self
+
+
+NO_SOURCE = SourceCode()
+"""The source of a step that runs no code of its user's."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +125,10 @@ class PipelineDefinition:
     def datastores(self) -> frozenset[str]:
         """The names of all datastores that steps read from or write to."""
         written = {port.datastore for step in self.steps for port in step.outputs}
+        defaults = [parameter.default_value for parameter in self.parameters]
         sources = [port.source for step in self.steps for port in step.inputs]
-        read = {source.datastore for source in sources if isinstance(source, FromDatastore)}
+        sources += [value.source for value in defaults if isinstance(value, DataValue)]
+        read = {source.datastore for source in sources if isinstance(source, FromDatastore | FromDatabase)}
         files = {name for source in sources if isinstance(source, FromFiles) for name, _ in source.locations if name}
         return frozenset(written | read | files)
 
@@ -178,5 +208,7 @@ def _circle(waits_for: list[set[int]]) -> list[int]:
 
 def freeze(definition: PipelineDefinition, snapshots: Mapping[str, str]) -> PipelineDefinition:
     """Return the definition with each step's source directory replaced by its snapshot's digest, given by step key."""
-    steps = (replace(s, source=SourceCode(snapshot=snapshots[s.key])) for s in definition.steps)
+    steps = (
+        replace(s, source=SourceCode(snapshot=snapshots[s.key], counted=s.source.counted)) for s in definition.steps
+    )
     return replace(definition, steps=tuple(steps))

@@ -8,18 +8,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from refrain.data.consumption import DatasetConsumptionConfig
-from refrain.data.output_config import OutputFileDatasetConfig
+from refrain.data.data_path import BoundPath, is_pair
+from refrain.data.output_config import OutputDatasetConfig
 from refrain.data.parameters import PipelineParameter
-from refrain.data.pipeline_data import Origin
+from refrain.data.pipeline_data import Origin, PipelineData
+from refrain.data.pipeline_output import PipelineOutputAbstractDataset
 from refrain.errors import PipelineError, UserError
 from refrain.steps.definition import SourceCode, StepDefinition
-from refrain.steps.wiring import Build, consumed, numbered, origin, output_name
+from refrain.steps.wiring import Build, consumed, numbered, origin, output_name, parameter_of
 
 
 class PipelineStep(ABC):
     """A step: a name, what it reads and what it writes. Everything but :meth:`run_after` is fixed at construction.
 
-    A dataset input or an ``OutputFileDatasetConfig`` that stands in the arguments alone is added to ``inputs`` or
+    A dataset input or an output that becomes a dataset that stands in the arguments alone is added to ``inputs`` or
     ``outputs`` (Azure ML's rule).
     """
 
@@ -29,13 +31,15 @@ class PipelineStep(ABC):
         if not isinstance(name, str) or not name.strip():
             raise UserError(f"A step needs a name, not {name!r}.")
         self.name = name
-        self.arguments = _listed(name, "arguments", arguments)
+        pairs: dict[tuple[int, int], BoundPath] = {}
+        self.arguments = _with_pairs(_listed(name, "arguments", arguments), pairs)
+        written = _listed(name, "outputs", outputs)
         read = (
-            *_listed(name, "inputs", inputs),
-            *(a for a in self.arguments if isinstance(a, DatasetConsumptionConfig)),
+            *_with_pairs(_listed(name, "inputs", inputs), pairs),
+            *_implied(self.arguments, {id(origin(item)) for item in written}),
         )
         self.inputs = tuple({id(item): item for item in read}.values())
-        self.outputs = self._with_implied(_listed(name, "outputs", outputs))
+        self.outputs = self._with_implied(written)
         self.predecessors: list[PipelineStep] = []
         self._declare_outputs()
 
@@ -65,11 +69,13 @@ class PipelineStep(ABC):
 
     def parameters(self) -> list[PipelineParameter]:
         """Return the pipeline parameters that this step uses."""
-        return [item for item in self.arguments if isinstance(item, PipelineParameter)]
+        read = (parameter_of(item) for item in self.inputs)
+        values = (item for item in self.arguments if isinstance(item, PipelineParameter))
+        return [*values, *(parameter for parameter in read if parameter is not None)]
 
     def _with_implied(self, outputs: tuple[Any, ...]) -> tuple[Any, ...]:
         known = {id(item) for item in (*map(origin, outputs), *map(consumed, self.inputs))}
-        implied = {id(a.origin): a for a in self.arguments if isinstance(a, OutputFileDatasetConfig)}
+        implied = {id(a.origin): a for a in self.arguments if isinstance(a, OutputDatasetConfig)}
         return (*outputs, *(item for key, item in implied.items() if key not in known))
 
     def _declare_outputs(self) -> None:
@@ -77,6 +83,9 @@ class PipelineStep(ABC):
         for item, name in zip(map(origin, self.outputs), names, strict=True):
             if isinstance(item, Origin):
                 item.producer, item.name = self, name
+        for output in self.outputs:
+            if isinstance(output, (PipelineData, PipelineOutputAbstractDataset)):
+                output.origin.is_promoted = isinstance(output, PipelineOutputAbstractDataset)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
@@ -121,3 +130,18 @@ def _listed(name: str, what: str, items: Any) -> tuple[Any, ...]:
     if not isinstance(items, (list, tuple)):
         raise UserError(f"Step {name!r}: {what} must be a list, not {items!r}.")
     return tuple(items)
+
+
+def _implied(arguments: tuple[Any, ...], written: set[int]) -> list[Any]:
+    """Return the dataset inputs among the arguments; a dataset of pipeline data may also be what the step writes."""
+    datasets = (DatasetConsumptionConfig, PipelineOutputAbstractDataset)
+    return [item for item in arguments if isinstance(item, datasets) and id(origin(item)) not in written]
+
+
+def _with_pairs(items: tuple[Any, ...], known: dict[tuple[int, int], BoundPath]) -> tuple[Any, ...]:
+    """Make one input of each pair of a data path and its binding, however often the user wrote it."""
+
+    def bound(pair: tuple[Any, Any]) -> BoundPath:
+        return known.setdefault((id(pair[0]), id(pair[1])), BoundPath.of(pair))
+
+    return tuple(bound(item) if is_pair(item) else item for item in items)

@@ -10,24 +10,51 @@ from operator import itemgetter
 from typing import Any, Protocol
 
 from refrain.data.consumption import DatasetConsumptionConfig
+from refrain.data.data_path import BoundPath, DataPath
+from refrain.data.data_value import DataKind, DataValue, data_value
 from refrain.data.dataset import FileDataset
-from refrain.data.output_config import OutputFileDatasetConfig
+from refrain.data.output_config import OutputDatasetConfig
 from refrain.data.parameters import PipelineParameter
-from refrain.data.pipeline_data import INTERMEDIATE_PATH, InputPortBinding, PipelineData
-from refrain.data.ports import FromDatastore, FromStep, InputMode, InputPort, OutputKind, OutputMode, OutputPort, Source
+from refrain.data.pipeline_data import INTERMEDIATE_PATH, InputPortBinding, Origin, PipelineData
+from refrain.data.pipeline_output import PipelineOutputAbstractDataset
+from refrain.data.port_data import PortDataReference
+from refrain.data.ports import (
+    FromDatastore,
+    FromFiles,
+    FromParameter,
+    FromStep,
+    InputMode,
+    InputPort,
+    OutputKind,
+    OutputMode,
+    OutputPort,
+    Source,
+)
 from refrain.data.reference import DataReference
+from refrain.data.tabular.dataset import TabularDataset
+from refrain.data.tabular.planned import output_recipe
 from refrain.errors import PipelineError
 from refrain.steps.command import InputPath, Literal, OutputPath, ParameterValue, Token
 
 _COLLISION_PREFIX = "INPUT_"
 _DATA = (
+    BoundPath,
+    DataPath,
     DataReference,
     DatasetConsumptionConfig,
     FileDataset,
     InputPortBinding,
-    OutputFileDatasetConfig,
+    OutputDatasetConfig,
     PipelineData,
+    PipelineOutputAbstractDataset,
+    PortDataReference,
+    TabularDataset,
 )
+_WAY_FOR_DATA = {
+    DataKind.PATH: "Pass (parameter, DataPathComputeBinding()) among the inputs and the arguments.",
+    DataKind.FILES: "Pass DatasetConsumptionConfig('name', parameter), with as_mount() or as_download().",
+    DataKind.TABLE: "Pass DatasetConsumptionConfig('name', parameter).",
+}
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+>")
 _NOT_IN_VARIABLES = re.compile(r"\W", re.ASCII)
 
@@ -52,7 +79,8 @@ class Build(Protocol):
 
 def origin(item: object) -> object:
     """Return the object by which an output is known: all copies of a configuration share one."""
-    return item.origin if isinstance(item, (PipelineData, OutputFileDatasetConfig)) else item
+    found = getattr(item, "origin", None)
+    return found if isinstance(found, Origin) else item
 
 
 def consumed(item: object) -> object | None:
@@ -61,7 +89,19 @@ def consumed(item: object) -> object | None:
         return item.bind_object.origin
     if isinstance(item, DatasetConsumptionConfig):
         return consumed(item.dataset)
-    return origin(item) if isinstance(item, (PipelineData, OutputFileDatasetConfig)) else None
+    found = origin(item)
+    return None if found is item else found
+
+
+def parameter_of(item: object) -> PipelineParameter | None:
+    """Return the pipeline parameter that names an input's data, or None when it does not depend on one."""
+    named = item.path if isinstance(item, BoundPath) else getattr(item, "dataset", None)
+    return named if isinstance(named, PipelineParameter) else None
+
+
+def input_name(item: object) -> str | None:
+    """Return an input's own name, or None when the step is to give it one by position."""
+    return getattr(item, "input_name", None) or getattr(item, "name", None)
 
 
 def output_name(item: object) -> str | None:
@@ -107,7 +147,7 @@ class Wiring:
         """
         written = {port.name for port in self.outputs.values()}
         ports: list[InputPort] = []
-        for item, name in zip(items, numbered([getattr(item, "name", None) for item in items], "input"), strict=True):
+        for item, name in zip(items, numbered([input_name(item) for item in items], "input"), strict=True):
             self._require_new(name, "input", ports)
             ports.append(self._input_port(item, name))
         renamed = [replace(p, name=_COLLISION_PREFIX + p.name) if p.name in written else p for p in ports]
@@ -124,7 +164,7 @@ class Wiring:
         :raises PipelineError: when a pipeline parameter is called like something else in *params*.
         """
         self.parameters = {
-            name: ParameterValue(value.name) if isinstance(value, PipelineParameter) else self._literal(value)
+            name: self._value(value) if isinstance(value, PipelineParameter) else self._literal(value)
             for name, value in params.items()
         }
         for name in (item.name for item in arguments if isinstance(item, PipelineParameter)):
@@ -159,7 +199,7 @@ class Wiring:
         :raises PipelineError: for data that is neither an input nor an output of the step.
         """
         if isinstance(item, PipelineParameter):
-            return ParameterValue(item.name)
+            return self._value(item)
         for known, path in ((self.inputs, InputPath), (self.outputs, OutputPath)):
             port = known.get(id(item)) or known.get(id(origin(item)))
             if port is not None:
@@ -168,13 +208,20 @@ class Wiring:
             return self.parameters.get(item.removeprefix("parameter:")) or Literal(item)
         return self._literal(item)
 
+    def _value(self, parameter: PipelineParameter) -> ParameterValue:
+        if isinstance(parameter.default_value, DataValue):
+            raise PipelineError(
+                f"Step {self.step_name!r}: the parameter {parameter.name!r} names data, so it cannot be passed by "
+                f"itself. {_WAY_FOR_DATA[parameter.default_value.kind]}"
+            )
+        return ParameterValue(parameter.name)
+
     def _literal(self, item: Any) -> Literal:
         inside = item.values() if isinstance(item, dict) else item if isinstance(item, (list, tuple, set)) else ()
         for data in (item, *inside):
-            if isinstance(data, FileDataset):
+            if isinstance(data, FileDataset | TabularDataset):
                 raise PipelineError(
-                    f"Step {self.step_name!r}: a dataset cannot be an argument by itself; pass "
-                    "dataset.as_named_input('name').as_mount()."
+                    f"Step {self.step_name!r}: a dataset cannot be an argument by itself; pass {_as_input(data)}."
                 )
             if isinstance(data, _DATA):
                 raise PipelineError(
@@ -200,20 +247,25 @@ class Wiring:
                 path_on_compute=item.output_path_on_compute,
                 overwrite=bool(item.output_overwrite),
             )
-        if isinstance(item, OutputFileDatasetConfig):
+        if isinstance(item, PipelineOutputAbstractDataset):
+            recipe = output_recipe(item.plan) if item.plan else ""
+            plain = self._output_port(item.pipeline_data, name)
+            return replace(plain, registration=item.registration, is_dataset=True, recipe=recipe)
+        if isinstance(item, OutputDatasetConfig):
             datastore, path = item.location()
             is_upload = item.mode is OutputMode.UPLOAD
             return OutputPort(
                 name=name,
                 datastore=datastore,
                 path=path,
-                kind=OutputKind.DIRECTORY,
+                kind=item.kind,
                 mode=item.mode,
                 path_on_compute=(item.source or name) if is_upload else None,
                 overwrite=item.overwrite or not is_upload,
                 globs=item.source_globs,
                 registration=item.registration,
                 is_dataset=True,
+                recipe=output_recipe(item.plan, item.partition) if item.plan or item.partition else "",
             )
         if isinstance(item, DataReference) and item.mode == "upload":
             return self._uploaded(item, name)
@@ -239,27 +291,55 @@ class Wiring:
 
     def _input_port(self, item: Any, name: str) -> InputPort:
         source: Source
-        if isinstance(item, PipelineData):
-            return InputPort(name, self._produced(item, name))
-        if isinstance(item, InputPortBinding):
-            source = self._produced(item.bind_object, name)
-            return InputPort(name, source, InputMode(item.bind_mode), item.path_on_compute)
-        if isinstance(item, OutputFileDatasetConfig):
-            return InputPort(name, self._produced(item, name), is_dataset=True)
+        if consumed(item) is not None:
+            return self._port_of_output(item, name)
+        if isinstance(item, BoundPath):
+            source = FromParameter(item.path.name) if isinstance(item.path, PipelineParameter) else item.path.source
+            return InputPort(name, source, InputMode(item.binding.mode), item.binding.path_on_compute)
+        if isinstance(item, PortDataReference):
+            source = FromFiles(((item.datastore_name, item.path_on_datastore),))
+            return InputPort(name, source, InputMode(item.mode), item.path_on_compute)
         if isinstance(item, DataReference) and item.mode != "upload":
             source = FromDatastore(item.datastore.name, str(item.path_on_datastore))
             return InputPort(name, source, InputMode(item.mode), item.path_on_compute)
         if isinstance(item, DatasetConsumptionConfig):
-            source = self._dataset(item, name)
-            return InputPort(name, source, InputMode(item.mode), item.path_on_compute, is_dataset=True)
+            return self._dataset(item, name)
         raise PipelineError(f"Step {self.step_name!r}: {_why_no_input(item)}")
 
-    def _dataset(self, item: DatasetConsumptionConfig, name: str) -> Source:
-        if isinstance(item.dataset, FileDataset):
-            return item.dataset.source
-        if isinstance(item.dataset, OutputFileDatasetConfig):
-            return self._produced(item.dataset, name)
-        raise PipelineError(f"Step {self.step_name!r}: input {name!r} has {item.dataset!r}, which is no dataset.")
+    def _port_of_output(self, item: Any, name: str) -> InputPort:
+        """Return the port that reads another step's output."""
+        if isinstance(item, OutputDatasetConfig):
+            item = item.as_input(name)
+        if isinstance(item, InputPortBinding):
+            source = self._produced(item.bind_object, name)
+            return InputPort(name, source, InputMode(item.bind_mode), item.path_on_compute)
+        if isinstance(item, PipelineOutputAbstractDataset):
+            source, mode = self._promoted(item, name), InputMode(item.input_mode)
+            return InputPort(name, source, mode, item.path_on_compute, True, output_recipe(item.plan, None, mode))
+        if isinstance(item, DatasetConsumptionConfig):
+            output, mode = item.dataset, InputMode(item.mode)
+            recipe = "" if output.kind.linked else output_recipe(output.plan, output.partition, mode)
+            source = self._produced(output, name)
+            return InputPort(name, source, mode, item.path_on_compute, True, recipe, bool(output.kind.linked))
+        return InputPort(name, self._produced(item, name))
+
+    def _dataset(self, item: DatasetConsumptionConfig, name: str) -> InputPort:
+        port = InputPort(name, FromFiles(()), InputMode(item.mode), item.path_on_compute, is_dataset=True)
+        parameter = parameter_of(item)
+        value = data_value(item.dataset if parameter is None else parameter.default_value)
+        if value is None or value.kind is DataKind.PATH:
+            raise PipelineError(f"Step {self.step_name!r}: input {name!r} has {item.dataset!r}, which is no dataset.")
+        return value.put_in(port) if parameter is None else replace(port, source=FromParameter(parameter.name))
+
+    def _promoted(self, item: PipelineOutputAbstractDataset, name: str) -> FromStep:
+        source = self._produced(item, name)
+        if not item.origin.is_promoted:
+            raise PipelineError(
+                f"Step {self.step_name!r} reads {name!r} as a dataset, but {item.origin.producer.name!r} has the plain "
+                f"PipelineData {item.pipeline_data.name!r} among its outputs. Give that step the dataset: "
+                "outputs=[data.as_dataset()]."
+            )
+        return source
 
     def _produced(self, item: object, name: str) -> FromStep:
         producer = self.build.producer_of(origin(item))
@@ -278,9 +358,15 @@ class Wiring:
             )
 
 
+def _as_input(dataset: FileDataset | TabularDataset) -> str:
+    return "dataset.as_named_input('name')" + (".as_mount()" if isinstance(dataset, FileDataset) else "")
+
+
 def _why_no_input(item: Any) -> str:
-    if isinstance(item, FileDataset):
-        return "a dataset cannot be an input by itself; pass dataset.as_named_input('name').as_mount()."
+    if isinstance(item, DataPath):
+        return "a DataPath cannot be an input by itself; pass (path, DataPathComputeBinding())."
+    if isinstance(item, FileDataset | TabularDataset):
+        return f"a dataset cannot be an input by itself; pass {_as_input(item)}."
     if isinstance(item, DataReference):
         return (
             f"DataReference {item.name or item.path_on_datastore!r} is in upload mode, so it belongs in outputs=[…], "

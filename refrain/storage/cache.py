@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,13 +24,24 @@ from pathlib import Path
 
 from refrain.errors import DataError, UserError
 
+log = logging.getLogger(__name__)
+
 MARK_NS = 1_000_000_000 * 1_000_000_000
 """The modification time of every file of the cache, in nanoseconds; anything else has been written to."""
 
 DEFAULT_BYTES = 20 * 2**30
 LIMIT = "REFRAIN_CACHE_BYTES"
 _TEMPORARY = ".tmp-"
+_FINISHED = 0o444
 _STALE_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Usage:
+    """How much a cache holds."""
+
+    files: int
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -57,19 +70,53 @@ class WorkerCache:
                 if self._take(path, size, target):  # somebody else has fetched it meanwhile
                     return False
                 fetch(temporary)
+                os.chmod(temporary, _FINISHED)
                 os.utime(temporary, ns=(time.time_ns(), MARK_NS))
                 os.link(temporary, target)
                 os.replace(temporary, path)
-                os.chmod(target, 0o444)  # last: a maker that was killed leaves a file that the next can write to
         except DataError:
             raise
         except OSError as error:
             raise DataError(f"The worker's cache {str(self.folder)!r} cannot be used: {error}.") from error
         return True
 
-    def make_room(self) -> None:
-        """Delete what was not used for the longest time until the cache is within its limit."""
-        limit = limit_bytes()
+    def add(self, write: Callable[[Path], str]) -> tuple[str, int]:
+        """Keep an object that is made here, whose digest is known when it is written; return that and the size.
+
+        :param write: writes the object to the path that it is given, and returns its digest.
+        :raises DataError: when it cannot be written.
+        """
+        temporary = self.folder / "objects" / "new" / f"{_TEMPORARY}{secrets.token_hex(16)}"
+        try:
+            temporary.parent.mkdir(parents=True, exist_ok=True)
+            digest = write(temporary)
+            path = self.folder / "objects" / digest[:2] / digest
+            path.parent.mkdir(exist_ok=True)
+            size = temporary.stat().st_size
+            os.chmod(temporary, 0o444)
+            os.utime(temporary, ns=(time.time_ns(), MARK_NS))
+            os.replace(temporary, path)
+        except DataError:
+            raise
+        except OSError as error:
+            raise DataError(f"The worker's cache {str(self.folder)!r} cannot be used: {error}.") from error
+        finally:
+            temporary.unlink(missing_ok=True)
+        return digest, size
+
+    def usage(self) -> Usage:
+        """Return how much the cache holds."""
+        sizes = [status.st_size for _, status in self._files()]
+        return Usage(len(sizes), sum(sizes))
+
+    def make_room(self, limit: int | None = None) -> None:
+        """Delete what was not used for the longest time until the cache is within its limit, as far as possible.
+
+        What a step is using stays, so that an object which is larger than the limit can be read as well.
+
+        :param limit: in bytes; None means the one that is set.
+        """
+        limit = limit_bytes() if limit is None else limit
         files = list(self._files())
         total = sum(status.st_size for _, status in files)
         for path, status in sorted(files, key=lambda file: file[1].st_atime_ns):
@@ -78,6 +125,11 @@ class WorkerCache:
             if status.st_nlink == 1:
                 path.unlink(missing_ok=True)
                 total -= status.st_size
+        if total > limit:
+            log.warning(
+                "The worker's cache %s holds %d bytes, more than the %d of its limit, because steps are using them. "
+                "Raise %s if that is the rule.", self.folder, total, limit, LIMIT,
+            )  # fmt: skip
 
     def _take(self, path: Path, size: int, target: Path) -> bool:
         try:
@@ -97,7 +149,7 @@ class WorkerCache:
                 status = path.stat()
                 if not path.name.startswith(_TEMPORARY):
                     yield path, status
-                elif time.time() - status.st_mtime > _STALE_SECONDS:  # its maker was killed a day ago
+                elif time.time() - status.st_ctime > _STALE_SECONDS:  # its maker was killed a day ago
                     path.unlink()
 
 
@@ -109,7 +161,7 @@ def limit_bytes() -> int:
     text = os.environ.get(LIMIT, "")
     if not text:
         return DEFAULT_BYTES
-    if not text.isdigit():
+    if not text.isdecimal():
         raise UserError(f"{LIMIT}={text!r} is no number of bytes; write one such as {DEFAULT_BYTES}.")
     return int(text)
 
@@ -126,12 +178,16 @@ def written_to(mounts: Path) -> str | None:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[Path]:
-    """Hold the lock on a file; the kernel lets go of it when its holder is killed."""
+    """Hold the lock on a new and empty file; the kernel lets go of it when its holder is killed."""
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if not _is_at(descriptor, path):  # its former holder has put it into place, or given up
+                continue
+            status = os.fstat(descriptor)
+            if status.st_size or status.st_nlink > 1 or status.st_mode & 0o777 == _FINISHED:
+                path.unlink()  # its former holder was killed, and what it saw of the object may still be read
                 continue
             try:
                 yield path

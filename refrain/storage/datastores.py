@@ -12,6 +12,8 @@ from typing import Any
 from refrain.errors import UnknownNameError, UserError, WorkspaceSchemaError, did_you_mean, known
 from refrain.storage.connections import is_secret_name
 from refrain.storage.registry import Registry
+from refrain.storage.root import Option, Root
+from refrain.storage.sql.address import DatabaseAddress, DatabaseLocation
 
 BLOB_STORE = "workspaceblobstore"
 FILE_STORE = "workspacefilestore"
@@ -20,12 +22,10 @@ BUILT_IN = (BLOB_STORE, FILE_STORE)
 _NAME = re.compile(r"\w+", re.ASCII)  # Azure ML's rule; the name also names an input
 _KIND = "datastores"
 _URL_SCHEMA = 2
+_DATABASE_SCHEMA = 3
 
 WAY_OUT = "Make an Airflow connection (or set AIRFLOW_CONN_<ID>) that holds the credentials, and give its conn_id."
 _DEFAULT = "default-datastore"
-
-
-Option = str | int | float | bool | None
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,41 @@ class DatastoreLocation:
 class DatastoreTable:
     """The datastores of a workspace: two built-in ones and those that were registered."""
 
-    def __init__(self, root: Path, registry: Registry) -> None:
+    def __init__(self, root: Root, registry: Registry) -> None:
         """Keep the built-in datastores' files below *root* and the registrations in *registry*."""
         self._root = root
         self._registry = registry
 
     def get(self, name: str) -> DatastoreLocation:
-        """Return the datastore of this name.
+        """Return the datastore of this name, which keeps files.
+
+        :raises UnknownNameError: when there is none.
+        :raises UserError: when it is a database.
+        """
+        found = self.find(name)
+        if isinstance(found, DatabaseLocation):
+            raise UserError(
+                f"Datastore {name!r} is a database and has no files or paths. Read it with "
+                "Dataset.Tabular.from_sql_query((datastore, 'SELECT …')), or copy it with a DataTransferStep."
+            )
+        return found
+
+    def database(self, name: str) -> DatabaseLocation:
+        """Return the datastore of this name, which is a database.
+
+        :raises UnknownNameError: when there is none.
+        :raises UserError: when it keeps files.
+        """
+        found = self.find(name)
+        if isinstance(found, DatastoreLocation):
+            raise UserError(
+                f"Datastore {name!r} at {found.address} keeps files and is no database. Register one with "
+                "Datastore.register_sql(workspace, name, 'postgresql://host/database', conn_id)."
+            )
+        return found
+
+    def find(self, name: str) -> DatastoreLocation | DatabaseLocation:
+        """Return the datastore of this name, of either kind.
 
         :raises UnknownNameError: when there is none.
         """
@@ -83,7 +111,7 @@ class DatastoreTable:
         if record is not None:
             return _location(name, record)
         if name in BUILT_IN:
-            return DatastoreLocation(name, self._root / "datastores" / name)
+            return self._built_in(name)
         raise UnknownNameError(
             f"Unknown datastore {name!r}. Known: {known(self.names())}.{did_you_mean(name, self.names())} "
             "Register a folder with Datastore.register_folder(workspace, name, folder)."
@@ -120,9 +148,26 @@ class DatastoreTable:
             self._registry.add(_KIND, name, record)
         return made
 
+    def register_database(self, name: str, url: str, conn_id: str | None = None) -> DatabaseLocation:
+        """Let *name* stand for a database; nothing is connected.
+
+        :raises UserError: for an invalid name or URL, or a password in it.
+        """
+        _require_name(name)
+        made = DatabaseLocation(name, DatabaseAddress.parse(name, url), conn_id)
+        record = {"schema": _DATABASE_SCHEMA, "database": made.address, "conn_id": conn_id}
+        if self._registry.get(_KIND, name) != record:
+            self._registry.add(_KIND, name, record)
+        return made
+
     def names(self) -> list[str]:
         """Return every datastore's name, sorted."""
         return sorted({*BUILT_IN, *self._registry.names(_KIND)})
+
+    def of_files(self) -> list[DatastoreLocation]:
+        """Return every datastore that keeps files, sorted by name."""
+        found = map(self.find, self.names())
+        return [location for location in found if isinstance(location, DatastoreLocation)]
 
     def default(self) -> str:
         """Return the default datastore's name."""
@@ -136,24 +181,32 @@ class DatastoreTable:
         """
         self._registry.add(_DEFAULT, "name", {"schema": 1, "datastore": self.get(name).name})
 
+    def _built_in(self, name: str) -> DatastoreLocation:
+        root, key = self._root, f"datastores/{name}"
+        if root.folder is not None:
+            return DatastoreLocation(name, root.folder / key)
+        return DatastoreLocation(name, None, f"{root.url}/{key}", root.conn_id, root.options)
+
     def _require_apart(self, made: DatastoreLocation) -> None:
         """A URI must lead back to one account: refuse a URL inside that of another datastore with another one."""
-        for name in set(self.names()) - {made.name}:
-            other = self.get(name)
+        for other in self.of_files():
             is_inside = f"{made.url}/".startswith(f"{other.url}/") or f"{other.url}/".startswith(f"{made.url}/")
-            if other.url and is_inside and (other.conn_id, other.options) != (made.conn_id, made.options):
+            is_other = other.url and other.name != made.name
+            if is_other and is_inside and (other.conn_id, other.options) != (made.conn_id, made.options):
                 raise UserError(
-                    f"Datastore {made.name!r}: {made.url} is already reached through datastore {name!r}, with another "
-                    "connection or other options. Give both the same."
+                    f"Datastore {made.name!r}: {made.url} is already reached through datastore {other.name!r}, with "
+                    "another connection or other options. Give both the same."
                 )
 
 
-def _location(name: str, record: Mapping[str, Any]) -> DatastoreLocation:
-    if record["schema"] > _URL_SCHEMA:
+def _location(name: str, record: Mapping[str, Any]) -> DatastoreLocation | DatabaseLocation:
+    if record["schema"] > _DATABASE_SCHEMA:
         raise WorkspaceSchemaError(
             f"Datastore {name!r} was registered by a newer Refrain: its record has schema {record['schema']}, this one "
-            f"reads up to {_URL_SCHEMA}. Upgrade Refrain."
+            f"reads up to {_DATABASE_SCHEMA}. Upgrade Refrain."
         )
+    if "database" in record:
+        return DatabaseLocation(name, DatabaseAddress.parse(name, record["database"]), record["conn_id"])
     if "url" not in record:
         return DatastoreLocation(name, Path(record["folder"]))
     options = tuple(sorted(record["options"].items()))

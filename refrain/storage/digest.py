@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 from blake3 import blake3
 
-_READ_WHOLE = 256 * 1024
-_CHUNK = 4 * 1024 * 1024
+_AT_ONCE = 1024 * 1024
+_DIGITS = frozenset("0123456789abcdef")
 
 
 def digest_bytes(data: bytes) -> str:
@@ -16,25 +17,48 @@ def digest_bytes(data: bytes) -> str:
 
 
 def digest_file(path: str | os.PathLike[str]) -> str:
-    """Return the digest of a file's bytes; large files are hashed by several threads.
+    """Return the digest of a file's bytes; see :func:`digest_and_stat`."""
+    return digest_and_stat(path)[0]
 
-    They are read, not memory-mapped: a mapped file that somebody truncates ends the process with SIGBUS.
+
+def digest_and_stat(path: str | os.PathLike[str]) -> tuple[str, os.stat_result]:
+    """Return the digest of a file's bytes, and what stat said of this very file after they had been read.
+
+    A large file is read ahead by one thread while others hash. It is read and not memory-mapped: a mapped file that
+    somebody truncates ends the process with SIGBUS.
 
     :raises OSError: when the file cannot be read.
     """
-    with open(path, "rb", buffering=0) as file:
-        size = os.fstat(file.fileno()).st_size
-        if size <= _READ_WHOLE:
-            # Read to the end rather than *size* bytes: the file may have grown since it was measured.
-            return blake3(file.read()).hexdigest()
-        hasher = blake3(max_threads=blake3.AUTO)
-        buffer = bytearray(min(size, _CHUNK))
-        view = memoryview(buffer)
-        while count := file.readinto(buffer):
-            hasher.update(view[:count])
-        return hasher.hexdigest()
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size = os.fstat(descriptor).st_size
+        digest = _whole(descriptor, size) if size < _AT_ONCE else _in_stream(descriptor)
+        return digest, os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def is_digest(text: object) -> bool:
     """Say whether *text* has the form of a digest."""
-    return isinstance(text, str) and len(text) == 64 and all(c in "0123456789abcdef" for c in text)
+    return isinstance(text, str) and len(text) == 64 and set(text) <= _DIGITS
+
+
+def _whole(descriptor: int, size: int) -> str:
+    data = os.read(descriptor, size + 1)
+    if len(data) != size:  # it has grown or shrunk since, or the file system gave less than was asked for
+        while more := os.read(descriptor, _AT_ONCE):
+            data += more
+    return blake3(data).hexdigest()
+
+
+def _in_stream(descriptor: int) -> str:
+    hasher = blake3(max_threads=blake3.AUTO)
+    filled, spare = memoryview(bytearray(_AT_ONCE)), memoryview(bytearray(_AT_ONCE))
+    with ThreadPoolExecutor(1, "read-ahead") as reader:
+        count = os.readv(descriptor, [filled])
+        while count:
+            ahead = reader.submit(os.readv, descriptor, [spare])
+            hasher.update(filled[:count])
+            count = ahead.result()
+            filled, spare = spare, filled
+    return hasher.hexdigest()

@@ -9,12 +9,13 @@ from typing import Any, TypeVar
 
 from refrain.errors import DataError, DataNotFoundError, UserError
 from refrain.storage.connections import connection, secret_values
-from refrain.storage.retry import retried
+from refrain.storage.retry import TransientError, is_lasting, retried
 
 T = TypeVar("T")
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "abfs": "azure", "abfss": "azure", "az": "azure"}
-_AZURE = ("abfs", "abfss", "az")
+S3 = ("s3", "s3a")
+AZURE = ("abfs", "abfss", "az")
 
 
 class FileSystem:
@@ -41,16 +42,17 @@ class FileSystem:
         """Say whether nothing can be written there."""
         return self.protocol in ("http", "https")
 
-    def call(self, what: str, act: Callable[[Any], T]) -> T:
+    def call(self, what: str, act: Callable[[Any], T], *, is_retried: bool = True) -> T:
         """Return ``act(file system)``, tried again when a fault may pass.
 
         :param what: what is done to what, for the message: ``list s3://bucket/data``.
+        :param is_retried: False for what cannot be done twice; a fault that may pass is then a TransientError.
         :raises DataNotFoundError: when there is nothing.
         :raises DataError: when it fails for good; no message shows a credential.
         """
         fs = self._fs()
         try:
-            return retried(lambda: act(fs))
+            return retried(lambda: act(fs)) if is_retried else act(fs)
         except DataError:
             raise
         except FileNotFoundError:
@@ -58,7 +60,8 @@ class FileSystem:
         except Exception as error:  # noqa: BLE001  # every cloud library raises its own
             text = self._masked(f"{type(error).__name__}: {error}")
             # Not chained: what a library put into its own message may be a credential.
-            raise DataError(f"Cannot {what}: {text}. {self._way_out()}") from None
+            kind = DataError if is_retried or is_lasting(error) else TransientError
+            raise kind(f"Cannot {what}: {text}. {self._way_out()}") from None
 
     def stripped(self, url: str) -> str:
         """Return a URL as the file system writes it in its listings."""
@@ -84,7 +87,7 @@ class FileSystem:
         options = {**made._get_kwargs_from_urls(self._url), **self._options}
         if self._conn_id is not None:
             options = _merged(options, connection(self._conn_id).options(self.protocol))
-        if self.protocol in _AZURE and not {"account_key", "sas_token", "connection_string", "anon"} & set(options):
+        if self.protocol in AZURE and not {"account_key", "sas_token", "connection_string", "anon"} & set(options):
             options["anon"] = False  # adlfs then asks the machine's identity
         self._secrets = secret_values(options)
         return made(use_listings_cache=False, skip_instance_cache=True, **options)

@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import glob
 import os
+import re
 import shutil
+import stat
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from refrain.errors import DataError, UntrustedReferenceError
-from refrain.storage.manifest import Manifest
+from refrain.errors import DataError, DataNotFoundError, UntrustedReferenceError
+from refrain.storage.digest import digest_bytes
+from refrain.storage.filling import SIGN, sign_for
+from refrain.storage.listing import Listed, Listing, require_listed
+from refrain.storage.local_files import LocalReading, LocalWriting, listed_file, status_tag
+from refrain.storage.manifest import MISSING, Manifest, TreeKind
+from refrain.storage.reading import BLOCK
+from refrain.storage.scan import require_plain, scan
+from refrain.storage.streams import Reading, Writing
+from refrain.storage.transfer import Item, transfer
 from refrain.storage.trees import DATA, TreeIdentity, TreeRules, Trees
 
 _SYNC_EACH_UP_TO = 256
+# Nothing in it to be decoded or put in order.
+_PLAIN = re.compile(r"file://((?:/\.?[\w+=,@~-][\w.+=,@~-]*)+)", re.ASCII)
 
 
 class LocalStore:
@@ -46,19 +60,37 @@ class LocalStore:
         """See :meth:`Store.manifest`."""
         return self._trees.manifest(path, rules)
 
-    def match(self, pattern: str) -> list[str]:
+    def match(self, pattern: str) -> dict[str, int]:
         """See :meth:`Store.match`."""
-        return sorted(path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path))
+        paths = (path for path in glob.iglob(pattern, recursive=True) if not os.path.isdir(path))
+        return {path: _size(path) for path in sorted(paths)}
 
-    def files(self, path: str) -> list[str]:
-        """See :meth:`Store.files`."""
-        if os.path.isfile(path):
-            return [""]
-        return sorted(os.path.relpath(file, path) for file in _files(Path(path)))
+    def sizes(self, path: str) -> dict[str, int]:
+        """See :meth:`Store.sizes`."""
+        if os.path.isdir(path):
+            return dict(sorted(pair for folder in scan(path) for pair in folder.sizes()))
+        return {"": _size(path)} if os.path.lexists(path) else {}
+
+    def open(self, path: str, buffering: int = BLOCK) -> BinaryIO:
+        """See :meth:`Store.open`."""
+        try:
+            _size(path)
+            return open(path, "rb", buffering=-1 if buffering else 0)
+        except OSError as error:
+            raise _unreadable(path, error) from error
 
     def mount(self, path: str, view: Path) -> Path:  # noqa: ARG002  # there is nothing to be put together
         """See :meth:`Store.mount`."""
         return Path(path)
+
+    def link(self, pairs: Iterable[tuple[str, Path]]) -> None:
+        """See :meth:`Store.link`: symbolic links, so that a file may be on another file system."""
+        for path, target in pairs:
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.symlink_to(path)
+            except OSError as error:
+                raise DataError(f"{path!r} cannot be linked at {str(target)!r}: {error.strerror}.") from error
 
     def get(self, pairs: Iterable[tuple[str, Path]]) -> None:
         """See :meth:`Store.get`."""
@@ -66,13 +98,35 @@ class LocalStore:
 
     def put(self, pairs: Iterable[tuple[Path, str]]) -> None:
         """See :meth:`Store.put`."""
-        for source, path in pairs:
-            target = Path(path)
-            try:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                _copy_beside(source, target, is_durable=False)
-            except (OSError, shutil.Error) as error:
-                raise DataError(f"{str(source)!r} cannot be copied to {path!r}: {error}.") from error
+        files = [(self.reading(listed_file("", str(source))), self.writing(path)) for source, path in pairs]
+        transfer([Item(to.name, source, to) for source, to in files])
+
+    def listing(self, path: str, *, is_filling: bool = False) -> Listing:
+        """See :meth:`Store.listing`; empty folders are left out."""
+        try:
+            is_folder = stat.S_ISDIR(os.stat(path).st_mode)
+        except FileNotFoundError:
+            return Listing(TreeKind.MISSING, ())
+        except OSError as error:
+            raise DataError(f"Cannot read {path!r}: {error.strerror}.") from error
+        if not is_folder:
+            return Listing(TreeKind.FILE, (listed_file("", path),))
+        folders = scan(path, is_filling=is_filling)
+        objects = [
+            Listed(f.prefix + name, f.path(at), row.size, status_tag(row))
+            for f in folders
+            for at, (name, row) in enumerate(zip(f.names, f.stats(), strict=True))
+        ]
+        empty = tuple(f.prefix for f in folders if not f.names)
+        return Listing(TreeKind.DIRECTORY, tuple(sorted(objects, key=lambda o: o.path)), empty)
+
+    def reading(self, listed: Listed) -> Reading:
+        """See :meth:`Store.reading`."""
+        return LocalReading(listed)
+
+    def writing(self, path: str) -> Writing:
+        """See :meth:`Store.writing`."""
+        return LocalWriting(Path(path))
 
     def clash(self, source: Path, path: str) -> str | None:
         """See :meth:`Store.clash`."""
@@ -85,7 +139,7 @@ class LocalStore:
     def publish(self, source: Path, path: str, written: Manifest) -> None:  # noqa: ARG002  # a rename needs no list
         """See :meth:`Store.publish`."""
         target = Path(path)
-        _flush(source)
+        flush(source)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists() and source.is_dir() != target.is_dir():
             raise OSError(f"{path!r} is in the way")
@@ -96,6 +150,30 @@ class LocalStore:
             place = _below(target, file, source)
             place.parent.mkdir(parents=True, exist_ok=True)
             _place(Path(file), place)
+
+    def accept(self, path: str, arrived: Mapping[str, tuple[int, str]], content: Manifest | None) -> None:  # noqa: ARG002
+        """See :meth:`Store.accept`; the content can be read here whenever it is asked for."""
+        require_listed(self.listing(path, is_filling=True), arrived, path)
+
+    @contextlib.contextmanager
+    def filling(self, path: str, source: str, *, is_fresh: bool) -> Iterator[str]:
+        """See :meth:`Store.filling`: beside the place, then renamed; a folder that is there is merged, under a sign."""
+        target = Path(path)
+        waiting = target.with_name(f".refrain-copy-{digest_bytes(os.fsencode(path))[:16]}")
+        with _explained(path):
+            if is_fresh:
+                _remove(waiting)
+            waiting.mkdir(parents=True, exist_ok=True)
+        with _held(waiting):
+            yield str(waiting)
+            with _explained(path):
+                sign = target / SIGN if target.exists() else None
+                if sign is not None:
+                    sign.write_bytes(sign_for(source))
+                self.publish(waiting, path, MISSING)
+                if sign is not None:
+                    sign.unlink()
+                    _remove(waiting)
 
     def remove(self, path: str) -> None:
         """See :meth:`Store.remove`."""
@@ -114,10 +192,38 @@ def local_path(uri: str) -> Path:
 
     :raises UntrustedReferenceError: when it is a URI of another kind, or of another host.
     """
+    return Path(local_text(uri))
+
+
+def local_text(uri: str) -> str:
+    """Return :func:`local_path` as text, which costs a tenth of it."""
+    plain = _PLAIN.fullmatch(uri)
+    if plain is not None:
+        return plain[1]
     parts = urlsplit(uri)
     if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
         raise UntrustedReferenceError(f"{uri[:200]!r} is no local path; only file:/// URIs can be read.")
-    return Path(os.fsdecode(unquote_to_bytes(parts.path)))
+    return os.fspath(Path(os.fsdecode(unquote_to_bytes(parts.path))))
+
+
+def _size(path: str) -> int:
+    """Return a file's size in bytes.
+
+    :raises DataError: when it cannot be read, or is none.
+    """
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    require_plain(path, status)
+    return status.st_size
+
+
+def _unreadable(path: str, error: OSError) -> DataError:
+    if isinstance(error, DataError):
+        return error
+    kind = DataNotFoundError if isinstance(error, FileNotFoundError) else DataError
+    return kind(f"Cannot read {path!r}: {error.strerror}.")
 
 
 def _place(source: Path, target: Path) -> None:
@@ -129,23 +235,22 @@ def _place(source: Path, target: Path) -> None:
         _copy_beside(source, target)
 
 
-def _copy_beside(source: Path, target: Path, is_durable: bool = True) -> None:
+def _copy_beside(source: Path, target: Path) -> None:
     """Come from another file system, as in upload mode: copy, flush, then rename."""
     waiting = target.with_name(f".refrain-{uuid.uuid4().hex}")
     try:
         if source.is_dir():
             shutil.copytree(source, waiting, symlinks=True)
         else:
-            shutil.copyfile(source, waiting, follow_symlinks=not is_durable)
-        if is_durable:
-            _flush(waiting)
+            shutil.copyfile(source, waiting, follow_symlinks=False)
+        flush(waiting)
         os.replace(waiting, target)
     except BaseException:
         _remove(waiting)
         raise
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Get the bytes onto the disk, so that no record outlives its data through a loss of power."""
     files = list(_files(path)) if path.is_dir() else [str(path)]
     if len(files) > _SYNC_EACH_UP_TO:
@@ -157,6 +262,29 @@ def _flush(path: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Keep a folder for oneself; the kernel lets go of it when its holder is killed."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise DataError(f"Another copy fills {str(folder)!r}; wait until it has ended.") from error
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _explained(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"The folder {path!r} cannot be filled: {error.strerror or error}.") from error
 
 
 def _files(folder: Path) -> Iterator[str]:

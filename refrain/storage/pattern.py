@@ -12,6 +12,11 @@ _WILDCARDS = {"*": "[^/]*", "?": "[^/]"}
 _PIECES = re.compile(r"\[!?[^\]]+\]|.", re.DOTALL)
 
 
+def is_pattern(path: str) -> bool:
+    """Say whether a path has wildcards; the query of a web address has none."""
+    return glob.has_magic(path.partition("?")[0] if path.startswith(("http://", "https://")) else path)
+
+
 def literal_part(pattern: str) -> str:
     """Return the folders of a pattern that come before its first wildcard."""
     parts = pattern.split("/")

@@ -10,7 +10,7 @@ from typing import Any
 from refrain.errors import CorruptObjectError, UserError
 from refrain.storage.objects import ObjectStore
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,254}")
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.\- ]{0,253}[A-Za-z0-9_.\-])?")
 _VERSION = re.compile(r"[1-9][0-9]*")
 
 
@@ -26,16 +26,28 @@ class Registry:
 
         :raises UserError: when the name cannot be part of a path.
         """
+        while True:
+            newest = max(self.versions(kind, name), default=0)
+            if self.add_after(kind, name, record, newest):
+                return newest + 1
+
+    def add_after(self, kind: str, name: str, record: Mapping[str, Any], newest: int) -> bool:
+        """Store *record* as the version after *newest*; False when another writer has been quicker.
+
+        :raises UserError: when the name cannot be part of a path.
+        """
         if not _is_name(name):
             raise UserError(
-                f"{name!r} is no valid name among the {kind}: use letters, digits, '_', '-' and '.', starting with a "
-                "letter or a digit, 255 at most."
+                f"{name!r} is no valid name among the {kind}: use letters, digits, '_', '-', '.' and spaces, starting "
+                "with a letter or a digit, not ending with a space, 255 at most."
             )
         data = json.dumps(record, sort_keys=True).encode()
-        while True:
-            version = max(self.versions(kind, name), default=0) + 1
-            if self._objects.create(f"registry/{kind}/{name}/{version}", data):
-                return version
+        return self._objects.create(f"registry/{kind}/{name}/{newest + 1}", data)
+
+    def remove(self, kind: str, name: str) -> None:
+        """Delete all versions of a name, the newest first."""
+        for version in reversed(self.versions(kind, name)):
+            self._objects.delete(f"registry/{kind}/{name}/{version}")
 
     def get(self, kind: str, name: str, version: int | None = None) -> dict[str, Any] | None:
         """Return a version's record, the newest for None, or None when there is none.
@@ -61,6 +73,21 @@ class Registry:
     def names(self, kind: str) -> list[str]:
         """Return the names of a kind, sorted."""
         return self._objects.names(f"registry/{kind}")
+
+    def latest(self, kind: str) -> list[str]:
+        """Return the names of a kind, that with the latest version or :meth:`refresh` first."""
+        written: dict[str, float] = {}
+        for stored in self._objects.walk(f"registry/{kind}"):
+            name = stored.key.split("/")[2]
+            written[name] = max(stored.changed, written.get(name, 0.0))
+        return sorted(written, key=lambda name: (-written[name], name))
+
+    def refresh(self, kind: str, name: str) -> None:
+        """Let the newest version of a name count as written now; nothing happens when there is none."""
+        key = f"registry/{kind}/{name}/{max(self.versions(kind, name), default=0)}"
+        content = self._objects.get(key)
+        if content is not None:
+            self._objects.put(key, content)
 
 
 def _is_name(name: object) -> bool:

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import io
 import os
-import secrets
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from refrain.errors import CorruptObjectError, DataError, DataNotFoundError
 from refrain.storage.blobs import BlobStore
 from refrain.storage.cache import WorkerCache
 from refrain.storage.filesystem import FileSystem
-from refrain.storage.listing import Listed, Listing, tag_of
+from refrain.storage.filling import SIGN, refusal, sign_for
+from refrain.storage.listing import Listed, Listing, require_listed, tag_of
+from refrain.storage.local_files import LocalReading, LocalWriting, listed_file
 from refrain.storage.manifest import Manifest, TreeKind
 from refrain.storage.pattern import literal_part, matcher
+from refrain.storage.reading import BLOCK, RemoteFile, fetched
 from refrain.storage.receipts import Receipts
-from refrain.storage.retry import TransientError, in_parallel
+from refrain.storage.remote_files import RemoteReading, WholeReading, info_of, writing_on
+from refrain.storage.retry import in_parallel
+from refrain.storage.streams import Reading, Writing
+from refrain.storage.transfer import Item, transfer
 from refrain.storage.trees import DATA, TreeIdentity, TreeRules
-
-_CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -66,19 +71,30 @@ class RemoteStore:
         listing = self._found(path)
         return self._content(listing) or listing.manifest
 
-    def match(self, pattern: str) -> list[str]:
+    def match(self, pattern: str) -> dict[str, int]:
         """See :meth:`Store.match`."""
+        if self._fs.is_read_only:
+            raise DataError(f"{pattern!r} cannot be looked for: a web server lists no files. Name each by its URL.")
         base = literal_part(pattern)
         is_match = matcher(pattern)
-        found = (f"{base}/{o.path}" if o.path else base for o in self.listing(base).objects)
-        return sorted(path for path in found if is_match(path))
+        found = ((f"{base}/{o.path}" if o.path else base, o.size) for o in self.listing(base).objects)
+        return {path: size for path, size in sorted(found) if is_match(path)}
 
-    def files(self, path: str) -> list[str]:
-        """See :meth:`Store.files`."""
-        return [o.path for o in self.listing(path).objects]
+    def sizes(self, path: str) -> dict[str, int]:
+        """See :meth:`Store.sizes`."""
+        return {o.path: o.size for o in self.listing(path).objects}
 
-    def listing(self, path: str) -> Listing:
-        """List a tree, never from a cache; what is not there is :attr:`TreeKind.MISSING`."""
+    def open(self, path: str, buffering: int = BLOCK) -> BinaryIO:
+        """See :meth:`Store.open`; a server that knows no ranges, or no sizes, has the file fetched whole."""
+        listed = self._stat(path)
+        if self._comes_whole(listed):
+            return self._fetched_whole(path)
+        found = RemoteReading(self._fs, listed)
+        raw = RemoteFile(path, listed.size, found.read, partial(found.require_same, None))
+        return io.BufferedReader(raw, buffering) if buffering else raw  # type: ignore[return-value]  # reads bytes
+
+    def listing(self, path: str, *, is_filling: bool = False) -> Listing:
+        """See :meth:`Store.listing`; never from a cache."""
         try:
             found = self._fs.call(f"list {path}", lambda fs: _find(fs, path, self._fs.is_read_only))
         except DataNotFoundError:
@@ -86,6 +102,11 @@ class RemoteStore:
         root = self._fs.stripped(path).rstrip("/")
         below = {name[len(root) + 1 :]: info for name, info in found.items() if name.startswith(f"{root}/")}
         below = {name: info for name, info in below.items() if name and not name.endswith("/")}
+        signs = [name for name in below if name.rpartition("/")[2] == SIGN]
+        if signs and not is_filling:
+            raise DataError(refusal(f"{path.rstrip('/')}/{signs[0]}".removesuffix(f"/{SIGN}")))
+        for name in signs:
+            del below[name]
         base = path.rstrip("/")
         if below:
             objects = (_listed(name, f"{base}/{name}", info) for name, info in below.items())
@@ -111,14 +132,38 @@ class RemoteStore:
                 os.makedirs(top / entry.path, exist_ok=True)
         return top
 
+    def link(self, pairs: Iterable[tuple[str, Path]]) -> None:
+        """See :meth:`Store.link`: hard links into the worker's cache."""
+
+        def link(pair: tuple[str, Path]) -> bool:
+            listed = self._stat(pair[0])
+            return self._known.cache.link(listed.digest, listed.size, pair[1], lambda p: self._fetch(listed, p))
+
+        if any(in_parallel(link, pairs)):
+            self._known.cache.make_room()
+
     def get(self, pairs: Iterable[tuple[str, Path]]) -> None:
         """See :meth:`Store.get`."""
-        in_parallel(lambda pair: self._get(*pair), pairs)
+        pairs = list(pairs)
+        listed = in_parallel(self._stat, [path for path, _ in pairs])
+        targets = [LocalWriting(target) for _, target in pairs]
+        transfer([Item(o.uri, self.reading(o), to) for o, to in zip(listed, targets, strict=True)])
 
     def put(self, pairs: Iterable[tuple[Path, str]]) -> None:
         """See :meth:`Store.put`; what was sent is compared with what the store has then."""
+        files = [(LocalReading(listed_file("", str(source))), self.writing(path)) for source, path in pairs]
+        transfer([Item(to.name, source, to) for source, to in files])
+
+    def reading(self, listed: Listed) -> Reading:
+        """See :meth:`Store.reading`."""
+        if self._comes_whole(listed):
+            return WholeReading(listed, self._fetched_whole(listed.uri))
+        return RemoteReading(self._fs, listed)
+
+    def writing(self, path: str) -> Writing:
+        """See :meth:`Store.writing`."""
         self._require_writable()
-        in_parallel(lambda pair: self._put(*pair), pairs)
+        return writing_on(self._fs, path)
 
     def clash(self, source: Path, path: str) -> str | None:
         """See :meth:`Store.clash`."""
@@ -130,22 +175,37 @@ class RemoteStore:
 
     def publish(self, source: Path, path: str, written: Manifest) -> None:
         """See :meth:`Store.publish`: every object is sent, then the listing must say that it arrived."""
-        self._require_writable()
-        entries = {e.path: e for e in written.entries if not e.path.endswith("/")}
-        pairs = [(source / name if name else source, f"{path}/{name}" if name else path) for name in entries]
-        sums = dict(zip(entries, in_parallel(lambda pair: self._send(*pair), pairs), strict=True))
-        listing = self.listing(path)
-        arrived = {o.path: o for o in listing.objects}
-        for name, entry in entries.items():
-            self._require_arrived(arrived.get(name), entry.size, sums[name], f"{path}/{name}".rstrip("/"))
-        if arrived.keys() == entries.keys():  # else others have written here too, and the listing speaks for itself
-            identity = TreeIdentity(written.kind, written.digest, written.files, written.bytes)
+        entries = [e for e in written.entries if not e.path.endswith("/")]
+        files = [listed_file(e.path, str(source / e.path if e.path else source)) for e in entries]
+        targets = [self.writing(f"{path}/{e.path}" if e.path else path) for e in entries]
+        items = [Item(to.name, LocalReading(file), to) for file, to in zip(files, targets, strict=True)]
+        arrived = transfer(items)
+        tags = {entry.path: (entry.size, done.tag) for entry, done in zip(entries, arrived, strict=True)}
+        self.accept(path, tags, written)
+
+    def accept(self, path: str, arrived: Mapping[str, tuple[int, str]], content: Manifest | None) -> None:
+        """See :meth:`Store.accept`; the content is remembered under the listing that the store has now."""
+        listing = self.listing(path, is_filling=True)
+        require_listed(listing, arrived, path)
+        in_parallel(self._require_listed_anew, [o for o in listing.objects if o.path in arrived and o.is_known_by_time])
+        is_alone = {o.path for o in listing.objects} == arrived.keys()  # else the listing speaks for others too
+        if content is not None and is_alone:
+            self._known.blobs.put_manifest(content, durable=False)
+            identity = TreeIdentity(content.kind, content.digest, content.files, content.bytes)
             self._known.receipts.put(listing.manifest.digest, identity)
 
     def remove(self, path: str) -> None:
         """See :meth:`Store.remove`."""
         self._require_writable()
-        in_parallel(lambda listed: self._delete(listed.uri), self.listing(path).objects)
+        in_parallel(lambda listed: self._delete(listed.uri), self.listing(path, is_filling=True).objects)
+        self._delete(_sign_of(path))
+
+    @contextlib.contextmanager
+    def filling(self, path: str, source: str, *, is_fresh: bool) -> Iterator[str]:  # noqa: ARG002  # objects are whole
+        """See :meth:`Store.filling`: in place, under a sign that is taken away last."""
+        self.writing(_sign_of(path)).put(sign_for(source))
+        yield path
+        self._delete(_sign_of(path))
 
     def _found(self, path: str) -> Listing:
         listing = self.listing(path)
@@ -167,55 +227,41 @@ class RemoteStore:
         return None
 
     def _stat(self, path: str) -> Listed:
-        listing = self._fs.call(f"read {path}", lambda fs: _info(fs, path))
-        return _listed("", path, listing)
-
-    def _get(self, path: str, target: Path) -> None:
-        temporary = target.with_name(f".refrain-{secrets.token_hex(8)}")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            self._fetch(self._stat(path), temporary)
-            os.replace(temporary, target)
-        except DataError:
-            raise
-        except OSError as error:
-            raise DataError(f"{path} cannot be copied to {str(target)!r}: {error}.") from error
-        finally:
-            temporary.unlink(missing_ok=True)
+        return _listed("", path, self._fs.call(f"read {path}", lambda fs: info_of(fs, path)))
 
     def _fetch(self, listed: Listed, target: Path) -> None:
         """Bring an object here and make sure that it is the one that was listed."""
+        transfer([Item(listed.uri, self.reading(listed), LocalWriting(target, is_in_place=True))])
 
-        def fetch(fs: Any) -> None:
-            fs.get_file(listed.uri, str(target))
-            size = target.stat().st_size
-            if size != listed.size:
-                raise TransientError(f"Cannot read {listed.uri}: {size} bytes came instead of {listed.size}.")
+    def _comes_whole(self, listed: Listed) -> bool:
+        """Say whether a server names no size, or sends all of a file when it is asked for a range."""
+        is_sized = listed.size > 0 or not listed.is_known_by_chance
+        return self._fs.is_read_only and not (is_sized and self._has_ranges(listed))
 
-        self._fs.call(f"read {listed.uri}", fetch)
-        if listed.md5 is not None and _md5(target) == listed.md5:
-            return
+    def _has_ranges(self, listed: Listed) -> bool:
+        """Ask for the last byte alone; fsspec says by a ValueError that all of them would come."""
+
+        def probe(fs: Any) -> bool:
+            with contextlib.suppress(ValueError):
+                return listed.size < 2 or bool(fetched(fs, listed.uri, listed.size, listed.size - 1, listed.size))
+            return False
+
+        return self._fs.call(f"read {listed.uri}", probe)
+
+    def _fetched_whole(self, path: str) -> BinaryIO:
+        """Fetch a file into one of this process, without a name, that goes when it is closed."""
+        copy = tempfile.NamedTemporaryFile(prefix="refrain-")  # noqa: SIM115  # closed by the caller
+        try:
+            self._fs.call(f"read {path}", lambda fs: fs.get_file(path, copy.name))
+        except BaseException:
+            copy.close()
+            raise
+        return copy  # type: ignore[return-value]  # delegates to a file
+
+    def _require_listed_anew(self, listed: Listed) -> None:
+        """Refuse a listing of before the object was overwritten: a receipt would vouch for the old one by the new."""
         if self._stat(listed.uri).tag != listed.tag:
-            raise DataError(f"{listed.uri} changed while it was being fetched; run again when its writer has finished.")
-
-    def _put(self, source: Path, path: str) -> None:
-        size, md5 = source.stat().st_size, self._send(source, path)
-        self._require_arrived(self._stat(path), size, md5, path)
-
-    def _send(self, source: Path, path: str) -> str:
-        self._fs.call(f"write {path}", lambda fs: fs.put_file(str(source), path))
-        return _md5(source)
-
-    def _require_arrived(self, listed: Listed | None, size: int, md5: str, path: str) -> None:
-        if listed is None:
-            raise DataError(f"{path} was written, but the store does not list it. Run again.")
-        is_other = self._fs.protocol in ("s3", "s3a") and listed.md5 not in (None, md5)
-        if listed.size != size or (is_other and not self._is_kms(path)):  # with KMS, no tag is an MD5
-            raise DataError(f"{path} did not arrive as it was sent: {listed.size} of {size} bytes. Run again.")
-
-    def _is_kms(self, path: str) -> bool:
-        info: Mapping[str, Any] = self._fs.call(f"read {path}", lambda fs: _info(fs, path))
-        return "ServerSideEncryption" in info or "SSECustomerAlgorithm" in info
+            raise DataError(f"{listed.uri} was written, but the store lists what was there before. Run again.")
 
     def _delete(self, path: str) -> None:
         with contextlib.suppress(DataNotFoundError):
@@ -237,18 +283,9 @@ def _find(fs: Any, path: str, is_file: bool) -> dict[str, dict[str, Any]]:
     return {str(info["name"]): info} if info.get("type") == "file" else {}
 
 
-def _info(fs: Any, path: str) -> dict[str, Any]:
-    fs.invalidate_cache()
-    return dict(fs.info(path))
-
-
 def _listed(path: str, uri: str, info: Mapping[str, Any]) -> Listed:
     return Listed(path, uri, int(info.get("size") or 0), tag_of(info))
 
 
-def _md5(path: Path) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
-    with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+def _sign_of(path: str) -> str:
+    return f"{path.rstrip('/')}/{SIGN}"

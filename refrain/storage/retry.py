@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import random
+import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from refrain.errors import DataError, RefrainError
 
@@ -62,14 +63,50 @@ def is_lasting(error: BaseException) -> bool:
 
 
 def in_parallel(act: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """Return ``act(item)`` for every item, several at once; after the first failure nothing more is begun."""
-    waiting = list(items)
-    if len(waiting) <= 1:
-        return [act(item) for item in waiting]
-    with ThreadPoolExecutor(min(PARALLEL, len(waiting)), "transfer") as pool:
-        futures = [pool.submit(act, item) for item in waiting]
+    """Return ``act(item)`` for every item, several at once; after the first failure nothing more is begun.
+
+    Items are drawn one by one, as there are hands for them, so that there may be very many.
+    """
+    drawn = iter(items)
+    first = list(itertools.islice(drawn, 2))
+    if len(first) < 2:
+        return [act(item) for item in first]
+    work = _Work(act, itertools.chain(first, drawn))
+    hands = [threading.Thread(target=work.do, name=f"transfer-{number}", daemon=True) for number in range(PARALLEL)]
+    for hand in hands:
+        hand.start()
+    try:
+        for hand in hands:
+            hand.join()
+    except BaseException as error:  # Ctrl-C: what has been begun is waited for
+        work.failures.append(error)
+        for hand in hands:
+            hand.join()
+        raise
+    if work.failures:
+        raise work.failures[0]
+    return [work.results[index] for index in range(len(work.results))]
+
+
+class _Work(Generic[T, R]):
+    """What many hands do together."""
+
+    def __init__(self, act: Callable[[T], R], items: Iterable[T]) -> None:
+        self._act = act
+        self._items = enumerate(items)
+        self._lock = threading.Lock()
+        self.results: dict[int, R] = {}
+        self.failures: list[BaseException] = []
+
+    def do(self) -> None:
+        """Take one item after the other, until there is none or one has failed."""
         try:
-            return [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+            while not self.failures:
+                with self._lock:
+                    drawn = next(self._items, None)
+                if drawn is None:
+                    return
+                index, item = drawn
+                self.results[index] = self._act(item)
+        except BaseException as error:  # noqa: BLE001  # raised by whoever waits
+            self.failures.append(error)

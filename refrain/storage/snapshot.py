@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -11,7 +11,7 @@ from typing import TypeVar
 from refrain.errors import CorruptObjectError, DataError, RefrainError, SnapshotError
 from refrain.storage.blobs import BlobStore
 from refrain.storage.manifest import Manifest
-from refrain.storage.scan import Found, Keep
+from refrain.storage.scan import Keep
 from refrain.storage.trees import TreeIdentity, TreeRules, Trees
 
 T = TypeVar("T")
@@ -47,8 +47,7 @@ def take_snapshot(source_directory: str, trees: Trees, environ: Mapping[str, str
         300 MB and 2000 files (the latter lifted by the environment variable ``AML_SNAPSHOT_NO_FILE_LIMIT``).
     """
 
-    def require_small(entries: Sequence[Found]) -> None:
-        size, files = sum(e.size for e in entries), sum(not e.is_directory for e in entries)
+    def require_small(files: int, size: int) -> None:
         if size > MAX_BYTES:
             raise SnapshotError(
                 f"The source directory {source_directory!r} holds {size / 2**20:.0f} MB, more than the "
@@ -114,7 +113,7 @@ def _read(
     source_directory: str,
     trees: Trees,
     read: Callable[[str, TreeRules], T],
-    admit: Callable[[Sequence[Found]], None] | None = None,
+    admit: Callable[[int, int], None] | None = None,
 ) -> T:
     if not os.path.isdir(source_directory):
         raise SnapshotError(f"The source directory {source_directory!r} does not exist or is not a directory.")

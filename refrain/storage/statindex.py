@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import struct
 import threading
+import time
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from refrain.storage.scan import Found
+from refrain.storage.digest import digest_bytes
+from refrain.storage.scan import ROW, Folder, Stat
 
 if TYPE_CHECKING:
     import sqlite3
@@ -26,14 +29,27 @@ if TYPE_CHECKING:
 AT_REST_NS = 2_000_000_000
 """How long a file must have been unchanged before its row is kept: the coarsest clock of a usual file system."""
 
-_SCHEMA = 2
-_FIELDS = 7
+KEPT_DAYS = 90
+KEPT_BYTES = 2**30
+"""A tree that nobody asked for in that many days is forgotten; so are the oldest ones beyond that many bytes."""
+
+NOT_AT_REST = "0" * 64
+"""Stands for the digest of a file that was written a moment before it was read."""
+
+_SCHEMA = 3
 _PENDING = 50
-_TABLE = """
-CREATE TABLE IF NOT EXISTS trees (
-    root BLOB PRIMARY KEY, stats BLOB NOT NULL, digests TEXT NOT NULL,
-    digest TEXT NOT NULL, files INTEGER NOT NULL, bytes INTEGER NOT NULL
-) WITHOUT ROWID
+_DAY = 24 * 3600
+_COUNT = 4
+_HEAD = struct.Struct("<32s32sQQQ")  # seal, digest, files, bytes, length of the stats
+_TABLE = "CREATE TABLE IF NOT EXISTS trees (root BLOB PRIMARY KEY, used INTEGER NOT NULL, tree BLOB NOT NULL)"
+_LOAD = "SELECT CAST(tree AS BLOB), used FROM trees WHERE root = ?"
+_SAVE = "INSERT OR REPLACE INTO trees VALUES (?, ?, ?)"
+_USED = "UPDATE trees SET used = ? WHERE root = ?"
+_FORGET_OLD = "DELETE FROM trees WHERE used < ?"
+_FORGET_MANY = """
+DELETE FROM trees WHERE root IN (SELECT root FROM (
+    SELECT root, SUM(LENGTH(tree)) OVER (ORDER BY used DESC, root) AS total FROM trees
+) WHERE total > ?)
 """
 
 
@@ -45,42 +61,89 @@ class IndexedTree:
     """What the index knows of one tree: the stats of its files, their digests, and the digest of the whole.
 
     ``digest`` is empty when a file was not at rest, so that the whole cannot be answered from here.
+
+    :param stats: as :func:`encoded` makes it.
+    :param digests: 32 bytes for each file, in the order of ``stats``.
     """
 
     stats: bytes
-    digests: tuple[str, ...]
+    digests: bytes
     digest: str
     files: int
     bytes: int
 
-    def by_path(self) -> dict[str, tuple[_Bytes, str]]:
-        """Map each path to its stat row and its digest; nothing when the two do not fit together."""
-        fields = self.stats.split(b"\0")[:-1]
-        if len(fields) != len(self.digests) * _FIELDS:
+    def folders(self) -> dict[str, tuple[Folder, str]]:
+        """Map each prefix to its folder and the digests of its files, one after the other; it has no absolute path.
+
+        Nothing when the two do not fit together.
+        """
+        found: dict[str, tuple[Folder, str]] = {}
+        digests = self.digests.hex()
+        at = taken = 0
+        try:
+            while at < len(self.stats):
+                folder, at = _decoded(self.stats, at)
+                count = len(folder.names)
+                found[folder.prefix] = (folder, digests[taken * 64 : (taken + count) * 64])
+                taken += count
+        except ValueError:
             return {}
-        rows = (fields[i : i + _FIELDS] for i in range(0, len(fields), _FIELDS))
-        return {os.fsdecode(row[0]): (b"\0".join(row), digest) for row, digest in zip(rows, self.digests, strict=True)}
+        return found if taken * 64 == len(digests) else {}
+
+    @property
+    def content(self) -> _Bytes:
+        """The bytes to be stored, a digest over all of them first, so that a damaged database is noticed."""
+        head = _HEAD.pack(b"", bytes.fromhex(self.digest), self.files, self.bytes, len(self.stats))
+        body = b"".join((head[32:], self.stats, self.digests))
+        return bytes.fromhex(digest_bytes(body)) + body
+
+    @classmethod
+    def from_content(cls, content: _Bytes) -> IndexedTree:
+        """Read stored bytes back; :data:`UNKNOWN` when they are damaged."""
+        if digest_bytes(content[32:]) != content[:32].hex():
+            return UNKNOWN
+        _, digest, files, size, length = _HEAD.unpack_from(content)
+        end = _HEAD.size + length
+        return cls(content[_HEAD.size : end], content[end:], digest.hex() if any(digest) else "", files, size)
 
 
-UNKNOWN = IndexedTree(b"", (), "", 0, 0)
+UNKNOWN = IndexedTree(b"", b"", "", 0, 0)
 
 
-def stat_row(found: Found) -> bytes:
-    """Return the bytes that are equal for two looks at one file if, and only if, nothing about it changed."""
-    numbers = (found.size, found.mtime_ns, found.ctime_ns, found.inode, found.device, int(found.executable))
-    return os.fsencode(found.path) + b"\0" + b"\0".join(str(n).encode() for n in numbers)
+def encoded(folders: Sequence[Folder]) -> bytes:
+    """Return the bytes that are equal for two looks at one tree if, and only if, nothing in it changed."""
+    return b"".join(part for folder in folders for part in _parts(folder))
 
 
-def is_at_rest(found: Found, now_ns: int) -> bool:
+def is_at_rest(found: Stat, now_ns: int) -> bool:
     """Say whether a read begun at *now_ns* can be trusted to have seen the last write."""
     return max(found.mtime_ns, found.ctime_ns) + AT_REST_NS < now_ns
 
 
-class StatIndex:
-    """The index, in one SQLite file; any number of threads and processes may share it.
+def _parts(folder: Folder) -> tuple[bytes, ...]:
+    # No name holds a NUL or a "/"; the number tells an empty directory from a file that is a tree and has no name.
+    names = os.fsencode("/".join(folder.names))
+    return os.fsencode(folder.prefix), b"\0", names, b"\0", len(folder.names).to_bytes(_COUNT, "little"), folder.rows
 
-    Known limitation: rows of trees that are gone stay until the file is deleted, which is safe at any time.
+
+def _decoded(stats: bytes, at: int) -> tuple[Folder, int]:
+    """Read one folder and return it with the position of the next.
+
+    :raises ValueError: when the bytes are something else.
     """
+    names_at = stats.index(b"\0", at) + 1
+    count_at = stats.index(b"\0", names_at) + 1
+    rows_at = count_at + _COUNT
+    count = int.from_bytes(stats[count_at:rows_at], "little")
+    end = rows_at + count * ROW.size
+    names = os.fsdecode(stats[names_at : count_at - 1]).split("/") if count else []
+    if len(names) != count or end > len(stats):
+        raise ValueError("no index")
+    return Folder(os.fsdecode(stats[at : names_at - 1]), "", tuple(names), stats[rows_at:end]), end
+
+
+class StatIndex:
+    """The index, in one SQLite file; any number of threads and processes may share it."""
 
     def __init__(self, folder: Path) -> None:
         """Name the folder of the index; nothing is opened or created before the first use."""
@@ -89,18 +152,20 @@ class StatIndex:
         self._connection: sqlite3.Connection | None = None
         self._is_usable = True
         self._pending: dict[str, IndexedTree] = {}
+        self._used: set[str] = set()
 
     def load(self, root: str) -> IndexedTree:
         """Return what is known of the tree at the absolute path *root*, or :data:`UNKNOWN`."""
         with self._lock:
             if root in self._pending:
                 return self._pending[root]
-            query = "SELECT stats, digests, digest, files, bytes FROM trees WHERE root = ?"
-            found = self._execute(query, [(os.fsencode(root),)])
-        if not found:
-            return UNKNOWN
-        stats, digests, digest, files, size = found[0]
-        return IndexedTree(stats, tuple(digests.split(",")) if stats else (), digest, files, size)
+            found = self._execute(_LOAD, [(os.fsencode(root),)])
+            if not found:
+                return UNKNOWN
+            content, used = found[0]
+            if used != _today():
+                self._used.add(root)
+        return IndexedTree.from_content(content)
 
     def save(self, root: str, tree: IndexedTree) -> None:
         """Remember a tree; written to disk by :meth:`flush` or with the next fifty."""
@@ -111,15 +176,17 @@ class StatIndex:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was saved since the last time."""
+        """Write what was saved since the last time, and once a day forget what nobody asks for any more."""
+        today = _today()
         with self._lock:
             pending, self._pending = self._pending, {}
-            rows = [
-                (os.fsencode(root), tree.stats, ",".join(tree.digests), tree.digest, tree.files, tree.bytes)
-                for root, tree in pending.items()
-            ]
+            used, self._used = self._used - pending.keys(), set()
+            rows = [(os.fsencode(root), today, tree.content) for root, tree in pending.items()]
+            if used:
+                self._execute(_USED, [(today, os.fsencode(root)) for root in used])
             if rows:
-                self._execute("INSERT OR REPLACE INTO trees VALUES (?, ?, ?, ?, ?, ?)", rows)
+                self._execute(_SAVE, rows)
+                self._forget(today)
 
     def close(self) -> None:
         """Flush and close the file."""
@@ -129,8 +196,23 @@ class StatIndex:
                 self._connection.close()
                 self._connection = None
 
+    def _forget(self, today: int) -> None:
+        if self._execute("PRAGMA user_version", [()]) in ([], [(today,)]):
+            return
+        self._execute(_FORGET_OLD, [(today - KEPT_DAYS,)])
+        self._execute(_FORGET_MANY, [(KEPT_BYTES,)])
+        # A script: execute() takes one step, and each step of this pragma frees one page.
+        self._with_connection(lambda connection: connection.executescript("PRAGMA incremental_vacuum"))
+        self._execute(f"PRAGMA user_version = {today}", [()])
+
     def _execute(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> list[Any]:
-        """Run a statement once for each row in one transaction; whatever a broken cache does, the answer is empty."""
+        """Run a statement once for each row in one transaction."""
+        return self._with_connection(
+            lambda connection: [found for row in rows for found in connection.execute(statement, row)]
+        )
+
+    def _with_connection(self, act: Callable[[sqlite3.Connection], Iterable[Any]]) -> list[Any]:
+        """Return what *act* finds; whatever a broken cache does, the answer is empty."""
         import sqlite3
 
         connection = self._open()
@@ -138,7 +220,7 @@ class StatIndex:
             return []
         try:
             with connection:
-                return [found for row in rows for found in connection.execute(statement, row)]
+                return list(act(connection))
         except sqlite3.Error as error:  # a full disk or a read-only cache folder costs time, never the run
             self._give_up(error)
             return []
@@ -151,6 +233,7 @@ class StatIndex:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._connection = sqlite3.connect(self._path, timeout=10, check_same_thread=False)
                 weakref.finalize(self, self._connection.close)
+                self._connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # before the first table
                 self._connection.execute("PRAGMA journal_mode=WAL")
                 self._connection.execute("PRAGMA synchronous=OFF")
                 self._connection.execute(_TABLE)
@@ -171,3 +254,7 @@ class StatIndex:
             for suffix in ("", "-wal", "-shm"):
                 with contextlib.suppress(OSError):
                     os.unlink(f"{self._path}{suffix}")
+
+
+def _today() -> int:
+    return int(time.time()) // _DAY

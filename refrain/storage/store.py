@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
+from refrain.storage.listing import Listed, Listing
 from refrain.storage.manifest import Manifest
+from refrain.storage.pattern import is_pattern
+from refrain.storage.reading import BLOCK
+from refrain.storage.streams import Reading, Writing
 from refrain.storage.trees import DATA, TreeIdentity, TreeRules
 
 
@@ -33,17 +38,41 @@ class Store(Protocol):
     def manifest(self, path: str, rules: TreeRules = DATA) -> Manifest:
         """Return the manifest behind :meth:`identify`."""
 
-    def match(self, pattern: str) -> list[str]:
-        """Return the files that match a glob (``*``, ``?``, ``[…]``, ``**``), sorted."""
+    def match(self, pattern: str) -> dict[str, int]:
+        """Return the files that match a glob (``*``, ``?``, ``[…]``, ``**``), sorted, with their sizes in bytes."""
 
-    def files(self, path: str) -> list[str]:
-        """Return the relative paths of all files below a folder, sorted; ``[""]`` for a file, none for nothing."""
+    def sizes(self, path: str) -> dict[str, int]:
+        """Return the relative paths of all files below a folder, sorted, with their sizes in bytes.
+
+        A file answers with itself, as ``""``; where there is nothing, there are none.
+        """
+
+    def open(self, path: str, buffering: int = BLOCK) -> BinaryIO:
+        """Open a file for reading; of one that is elsewhere only what is asked for is fetched.
+
+        :param buffering: how many bytes are fetched at once; 0 for exactly those of each read.
+        """
+
+    def listing(self, path: str, *, is_filling: bool = False) -> Listing:
+        """List the files of a tree, with sizes and tags; what is not there is :attr:`TreeKind.MISSING`.
+
+        :param is_filling: also list a folder that a copy has not filled yet, which is refused otherwise.
+        """
+
+    def reading(self, listed: Listed) -> Reading:
+        """Return a file of a listing, to be read by ranges."""
+
+    def writing(self, path: str) -> Writing:
+        """Return a file to be, which appears whole."""
 
     def mount(self, path: str, view: Path) -> Path:
         """Return where the tree can be read on this machine.
 
         :param view: a path of the caller's own where nothing is yet; may be used to put the tree together.
         """
+
+    def link(self, pairs: Iterable[tuple[str, Path]]) -> None:
+        """Make files ``(path, local target)`` readable at their targets, by links and not by copies of their own."""
 
     def get(self, pairs: Iterable[tuple[str, Path]]) -> None:
         """Copy files ``(path, local target)``; each target appears whole or not at all."""
@@ -59,6 +88,24 @@ class Store(Protocol):
 
         :param written: what is in *source*.
         :raises OSError: when it cannot be stored.
+        """
+
+    def filling(self, path: str, source: str, *, is_fresh: bool) -> AbstractContextManager[str]:
+        """Give the path below which a folder is put together that is at *path* when the block ends well.
+
+        Until then, nobody of ours takes *path* for complete; what an interrupted block has left there is found again.
+
+        :param source: where the files come from, for people who find the folder half-filled.
+        :param is_fresh: what an earlier block has left counts no more.
+        :raises DataError: when somebody else is filling it, or it cannot be written.
+        """
+
+    def accept(self, path: str, arrived: Mapping[str, tuple[int, str]], content: Manifest | None) -> None:
+        """Check that the store has what was sent to *path*, and remember what it is.
+
+        :param arrived: sizes and tags by relative path.
+        :param content: what it is, where the content of every file is known.
+        :raises DataError: when it has not.
         """
 
     def remove(self, path: str) -> None:
@@ -98,6 +145,10 @@ class Place:
         """Say whether *other* is this place or below it."""
         return self.store is other.store and f"{other.path}/".startswith(f"{self.path.rstrip('/')}/")
 
+    def is_pattern(self) -> bool:
+        """Say whether the path is a glob: it has wildcards, and nothing is called by just these characters."""
+        return is_pattern(self.path) and not self.exists()
+
     def exists(self) -> bool:
         """See :meth:`Store.exists`."""
         return self.store.exists(self.path)
@@ -110,9 +161,21 @@ class Place:
         """See :meth:`Store.manifest`."""
         return self.store.manifest(self.path, rules)
 
+    def listing(self, *, is_filling: bool = False) -> Listing:
+        """See :meth:`Store.listing`."""
+        return self.store.listing(self.path, is_filling=is_filling)
+
+    def sizes(self) -> dict[str, int]:
+        """See :meth:`Store.sizes`."""
+        return self.store.sizes(self.path)
+
     def files(self) -> list[str]:
-        """See :meth:`Store.files`."""
-        return self.store.files(self.path)
+        """Return the relative paths of all files below a folder, sorted; ``[""]`` for a file, none for nothing."""
+        return list(self.sizes())
+
+    def open(self, buffering: int = BLOCK) -> BinaryIO:
+        """See :meth:`Store.open`."""
+        return self.store.open(self.path, buffering)
 
     def download(self, target: Path) -> None:
         """Copy the tree at this place to the local path *target*."""

@@ -4,21 +4,63 @@ from __future__ import annotations
 
 import os
 import threading
+from typing import Protocol
 
-from refrain.errors import UntrustedReferenceError
+from refrain.errors import UnknownNameError, UntrustedReferenceError
 from refrain.storage.cache import WorkerCache
-from refrain.storage.datastores import DatastoreLocation, DatastoreTable, normalized
+from refrain.storage.datastores import DatastoreLocation, normalized
 from refrain.storage.filesystem import FileSystem
-from refrain.storage.local import LocalStore, local_path
+from refrain.storage.local import LocalStore, local_text
 from refrain.storage.remote import Knowledge, RemoteStore
+from refrain.storage.root import Root
+from refrain.storage.sql.address import DatabaseLocation
+from refrain.storage.sql.database import Database
 from refrain.storage.store import Place, Store
 from refrain.storage.trees import Trees
+
+
+class Datastores(Protocol):
+    """What is asked of a workspace's table of datastores."""
+
+    def get(self, name: str) -> DatastoreLocation:
+        """Return the datastore of this name.
+
+        :raises UnknownNameError: when there is none.
+        """
+
+    def database(self, name: str) -> DatabaseLocation:
+        """Return the database of this name; raises as :meth:`get`."""
+
+    def of_files(self) -> list[DatastoreLocation]:
+        """Return every datastore that keeps files, sorted by name."""
+
+
+class NoDatastores:
+    """The datastores of nobody's workspace: there are none."""
+
+    def get(self, name: str) -> DatastoreLocation:
+        """Raise; see :meth:`Datastores.get`."""
+        raise _nobodys(name)
+
+    def database(self, name: str) -> DatabaseLocation:
+        """Raise; see :meth:`Datastores.get`."""
+        raise _nobodys(name)
+
+    def of_files(self) -> list[DatastoreLocation]:
+        """Return none."""
+        return []
+
+
+def _nobodys(name: str) -> UnknownNameError:
+    return UnknownNameError(
+        f"Unknown datastore {name!r}: no workspace is at hand. Open the dataset through a workspace that has it."
+    )
 
 
 class Stores:
     """Every store that a workspace can reach."""
 
-    def __init__(self, datastores: DatastoreTable, trees: Trees, knowledge: Knowledge) -> None:
+    def __init__(self, datastores: Datastores, trees: Trees, knowledge: Knowledge) -> None:
         """Know the datastores of a table, and local files by *trees*."""
         self._datastores = datastores
         self._knowledge = knowledge
@@ -40,6 +82,19 @@ class Stores:
         location = self._datastores.get(datastore)
         return Place(self._store(location), location.address).below(normalized(path))
 
+    def within(self, root: Root) -> Place:
+        """Return the place of a workspace's root."""
+        location = DatastoreLocation("", root.folder, root.url, root.conn_id, root.options)
+        return Place(self._store(location), location.address)
+
+    def database(self, datastore: str) -> Database:
+        """Return the database that a datastore stands for; nothing is connected.
+
+        :raises UnknownNameError: when there is no such datastore.
+        :raises UserError: when it keeps files.
+        """
+        return Database(self._datastores.database(datastore))
+
     def at(self, uri: str) -> Place:
         """Return the place that a URI names: on the datastore that holds it, or with the environment's credentials.
 
@@ -49,8 +104,8 @@ class Stores:
         if not separator or not rest.strip("/") or ".." in rest.split("/"):
             raise UntrustedReferenceError(f"{uri[:200]!r} names no data: it is no URI such as 's3://bucket/folder'.")
         if scheme == "file":
-            return self.local(local_path(uri))
-        locations = (self._datastores.get(name) for name in self._datastores.names())
+            return self.local(local_text(uri))
+        locations = self._datastores.of_files()
         holding = [location for location in locations if location.url and f"{uri}/".startswith(f"{location.url}/")]
         host = DatastoreLocation("", None, f"{scheme}://{rest.partition('/')[0]}")
         return Place(self._store(max(holding, key=lambda location: len(location.url), default=host)), uri)
@@ -65,10 +120,10 @@ class Stores:
 
     def datastore_of(self, place: Place) -> tuple[str, str] | None:
         """Return the name of a datastore that holds a place, and the path there; None when there is none."""
-        for name in self._datastores.names():
-            root = self.on(name, "")
+        for location in self._datastores.of_files():
+            root = self.on(location.name, "")
             if root.covers(place):
-                return name, place.path[len(root.path) :].strip("/")
+                return location.name, place.path[len(root.path) :].strip("/")
         return None
 
     def _store(self, location: DatastoreLocation) -> Store:

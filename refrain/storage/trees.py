@@ -5,18 +5,24 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from refrain.errors import DataError, DataNotFoundError
-from refrain.storage.digest import digest_file
+from refrain.storage.digest import digest_and_stat
 from refrain.storage.manifest import Entry, Manifest, TreeKind
-from refrain.storage.scan import Found, Keep, Links, found, scan
-from refrain.storage.statindex import IndexedTree, StatIndex, is_at_rest, stat_row
+from refrain.storage.scan import ROW, Folder, Keep, Links, row_of, scan, single
+from refrain.storage.statindex import NOT_AT_REST, IndexedTree, StatIndex, encoded, is_at_rest
 
-_PARALLEL_FROM = 32
+_BATCH = 512
+_PROBE = 32
+_THREADS = 8
+_WAITING = 8.0
 _TRIES = 3
+
+_File = tuple[str, bytes]
+"""An absolute path, and the row of the file there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +39,13 @@ class TreeIdentity:
 class TreeRules:
     """How a tree is read: which entries belong to it, what links mean, whether the executable bit counts.
 
-    :param admit: is shown the whole listing before a byte is read, and raises to refuse it.
+    :param admit: is told the number of files and of their bytes before one is read, and raises to refuse the tree.
     """
 
     keep: Keep | None = None
     links: Links = Links.FOLLOW
     executable: bool = False
-    admit: Callable[[Sequence[Found]], None] | None = None
+    admit: Callable[[int, int], None] | None = None
     index_key: str = ""  # two readings of one folder under other rules must not share a row
 
 
@@ -65,48 +71,46 @@ class Trees:
         :raises DataError: as :func:`refrain.storage.scan.scan`.
         """
         root = os.path.abspath(path)
-        kind, entries = _entries(root, rules)
+        kind, folders = _look(root, rules)
         known = self._index.load(root + rules.index_key)
-        if known.digest and known.stats == _stats(entries):
+        if known.digest and known.stats == encoded(folders):
             return TreeIdentity(kind, known.digest, known.files, known.bytes)
-        manifest = self._read(root, kind, entries, known, rules)
+        manifest = self._read(root, kind, folders, known, rules)
         return TreeIdentity(kind, manifest.digest, manifest.files, manifest.bytes)
 
     def manifest(self, path: str | os.PathLike[str], rules: TreeRules = DATA) -> Manifest:
         """Return the full manifest of the tree at *path*; raises as :meth:`identify`."""
         root = os.path.abspath(path)
-        kind, entries = _entries(root, rules)
-        return self._read(root, kind, entries, self._index.load(root + rules.index_key), rules)
+        kind, folders = _look(root, rules)
+        return self._read(root, kind, folders, self._index.load(root + rules.index_key), rules)
 
     def flush(self) -> None:
         """Write to disk what was learned."""
         self._index.flush()
 
-    def _read(self, root: str, kind: TreeKind, entries: list[Found], known: IndexedTree, rules: TreeRules) -> Manifest:
+    def _read(self, root: str, kind: TreeKind, folders: list[Folder], known: IndexedTree, rules: TreeRules) -> Manifest:
         now_ns = time.time_ns()
-        before = known.by_path()
-        digests = {}
-        to_read = []
-        for entry in entries:
-            row, digest = before.get(entry.path, (b"", ""))
-            if entry.is_directory:
-                digests[entry.path] = ""
-            elif digest and row == stat_row(entry):
-                digests[entry.path] = digest
-            else:
-                to_read.append(entry)
-        read = dict(zip((e.path for e in to_read), _digest_all(to_read), strict=True))
-        current = [read[e.path][0] if e.path in read else e for e in entries]
-        digests.update({path: digest for path, (_, digest) in read.items()})
-        rows = (Entry(e.path, e.size, digests[e.path], rules.executable and e.executable) for e in current)
-        manifest = Manifest(kind, tuple(rows))
-        indexed = _indexed(current, digests, manifest, now_ns)
-        if indexed != known and any(indexed.digests):  # else there is nothing new, or nothing to be trusted
+        before = known.folders()
+        folders, digests = _digested(folders, [_known(folder, before) for folder in folders])
+        manifest = Manifest(kind, _entries(folders, digests, rules))
+        at_rest = [
+            digest if is_at_rest(found, now_ns) else NOT_AT_REST
+            for folder, of_folder in zip(folders, digests, strict=True)
+            for found, digest in zip(folder.stats(), of_folder, strict=True)
+        ]
+        indexed = IndexedTree(
+            stats=encoded(folders),
+            digests=bytes.fromhex("".join(at_rest)),
+            digest="" if NOT_AT_REST in at_rest else manifest.digest,
+            files=manifest.files,
+            bytes=manifest.bytes,
+        )
+        if indexed != known and any(digest != NOT_AT_REST for digest in at_rest):  # else nothing can be trusted
             self._index.save(root + rules.index_key, indexed)
         return manifest
 
 
-def _entries(root: str, rules: TreeRules) -> tuple[TreeKind, list[Found]]:
+def _look(root: str, rules: TreeRules) -> tuple[TreeKind, list[Folder]]:
     try:
         status = os.stat(root)
     except FileNotFoundError as error:
@@ -114,46 +118,82 @@ def _entries(root: str, rules: TreeRules) -> tuple[TreeKind, list[Found]]:
     except OSError as error:
         raise DataError(f"Cannot read {root!r}: {error.strerror}.") from error
     if stat.S_ISDIR(status.st_mode):
-        entries = sorted(scan(root, rules.keep, rules.links), key=lambda e: e.path)
+        folders = scan(root, rules.keep, rules.links)
         if rules.admit is not None:
-            rules.admit(entries)
-        return TreeKind.DIRECTORY, entries
+            sizes = [found.size for folder in folders for found in folder.stats()]
+            rules.admit(len(sizes), sum(sizes))
+        return TreeKind.DIRECTORY, folders
     if not stat.S_ISREG(status.st_mode):
         raise DataError(f"{root!r} is neither a file nor a folder; only files and folders can be stored.")
-    return TreeKind.FILE, [found("", root, status)]
+    return TreeKind.FILE, [single(root, status)]
 
 
-def _stats(entries: Iterable[Found]) -> bytes:
-    return b"".join(stat_row(entry) + b"\0" for entry in entries)
+def _known(folder: Folder, before: dict[str, tuple[Folder, str]]) -> list[str]:
+    """Return the digest of each file of a folder; an empty one where it must be read."""
+    if folder.prefix not in before:
+        return [""] * len(folder.names)
+    old, joined = before[folder.prefix]
+    digests = [joined[at : at + 64].replace(NOT_AT_REST, "") for at in range(0, len(joined), 64)]
+    if (old.names, old.rows) == (folder.names, folder.rows):
+        return digests
+    by_name = {name: (old.row(at), digests[at]) for at, name in enumerate(old.names)}
+    found = (by_name.get(name, (b"", "")) for name in folder.names)
+    return [digest if row == folder.row(at) else "" for at, (row, digest) in enumerate(found)]
 
 
-def _indexed(entries: list[Found], digests: dict[str, str], manifest: Manifest, now_ns: int) -> IndexedTree:
-    rest = [entry.is_directory or is_at_rest(entry, now_ns) for entry in entries]
-    return IndexedTree(
-        stats=_stats(entries),
-        digests=tuple(digests[entry.path] if ok else "" for entry, ok in zip(entries, rest, strict=True)),
-        digest=manifest.digest if all(rest) else "",
-        files=manifest.files,
-        bytes=manifest.bytes,
-    )
+def _digested(folders: list[Folder], digests: list[list[str]]) -> tuple[list[Folder], list[list[str]]]:
+    """Read every file that has no digest yet; a file that changed meanwhile has another row then."""
+    folders = list(folders)
+    unread = [(of, at) for of, found in enumerate(digests) for at, digest in enumerate(found) if not digest]
+    files = [(folders[of].path(at), folders[of].row(at)) for of, at in unread]
+    for (of, at), (row, digest) in zip(unread, _digest_all(files), strict=True):
+        digests[of][at] = digest
+        if row != folders[of].row(at):
+            rows = folders[of].rows
+            folders[of] = replace(folders[of], rows=rows[: at * ROW.size] + row + rows[(at + 1) * ROW.size :])
+    return folders, digests
 
 
-def _digest_all(entries: list[Found]) -> list[tuple[Found, str]]:
-    if len(entries) < _PARALLEL_FROM:
-        return [_digest(entry) for entry in entries]
-    with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 1)) as pool:
-        return list(pool.map(_digest, entries, chunksize=16))
+def _entries(folders: list[Folder], digests: list[list[str]], rules: TreeRules) -> tuple[Entry, ...]:
+    entries = []
+    for folder, of_folder in zip(folders, digests, strict=True):
+        prefix = folder.prefix
+        if not folder.names:
+            entries.append(Entry(prefix, 0, "", rules.executable))  # a directory that can be entered has the bit
+        for name, found, digest in zip(folder.names, folder.stats(), of_folder, strict=True):
+            entries.append(Entry(prefix + name, found.size, digest, rules.executable and found.is_executable))
+    return tuple(sorted(entries, key=lambda entry: entry.path))
 
 
-def _digest(entry: Found) -> tuple[Found, str]:
+def _digest_all(files: Sequence[_File]) -> list[tuple[bytes, str]]:
+    """Read files one by one, and by several threads where the storage is slow.
+
+    On files that are in memory threads cost more than they save, because they hand the interpreter to each other at
+    every read. The first files of each batch tell: who waits for the storage spends seconds that cost no CPU.
+    """
+    read: list[tuple[bytes, str]] = []
+    with ThreadPoolExecutor(_THREADS, "digest") as pool:
+        for start in range(0, len(files), _BATCH):
+            batch = files[start : start + _BATCH]
+            wall, cpu = time.perf_counter(), time.thread_time()
+            read += map(_digest, batch[:_PROBE])
+            if time.perf_counter() - wall > _WAITING * (time.thread_time() - cpu):
+                read += pool.map(_digest, batch[_PROBE:])
+            else:
+                read += map(_digest, batch[_PROBE:])
+    return read
+
+
+def _digest(file: _File) -> tuple[bytes, str]:
     """Read one file and say what it was while it was read: the stat before and after must agree."""
+    path, row = file
     for _ in range(_TRIES):
         try:
-            digest = digest_file(entry.absolute)
-            after = found(entry.path, entry.absolute, os.stat(entry.absolute))
+            digest, status = digest_and_stat(path)
         except OSError as error:
-            raise DataError(f"Cannot read {entry.absolute!r}: {error.strerror}.") from error
-        if stat_row(after) == stat_row(entry):
-            return entry, digest
-        entry = after
-    raise DataError(f"{entry.absolute!r} changes while it is being read; wait until its writer has finished.")
+            raise DataError(f"Cannot read {path!r}: {error.strerror}.") from error
+        after = row_of(status)
+        if after == row:
+            return row, digest
+        row = after
+    raise DataError(f"{path!r} changes while it is being read; wait until its writer has finished.")

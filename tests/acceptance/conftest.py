@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.postgres import PostgresServer
 from acceptance.running_airflow import RunningAirflow, running
+from fakes.postgres import PostgresServer
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

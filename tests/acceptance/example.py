@@ -28,7 +28,7 @@ from airflow.sdk import DAG, Asset, TaskGroup, task
 from refrain import (
     OutputFileDatasetConfig, Pipeline, PipelineData, PipelineParameter, PythonScriptStep, StepSequence, Workspace
 )
-from refrain_operators import Gathered, PythonScriptOperator, StepOperator, pipeline_dag
+from refrain_operators import Gathered, PythonScriptOperator, ReuseSensor, StepOperator, pipeline_dag
 
 STEPS = Path({steps!r})
 

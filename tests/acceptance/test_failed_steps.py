@@ -115,7 +115,7 @@ def _give_input_after_the_first_try(example: Example, run_id: str) -> None:
 def test_a_run_fails_although_nothing_of_it_ran_after_the_failed_step(runs: dict[str, Finished]) -> None:
     run = runs["failing"]
     assert run.state == "failed"
-    assert run.example.states(run.run_id) == {"fail": "failed", "write": "upstream_failed"}
+    assert run.example.states(run.run_id) == {"plan": "success", "fail": "failed", "write": "upstream_failed"}
 
 
 def test_a_failed_script_is_not_tried_again(runs: dict[str, Finished]) -> None:
@@ -151,6 +151,7 @@ def test_with_continue_on_step_failure_other_branches_go_on(runs: dict[str, Fini
     run = runs["going_on"]
     assert run.state == "failed"
     assert run.example.states(run.run_id) == {
+        "plan": "success",
         "fail": "failed",
         "after_fail": "upstream_failed",
         "write": "success",

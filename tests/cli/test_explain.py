@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cli.sample import PIPELINE, TRAIN, Refrain, write
+from cli.sample import PIPELINE, PREPARE, TRAIN, Refrain, write
 
 
 def test_before_the_first_run_only_what_has_its_inputs_is_decided(refrain: Refrain, project: Path) -> None:
     called = refrain("explain", "pipeline.py")
     assert called.code == 0
     assert called.out.splitlines()[1].split(maxsplit=1) == ["prepare", "first run"]
+    assert "decided when prepare has run" in called.out
     assert "1 can only be decided once those before them have run." in called.out
 
 
@@ -82,3 +83,77 @@ def test_a_step_whose_source_is_gone_has_an_error(refrain: Refrain, project: Pat
     else:
         assert called.code == 2
         assert "train" in called.document["error"]["message"]
+
+
+def test_a_step_behind_one_that_runs_has_a_forecast(refrain: Refrain, project: Path) -> None:
+    refrain("run", "pipeline.py")
+    write(project, "prepare/prepare.py", PREPARE + "# changed\n")
+    prepare, train = refrain("explain", "pipeline.py", "--json").document["steps"]
+    assert (prepare["verdict"], train["verdict"], train["expected"]) == ("changed", "waits for its inputs", "reused")
+    assert train["detail"] == "decided when prepare has run; reused if that is the same as before"
+    train = refrain("explain", "pipeline.py", "--param", "alpha=0.25", "--json").document["steps"][1]
+    assert train["detail"] == (
+        "decided when prepare has run; runs even if that is the same as before: changed: parameter alpha: 0.5 → 0.25"
+    )
+    assert train["expected"] == "changed"
+
+
+def test_a_forced_step_has_a_forecast_for_those_behind_it(refrain: Refrain, project: Path) -> None:
+    refrain("run", "pipeline.py")
+    steps = refrain("explain", "pipeline.py", "--force", "prepare", "--json").document["steps"]
+    assert [(step["verdict"], step["expected"]) for step in steps] == [
+        ("forced", None),
+        ("waits for its inputs", "reused"),
+    ]
+
+
+def test_a_run_is_explained_afterwards_by_the_same_record(refrain: Refrain, project: Path) -> None:
+    refrain("run", "pipeline.py")
+    before = refrain("explain", "pipeline.py", "--param", "alpha=0.25", "--json").document["steps"]
+    run_id = refrain("run", "pipeline.py", "--param", "alpha=0.25", "--json").document["run_id"]
+    after = refrain("explain", run_id[:8], "--json").document
+    assert (after["run_id"], after["pipeline"]) == (run_id, "retrain")
+    assert [{k: v for k, v in step.items() if k != "run_id"} for step in after["steps"]] == before
+    called = refrain("explain", run_id[:8])
+    assert called.out.splitlines()[2].split(maxsplit=2) == ["train", "changed", "parameter alpha: 0.5 → 0.25"]
+    assert called.out.splitlines()[-1].startswith("1 of 2 steps were reused (")
+
+
+def test_a_step_of_a_run_is_shown_with_every_field(refrain: Refrain, project: Path) -> None:
+    refrain("run", "pipeline.py")
+    run_id = refrain("run", "pipeline.py", "--param", "alpha=0.25", "--json").document["run_id"]
+    for words in ((run_id[:8], "train"), (f"{run_id[:8]}.train",)):
+        lines = refrain("explain", *words).out.splitlines()
+        assert lines[0] == "train: changed: parameter alpha: 0.5 → 0.25"
+        assert any(line.startswith("parameter alpha") and line.endswith("0.5 → 0.25") for line in lines)
+    reused = refrain("explain", run_id[:8], "prepare").out.splitlines()
+    assert any(line.startswith("packages") for line in reused)
+
+
+def test_a_run_that_is_not_there_is_wrong_use(refrain: Refrain, project: Path) -> None:
+    called = refrain("explain", "abcdef")
+    assert (called.code, "No run has an id that begins with 'abcdef'" in called.err) == (2, True)
+
+
+def test_steps_that_share_a_source_directory_are_named_before_and_during_a_run(refrain: Refrain, project: Path) -> None:
+    write(project, "train/prepare.py", PREPARE)
+    write(project, "shared.py", PIPELINE.replace('source_directory="prepare"', 'source_directory="train"'))
+    called = refrain("explain", "shared.py")
+    assert called.out.startswith("Warning: Steps prepare, train share the source directory '")
+    assert len(refrain("explain", "shared.py", "--json").document["warnings"]) == 1
+    assert refrain("run", "shared.py").err.count("share the source directory") == 1
+
+
+def test_a_run_verifies_bytes_when_it_is_told_to(refrain: Refrain, project: Path) -> None:
+    refrain("run", "pipeline.py")
+    run_id = refrain("run", "pipeline.py", "--verify", "full", "--json").document["run_id"]
+    steps = refrain("explain", run_id[:8], "--json").document["steps"]
+    assert [step["check"] for step in steps] == ["content", "content"]
+    called = refrain("run", "pipeline.py", "--verify", "always")
+    assert (called.code, "Unknown verification 'always'" in called.err) == (2, True)
+
+
+def test_a_step_is_forced_with_what_comes_after_it(refrain: Refrain, project: Path) -> None:
+    run_id = refrain("run", "pipeline.py", "--json").document["run_id"]
+    forced = refrain("run", "pipeline.py", "--force", "prepare+", "--json").document
+    assert [step["verdict"] for step in forced["steps"]] == ["forced", "forced"], run_id

@@ -10,6 +10,16 @@ import pytest
 
 from cli.sample import PIPELINE, Called, Refrain, write
 
+PATHS = """
+from refrain import *
+
+workspace = Workspace.from_config()
+pair = (PipelineParameter("p", DataPath(Datastore(workspace), "old.txt")), DataPathComputeBinding())
+out = PipelineData("out")
+step = PythonScriptStep("show.py", "show", [pair, out], inputs=[pair], outputs=[out], source_directory="show")
+pipeline = Pipeline(workspace, [step])
+"""
+
 
 def _states(called: Called) -> dict[str, str]:
     return {step["key"]: step["state"] for step in called.document["steps"]}
@@ -58,6 +68,24 @@ def test_a_failed_run_ends_with_1_the_log_s_tail_and_the_next_command(refrain: R
     assert "    alpha must not be negative\n" in called.err
     assert f"Look further: refrain runs show {called.document['run_id'][:8]}\n" in called.err
     assert called.document["steps"][1]["error"].startswith("Step 'train' failed")
+
+
+def test_a_parameter_that_names_data_is_given_as_text(refrain: Refrain, project: Path) -> None:
+    write(project, "paths.py", PATHS)
+    write(project, "show/show.py", 'import sys\nopen(sys.argv[2], "w").write(open(sys.argv[1]).read())')
+    write(project, ".refrain/workspace/datastores/workspacefilestore/new.txt", "new")
+    called = refrain("run", "paths.py", "--param", "p=workspacefilestore/new.txt", "--json")
+    assert called.document["parameters"] == {"p": "workspacefilestore/new.txt"}
+    uri = called.document["steps"][0]["outputs"]["out"]["uri"]
+    assert Path(uri.removeprefix("file://")).read_text() == "new"
+
+
+def test_a_parameter_that_names_no_data_is_wrong_use(refrain: Refrain, project: Path) -> None:
+    write(project, "paths.py", PATHS)
+    write(project, "show/show.py", "")
+    called = refrain("run", "paths.py", "--param", "p=nowhere/new.txt")
+    assert called.code == 2
+    assert "Pipeline parameter 'p': Unknown datastore 'nowhere'. Known: workspaceblobstore" in called.err
 
 
 def test_force_without_a_step_runs_everything(refrain: Refrain, project: Path) -> None:

@@ -15,6 +15,11 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.serialization.serialized_objects import DagSerialization
 from airflow.utils.db import initdb
 
+from refrain import Workspace
+from refrain.tracking.record import RunStore
+from refrain.tracking.run_id import root_id_for
+from refrain_operators.references import step_key
+
 RUNS = {"retrain_diabetes": 1, "screening_report": 2, "alpha_sweep": 2, "mapped_cases": 1}
 
 
@@ -33,12 +38,14 @@ def described(dag: Any) -> dict[str, Any]:
 def run(dag: Any) -> dict[str, Any]:
     """Run a DAG in this process; tasks by id, and the map index where they are mapped."""
     done = dag.test()
+    runs = RunStore(Workspace().state).latest_steps(root_id_for(done.dag_id, done.run_id))
+    reused = {record.key: record.reused_from for record in runs}
     tasks = {}
     for task in done.get_task_instances():
         name = task.task_id if task.map_index < 0 else f"{task.task_id}[{task.map_index}]"
         found = task.xcom_pull(task_ids=task.task_id, map_indexes=task.map_index)
-        reference = found if isinstance(found, dict) else {}
-        tasks[name] = {"state": str(task.state), "reused_from": reference.get("reused_from"), "xcom": found}
+        key = step_key(task.task_id, task.map_index)
+        tasks[name] = {"state": str(task.state), "reused_from": reused.get(key), "xcom": found}
     return {"state": str(done.state), "tasks": tasks}
 
 

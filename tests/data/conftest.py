@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from fakes.disks import small_disk
+from fakes.processes import race, unprivileged
 from refrain.data.datastore import Datastore
 from refrain.pipelines.workspace import Workspace
+
+__all__ = ["race", "small_disk", "unprivileged"]
 
 
 @pytest.fixture

@@ -2,7 +2,9 @@
 
 import pytest
 
+from refrain.data.data_path import DataPath
 from refrain.data.dataset import Dataset
+from refrain.data.ports import FromFiles
 from refrain.errors import DataNotFoundError, UserError
 
 
@@ -54,7 +56,7 @@ def test_no_path_at_all_is_refused():
 @pytest.mark.parametrize("wrong", [5, None, ("a", "b"), {"a": 1}])
 def test_what_is_no_path_is_refused(wrong):
     with pytest.raises(
-        UserError, match=r"cannot read .*: give a path, \(datastore, 'path'\), a DataReference or a list"
+        UserError, match=r"cannot read .*: give a path, a URL, \(datastore, 'path'\), a DataReference or a list"
     ):
         locations(wrong)
 
@@ -84,3 +86,8 @@ def test_a_dataset_becomes_an_input(tmp_path):
 def test_an_input_with_a_wrong_name_is_refused(tmp_path):
     with pytest.raises(UserError, match="'my data' is no valid name for a dataset input"):
         Dataset.File.from_files(tmp_path).as_named_input("my data")
+
+
+def test_a_data_path_is_a_path_of_a_dataset(store):
+    path = DataPath(store, "raw/*.csv")
+    assert Dataset.File.from_files(path).source == FromFiles((("workspaceblobstore", "raw/*.csv"),))

@@ -155,6 +155,6 @@ def test_a_missing_file_or_folder_is_not_uploaded(store, tmp_path):
 
 
 def test_what_a_newer_refrain_registered_is_not_guessed(workspace):
-    workspace.state.registry.add("datastores", "new", {"schema": 3, "place": "moon"})
+    workspace.state.registry.add("datastores", "new", {"schema": 4, "place": "moon"})
     with pytest.raises(WorkspaceSchemaError, match="was registered by a newer Refrain"):
         Datastore(workspace, "new")

@@ -36,22 +36,22 @@ def test_a_parameter_needs_a_name(name):
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
-def test_a_number_that_json_does_not_have_is_refused(number):
+def test_a_number_that_json_does_not_have_is_refused(number, workspace):
     message = "'rate' cannot be .*, which JSON does not have; give it as text"
     with pytest.raises(ParameterError, match=message):
         PipelineParameter("rate", number)
     with pytest.raises(ParameterError, match=message):
-        assign(DECLARED, {"rate": number})
+        assign(DECLARED, {"rate": number}, workspace)
     with pytest.raises(ParameterError, match=message):
         parse(DECLARED["rate"], str(number))
 
 
-def test_what_a_run_does_not_give_has_its_default():
-    assert assign(DECLARED, {"epochs": 9}) == {"rate": 0.1, "epochs": 9, "on": True}
+def test_what_a_run_does_not_give_has_its_default(workspace):
+    assert assign(DECLARED, {"epochs": 9}, workspace) == {"rate": 0.1, "epochs": 9, "on": True}
 
 
-def test_an_integer_becomes_a_number_where_one_is_declared():
-    value = assign(DECLARED, {"rate": 1})["rate"]
+def test_an_integer_becomes_a_number_where_one_is_declared(workspace):
+    value = assign(DECLARED, {"rate": 1}, workspace)["rate"]
     assert (value, type(value)) == (1.0, float)
 
 
@@ -68,24 +68,24 @@ def test_an_integer_becomes_a_number_where_one_is_declared():
         ("rate", None),
     ],
 )
-def test_nothing_else_is_converted(name, value):
+def test_nothing_else_is_converted(name, value, workspace):
     message = f"'{name}' is a .* \\(its default is .*\\), but the run gives it the {type(value).__name__} {value!r}"
     with pytest.raises(ParameterError, match=message):
-        assign(DECLARED, {name: value})
+        assign(DECLARED, {name: value}, workspace)
 
 
-def test_an_unknown_name_brings_the_nearest_one():
+def test_an_unknown_name_brings_the_nearest_one(workspace):
     with pytest.raises(
         ParameterError,
         match=r"Pipeline parameter with name 'epoch' does not exist. Known: epochs, on, rate. Did you mean 'epochs'\?",
     ):
-        assign(DECLARED, {"epoch": 1})
+        assign(DECLARED, {"epoch": 1}, workspace)
 
 
 @pytest.mark.parametrize("name", [5, None])
-def test_a_name_that_is_no_text_is_unknown(name):
+def test_a_name_that_is_no_text_is_unknown(name, workspace):
     with pytest.raises(ParameterError, match="does not exist"):
-        assign(DECLARED, {name: 1})
+        assign(DECLARED, {name: 1}, workspace)
 
 
 @pytest.mark.parametrize(

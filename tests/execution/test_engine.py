@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from fakes.project import COPIES, WRITES, Project, Ran
-from refrain import (
-    Dataset,
-    PipelineData,
-)
+from refrain import Dataset, Pipeline, PipelineData
+from refrain.compute.local import LocalCompute
 from refrain.errors import (
     StepFailedError,
     WorkspaceError,
     WorkspaceSchemaError,
 )
+from refrain.execution.engine import Engine
 from refrain.execution.listener import Phase
+from refrain.execution.request import RunContext, StepRequest
 from refrain.reuse.decision import Verdict
 from refrain.tracking.record import RunStatus
 
@@ -55,6 +55,34 @@ def test_a_second_run_reuses_the_first_and_points_to_it(project: Project) -> Non
     assert record.properties["azureml.reusedrunid"] == first.step("write").run_id
     assert record.properties["azureml.reusedpipeline"] == first.id
     assert not os.path.exists(os.path.join(second.runs.folder(record.run_id), "logs"))
+
+
+def _asked(project: Project, *arguments: object) -> tuple[Engine, StepRequest]:
+    """An engine, and what it is asked to do for a step of another run."""
+    step = Pipeline(project.workspace, [project.step("write", WRITES, arguments)], name="later").definition.steps[0]
+    run = RunContext("b" * 32, "later", "trial", project.workspace.name, project.workspace.root)
+    return Engine(project.state, LocalCompute()), StepRequest(step, run)
+
+
+def test_what_was_decided_can_be_recorded_later_and_is_not_decided_again(project: Project) -> None:
+    first = project.run(project.step("write", WRITES, [PipelineData("out")]))
+    engine, request = _asked(project, PipelineData("out"))
+    decision = engine.decide(request)
+    assert engine.runs.steps(request.run.root_id) == []
+    first.path("write", "out").unlink()
+    result = engine.reuse(request, decision)
+    record = engine.runs.get(result.run_id)
+    assert record.reused_from == result.reused_from == first.step("write").run_id
+    assert (record.status, record.fingerprint) == (RunStatus.COMPLETED, decision.fingerprint)
+    assert record.outputs == first.step("write").outputs
+
+
+def test_a_step_that_has_to_run_cannot_be_recorded_as_reused(project: Project) -> None:
+    engine, request = _asked(project, PipelineData("out"))
+    decision = engine.decide(request)
+    with pytest.raises(ValueError, match="Step 'write' has no earlier result to reuse: it runs: first run"):
+        engine.reuse(request, decision)
+    assert engine.runs.steps(request.run.root_id) == []
 
 
 def test_a_step_may_have_no_output_and_is_reused_all_the_same(project: Project) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fakes.project import COPIES, WRITES, Heard, Project
-from refrain import Dataset, PipelineData, PythonScriptStep
+from refrain import Dataset, Datastore, PipelineData, PythonScriptStep
 from refrain.data.handle import DataHandle
 from refrain.data.ports import FromReference, InputPort
 from refrain.errors import DataNotFoundError, InputChangedError, UserError
@@ -32,7 +32,7 @@ def _out() -> PipelineData:
 
 def test_an_input_that_does_not_exist_names_step_input_and_path(project: Project) -> None:
     data = Dataset.File.from_files(str(project.folder / "missing.csv"), validate=False).as_named_input("table")
-    ran = project.run(project.step("read", "pass", [data]))
+    ran = project.run(project.step("read", "pass", [data.as_mount()]))
     assert isinstance(ran.outcome.errors["read"], DataNotFoundError)
     assert ran.error("read") == (
         f"Step 'read', input 'table': there is nothing at {str(project.folder / 'missing.csv')!r}."
@@ -147,6 +147,19 @@ def test_an_input_may_not_be_put_outside_of_the_working_directory(project: Proje
     ran = project.run(project.step("look", "pass", [data]))
     assert "Input 't': path_on_compute '../../x' leads out of the working directory" in ran.error("look")
     assert project.leftovers() == []
+
+
+def test_a_download_of_nothing_is_remarked_and_gives_a_path_of_the_steps_own(project: Project) -> None:
+    reference = Datastore(project.workspace).path("not/yet", "late").as_download()
+    out = PipelineData("out")
+    code = "import os, sys; open(sys.argv[2], 'w').write(f'{os.path.exists(sys.argv[1])} {sys.argv[1]}')"
+    ran = project.run(project.step("look", code, [reference, out], inputs=[reference], outputs=[out]))
+    found, path = ran.text("look", "out").split(" ", 1)
+    assert found == "False"
+    assert "datastores" not in path
+    (note,) = ran.heard.notes
+    assert note.startswith("input 'late': nothing is at '")
+    assert note.endswith("not/yet', so that nothing was downloaded")
 
 
 def test_a_pattern_gives_a_folder_with_the_files_that_match(project: Project, table: Path) -> None:

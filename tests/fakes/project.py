@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from refrain import Pipeline, PipelineData, PythonScriptStep, Workspace
+from refrain.execution.force import Force
 from refrain.execution.listener import Listener, Phase
 from refrain.execution.request import StepResult
-from refrain.execution.runner import Force, OnFailure, Outcome, Runner, RunOptions
+from refrain.execution.runner import OnFailure, Outcome, Runner, RunOptions
 from refrain.pipelines.local import make_runner
 from refrain.reuse.decision import Decision, Verdict
+from refrain.reuse.verification import Verification
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.record import RunRecord, RunStore
 
@@ -39,7 +41,11 @@ class Heard(Listener):
     phases: list[tuple[str, Phase]] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     ends: dict[str, str] = field(default_factory=dict)
+
+    def warned(self, warning: str) -> None:
+        self.warnings.append(warning)
 
     def entered(self, key: str, phase: Phase) -> None:
         self.phases.append((key, phase))
@@ -97,11 +103,11 @@ class Ran:
 
 
 class Project:
-    """Scripts below ``<folder>/steps`` and a workspace in ``<folder>/workspace``."""
+    """Scripts below ``<folder>/steps`` and a workspace, in ``<folder>/workspace`` unless it is elsewhere."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, root: str | None = None) -> None:
         self.folder = folder
-        self.workspace = Workspace(folder / "workspace")
+        self.workspace = Workspace(root or folder / "workspace")
 
     @property
     def state(self) -> WorkspaceState:
@@ -146,12 +152,13 @@ class Project:
         jobs: int | None = 2,
         listener: Listener | None = None,
         name: str = "project",
+        verification: Verification | None = None,
     ) -> tuple[Runner, str]:
         """Return a runner of steps as a pipeline."""
         forced = Force(everything=force) if isinstance(force, bool) else Force(steps=frozenset(force))
         on_failure = OnFailure.CONTINUE if keep_going else OnFailure.STOP
         definition = Pipeline(self.workspace, list(steps), name=name).definition
-        options = RunOptions(jobs, on_failure, forced)
+        options = RunOptions(jobs, on_failure, forced, verification)
         return make_runner(self.workspace, definition, parameters or {}, "experiment", options, listener)
 
     def leftovers(self) -> list[str]:

@@ -15,6 +15,9 @@ AZURE = {
     "runconfig_pipeline_params=None, inputs=None, outputs=None, params=None, source_directory=None, allow_reuse=True, "
     "version=None, hash_paths=None",
     ("PythonScriptStep", "run_after"): "step",
+    ("DataTransferStep", None): "name, source_data_reference=None, destination_data_reference=None, "
+    "compute_target=None, source_reference_type=None, destination_reference_type=None, allow_reuse=True",
+    ("DataTransferStep", "get_output"): "",
     ("StepSequence", None): "steps=None",
     ("Pipeline", None): "workspace, steps, description=None, default_datastore=None, default_source_directory=None, "
     "resolve_closure=True",
@@ -35,6 +38,41 @@ AZURE = {
     ("OutputFileDatasetConfig", "as_upload"): "overwrite=False, source_globs=None",
     ("OutputFileDatasetConfig", "as_input"): "name=None",
     ("OutputFileDatasetConfig", "register_on_complete"): "name, description=None, tags=None",
+    ("OutputFileDatasetConfig", "read_delimited_files"): "include_path=False, separator=',', "
+    "header=<PromoteHeadersBehavior.ALL_FILES_HAVE_SAME_HEADERS: 3>, partition_format=None, path_glob=None, "
+    "set_column_types=None",
+    ("OutputFileDatasetConfig", "read_parquet_files"): "include_path=False, partition_format=None, path_glob=None, "
+    "set_column_types=None",
+    ("OutputTabularDatasetConfig", "keep_columns"): "columns",
+    ("OutputTabularDatasetConfig", "drop_columns"): "columns",
+    ("OutputTabularDatasetConfig", "random_split"): "percentage, seed=None",
+    ("OutputTabularDatasetConfig", "as_mount"): "",
+    ("OutputTabularDatasetConfig", "as_upload"): "overwrite=False, source_globs=None",
+    ("OutputTabularDatasetConfig", "as_input"): "name=None",
+    ("LinkFileOutputDatasetConfig", None): "name=None",
+    ("LinkFileOutputDatasetConfig", "register_on_complete"): "name, description=None, tags=None",
+    ("LinkTabularOutputDatasetConfig", None): "name=None",
+    ("HDFSOutputDatasetConfig", None): "name=None, destination=None",
+    ("PipelineData", "as_dataset"): "",
+    ("PipelineOutputFileDataset", None): "pipeline_data",
+    ("PipelineOutputFileDataset", "as_mount"): "path_on_compute=None",
+    ("PipelineOutputFileDataset", "as_download"): "path_on_compute=None",
+    ("PipelineOutputFileDataset", "as_direct"): "",
+    ("PipelineOutputFileDataset", "as_named_input"): "name",
+    ("PipelineOutputFileDataset", "register"): "name, create_new_version=True",
+    ("PipelineOutputFileDataset", "create_input_binding"): "",
+    ("PipelineOutputFileDataset", "parse_delimited_files"): "include_path=False, separator=',', "
+    "header=<PromoteHeadersBehavior.ALL_FILES_HAVE_SAME_HEADERS: 3>, partition_format=None, file_extension='', "
+    "set_column_types=None, quoted_line_breaks=False",
+    ("PipelineOutputFileDataset", "parse_parquet_files"): "include_path=False, partition_format=None, "
+    "file_extension='.parquet', set_column_types=None",
+    ("PipelineOutputTabularDataset", "keep_columns"): "columns",
+    ("PipelineOutputTabularDataset", "drop_columns"): "columns",
+    ("PipelineOutputTabularDataset", "random_split"): "percentage, seed=None",
+    ("PortDataReference", "download"): "local_path, overwrite=None, show_progress=None",
+    ("PortDataReference", "as_download"): "input_name=None, path_on_compute=None, overwrite=None",
+    ("PortDataReference", "as_mount"): "input_name=None",
+    ("PortDataReference", "as_input"): "input_name",
     ("DataReference", None): "datastore, data_reference_name=None, path_on_datastore=None, mode='mount', "
     "path_on_compute=None, overwrite=False",
     ("DataReference", "path"): "path=None, data_reference_name=None",
@@ -47,10 +85,31 @@ AZURE = {
     ("FileDataset", "as_named_input"): "name",
     ("FileDataset", "as_mount"): "path_on_compute=None",
     ("FileDataset", "as_download"): "path_on_compute=None",
+    ("DataPath", None): "datastore=None, path_on_datastore=None, name=None",
+    ("DataPath", "create_data_reference"): "data_reference_name=None, datapath_compute_binding=None",
+    ("DataPath", "create_from_data_reference"): "data_reference",
+    ("DataPathComputeBinding", None): "mode='mount', path_on_compute=None, overwrite=False",
+    ("DataPathComputeBinding", "create_data_reference"): "data_reference_name=None, datapath=None",
+    ("DataPathComputeBinding", "create_from_data_reference"): "data_reference",
     ("Datastore", None): "workspace, name=None",
     ("Datastore", "get"): "workspace, datastore_name",
     ("Datastore", "get_default"): "workspace",
     ("Datastore", "set_as_default"): "",
+    ("Datastore", "register_azure_sql_database"): "workspace, datastore_name, server_name, database_name, "
+    "tenant_id=None, client_id=None, client_secret=None, resource_url=None, authority_url=None, endpoint=None, "
+    "overwrite=False, username=None, password=None, subscription_id=None, resource_group=None, "
+    "grant_workspace_access=False",
+    ("Datastore", "register_azure_postgre_sql"): "workspace, datastore_name, server_name, database_name, user_id, "
+    "user_password, port_number=None, endpoint=None, overwrite=False, enforce_ssl=True",
+    ("Datastore", "register_azure_my_sql"): "workspace, datastore_name, server_name, database_name, user_id, "
+    "user_password, port_number=None, endpoint=None, overwrite=False",
+    ("SqlDataReference", None): "datastore, data_reference_name=None, sql_table=None, sql_query=None, "
+    "sql_stored_procedure=None, sql_stored_procedure_params=None",
+    ("SqlDataReference", "path"): "path=None, data_reference_name=None",
+    ("SqlDataReference", "as_download"): "path_on_compute=None, overwrite=False",
+    ("SqlDataReference", "as_upload"): "path_on_compute=None, overwrite=False",
+    ("SqlDataReference", "as_mount"): "",
+    ("StoredProcedureParameter", None): "name, value, type=None",
     ("Datastore", "path"): "path=None, data_reference_name=None",
     ("Workspace", None): "subscription_id, resource_group, workspace_name",
     ("Workspace", "from_config"): "path=None",
@@ -66,6 +125,20 @@ AZURE = {
 
 # what our own signature starts with instead, and why
 DEVIATIONS = {
+    ("Datastore", "register_azure_postgre_sql"): (
+        (
+            "workspace, datastore_name, server_name, database_name, user_id, user_password=None, port_number=None, "
+            "endpoint=None, overwrite=False, enforce_ssl=True"
+        ),
+        "a password is refused",
+    ),
+    ("Datastore", "register_azure_my_sql"): (
+        (
+            "workspace, datastore_name, server_name, database_name, user_id, user_password=None, port_number=None, "
+            "endpoint=None, overwrite=False"
+        ),
+        "a password is refused",
+    ),
     ("InputPortBinding", None): ("name, bind_object, bind_mode='mount'", "an input that binds nothing means nothing"),
     ("Workspace", None): ("root=None, name=None", "a workspace is a folder, not a resource of a subscription"),
     ("Environment", None): ("name='user-managed'", "an existing interpreter needs no name"),

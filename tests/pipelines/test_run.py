@@ -106,6 +106,25 @@ def test_a_reused_step_shows_what_the_run_that_made_it_left(project: Project, tm
         step.download_file("y")
 
 
+@pytest.mark.parametrize("way", ["as_mount", "as_download", None])
+def test_what_a_finished_run_left_is_an_input_of_another_pipeline(project: Project, way: str | None) -> None:
+    (step,) = _run(project, project.step("write", WRITES, [PipelineData("out"), "text"])).get_steps()
+    data, copy = step.get_output_data("out"), PipelineData("copy")
+    data = getattr(data, way)() if way else data
+
+    def again() -> PipelineRun:
+        return _run(project, project.step("copy", COPIES, [data, copy], inputs=[data], outputs=[copy]))
+
+    (read,) = again().get_steps()
+    assert read.get_output_data("copy").place.in_place.read_text() == "text"
+    assert next(again().get_steps()).is_reused
+    data.place.in_place.write_text("changed")
+    assert not next(again().get_steps()).is_reused
+    data.place.in_place.unlink()
+    with pytest.raises(RunFailedError, match=r"Step 'copy', input 'out': there is nothing at '.*azureml/.*/out'"):
+        again()
+
+
 def test_details_say_what_was_decided_and_where_the_outputs_are(project: Project) -> None:
     run = _run(project, project.step("write", WRITES, [PipelineData("out")]))
     (step,) = run.get_steps()

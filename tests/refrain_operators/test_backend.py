@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from refrain import Experiment, Pipeline, PythonScriptStep, Workspace
+from refrain import Experiment, Pipeline, PipelineParameter, PythonScriptStep, Workspace
 from refrain.errors import UserError
-from refrain.execution.runner import Force, RunOptions
+from refrain.execution.runner import RunOptions
 from refrain.tracking.record import RunRecord, RunStatus
 from refrain_operators.backend import AirflowBackend
 
@@ -26,10 +27,10 @@ def test_a_submission_needs_to_know_the_server(pipeline: Pipeline) -> None:
         Experiment(pipeline.workspace, "e").submit(pipeline, backend_name="airflow")
 
 
-def test_single_steps_cannot_be_forced(pipeline: Pipeline) -> None:
-    options = RunOptions(force=Force(steps=frozenset({"work"})))
-    with pytest.raises(UserError, match="regenerate all outputs, not those of single steps"):
-        AirflowBackend().submit(pipeline.workspace, pipeline.definition, {}, "e", options)
+def test_a_parameter_of_a_name_that_airflow_s_runs_need_is_refused(pipeline: Pipeline) -> None:
+    definition = replace(pipeline.definition, parameters=(PipelineParameter("regenerate_outputs", 1),))
+    with pytest.raises(UserError, match=r"has a parameter 'regenerate_outputs'.* Give the parameter another name"):
+        AirflowBackend().submit(pipeline.workspace, definition, {}, "e", RunOptions())
 
 
 @pytest.mark.parametrize("status", [RunStatus.QUEUED, RunStatus.COMPLETED])

@@ -8,10 +8,22 @@ from typing import Any
 
 import pytest
 
-from refrain import Pipeline, PipelineData, PipelineParameter, PythonScriptStep, StepSequence, Workspace
+from refrain import (
+    DataPath,
+    DataPathComputeBinding,
+    Dataset,
+    DatasetConsumptionConfig,
+    Datastore,
+    Pipeline,
+    PipelineData,
+    PipelineParameter,
+    PythonScriptStep,
+    StepSequence,
+    Workspace,
+)
 from refrain.errors import UserError
 from refrain.pipelines.pipeline import defining
-from refrain_operators import pipeline_dag
+from refrain_operators import StepOperator, pipeline_dag
 
 
 @pytest.fixture
@@ -39,11 +51,28 @@ def _dag(pipeline: Pipeline, **settings: Any) -> Any:
     return dag
 
 
+def _steps(dag: Any) -> list[StepOperator]:
+    return [task for task in dag.tasks if isinstance(task, StepOperator)]
+
+
 def test_each_step_is_a_task_behind_those_whose_data_it_reads(pipeline: Pipeline) -> None:
     dag = _dag(pipeline)
     edges = {task.task_id: task.upstream_task_ids for task in dag.tasks}
-    assert edges == {"fetch_data": set(), "train": {"fetch_data"}, "first": set(), "second": {"first"}}
+    steps = {"fetch_data": {"plan"}, "train": {"fetch_data"}, "first": {"plan"}, "second": {"first"}}
+    assert edges == {"plan": set(), **steps}
     assert dag.get_task("fetch_data").task_display_name == "fetch data"
+
+
+def test_the_planning_task_can_be_left_out(pipeline: Pipeline) -> None:
+    edges = {task.task_id: task.upstream_task_ids for task in _dag(pipeline, has_plan=False).tasks}
+    assert edges == {"fetch_data": set(), "train": {"fetch_data"}, "first": set(), "second": {"first"}}
+
+
+def test_the_planning_task_makes_way_for_a_step_of_its_name(tmp_path: Path) -> None:
+    (tmp_path / "work.py").write_text("")
+    steps = [PythonScriptStep("work.py", name="plan", source_directory=str(tmp_path))]
+    dag = _dag(Pipeline(Workspace(tmp_path / "workspace"), steps, name="named"))
+    assert {task.task_id: task.upstream_task_ids for task in dag.tasks} == {"plan_": set(), "plan": {"plan_"}}
 
 
 def test_parameters_are_typed_params_of_the_dag(pipeline: Pipeline) -> None:
@@ -52,9 +81,32 @@ def test_parameters_are_typed_params_of_the_dag(pipeline: Pipeline) -> None:
     assert found == {
         "alpha": (0.5, "number"),
         "level": ("info", ["string", "null"]),  # the form in the UI sends null for an empty text
-        "regenerate_outputs": (False, "boolean"),
+        "regenerate_outputs": (False, ["boolean", "array"]),  # the form shows a switch,
     }
     assert "Does not affect reuse." in params.get_param("level").description
+
+
+def test_data_is_a_text_in_the_form_and_an_object_for_programs(tmp_path: Path) -> None:
+    (tmp_path / "work.py").write_text("")
+    workspace = Workspace(tmp_path / "workspace")
+    pair = (PipelineParameter("raw", DataPath(Datastore(workspace), "raw/1")), DataPathComputeBinding())
+    step = PythonScriptStep("work.py", "reads", [pair], inputs=[pair], source_directory=str(tmp_path))
+    param = _dag(Pipeline(workspace, [step])).params.get_param("raw")
+    assert (param.value, param.schema["type"]) == ("workspaceblobstore/raw/1", ["string", "object", "null"])
+    assert param.description == "DataPath, as datastore/path. Used by reads."
+
+
+def test_a_dataset_without_a_name_is_left_empty_in_the_form(tmp_path: Path) -> None:
+    (tmp_path / "work.py").write_text("")
+    files = PipelineParameter("files", Dataset.File.from_files(str(tmp_path)))
+    data = DatasetConsumptionConfig("data", files).as_mount()
+    step = PythonScriptStep("work.py", "reads", [data], source_directory=str(tmp_path))
+    param = _dag(Pipeline(Workspace(tmp_path / "workspace"), [step])).params.get_param("files")
+    assert param.value is None
+    assert param.description == (
+        "FileDataset, as name or name:version of a registered dataset. Used by reads. Left empty, it is the pipeline's "
+        "own."
+    )
 
 
 def test_names_and_settings_are_the_pipelines_unless_given(pipeline: Pipeline) -> None:
@@ -69,8 +121,8 @@ def test_names_and_settings_are_the_pipelines_unless_given(pipeline: Pipeline) -
 
 
 def test_a_failed_step_stops_the_run_unless_told_otherwise(pipeline: Pipeline) -> None:
-    assert all(task.stops_run for task in _dag(pipeline).tasks)
-    assert not any(task.stops_run for task in _dag(pipeline, continue_on_step_failure=True).tasks)
+    assert [step.stops_run for step in _steps(_dag(pipeline))] == [True] * 4
+    assert [step.stops_run for step in _steps(_dag(pipeline, continue_on_step_failure=True))] == [False] * 4
 
 
 def test_airflows_fail_fast_is_refused(pipeline: Pipeline) -> None:
@@ -91,3 +143,13 @@ def test_named_outputs_are_known_to_the_tasks(pipeline: Pipeline) -> None:
 def test_a_file_that_is_loaded_for_its_pipelines_makes_no_dag(pipeline: Pipeline) -> None:
     with defining():
         assert pipeline_dag(pipeline) is None
+
+
+def test_the_first_of_the_steps_that_share_a_source_directory_warns_in_its_log(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.py").write_text("")
+    steps = [PythonScriptStep(f"{name}.py", name, source_directory=str(tmp_path)) for name in ("one", "two")]
+    dag = _dag(Pipeline(Workspace(tmp_path / "workspace"), steps, name="p"))
+    warnings = {step.task_id: step.warning for step in _steps(dag)}
+    assert warnings["one"].startswith("Steps one, two share the source directory ")
+    assert warnings["two"] == ""

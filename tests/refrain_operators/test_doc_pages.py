@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from refrain.data.parameters import PipelineParameter
-from refrain.data.ports import FromStep, InputPort, OutputPort, Registration
+from refrain.data.ports import FromParameter, FromStep, InputPort, OutputPort, Registration
 from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, ParameterValue
 from refrain.steps.definition import PipelineDefinition, SourceCode, StepDefinition
 from refrain_operators.doc_pages import dag_page, parameters_of, task_page
@@ -21,15 +21,15 @@ FIT = StepDefinition(
         ParameterValue("alpha"),
         Literal("two\nlines"),
     ),
-    inputs=(InputPort("table", FromStep("extract", "table")),),
+    inputs=(InputPort("table", FromStep("extract", "table")), InputPort("raw", FromParameter("which"))),
     outputs=(OutputPort("model", "store", "path", registration=Registration("best.md")),),
     parameters=(("ALPHA", ParameterValue("alpha")), ("MODE", ParameterValue("mode"))),
     allow_reuse=False,
 )
 
 
-def test_the_parameters_of_a_step_are_those_of_its_command_and_its_environment() -> None:
-    assert parameters_of(FIT) == {"alpha", "mode"}
+def test_the_parameters_of_a_step_are_those_of_its_command_its_environment_and_its_data() -> None:
+    assert parameters_of(FIT) == {"alpha", "mode", "which"}
 
 
 def test_a_tasks_page_shows_the_command_and_the_data() -> None:
@@ -37,6 +37,7 @@ def test_a_tasks_page_shows_the_command_and_the_data() -> None:
         "    python 'fit me.py' {input:table} {output:model} {parameter:alpha} 'two lines'",
         "",
         "- reads table, written by extract",
+        "- reads raw, named by which",
         r"- writes model, registered as best\.md",
         "- never reused",
     ]
@@ -44,7 +45,7 @@ def test_a_tasks_page_shows_the_command_and_the_data() -> None:
 
 def test_a_dags_page_lists_the_steps_as_they_are_named_and_how_to_run_them_all() -> None:
     definition = PipelineDefinition("p", (FIT,), (PipelineParameter("alpha", 1.0),), description="What it is for.")
-    page = dag_page(definition, "regenerate_outputs")
+    page = dag_page(definition)
     assert page.startswith("What it is for.\n\n")
     assert r"trigger the DAG with **regenerate\_outputs**" in page
-    assert page.endswith("\n\n1. **fit\\_\\*all\\*** reads table, writes model, uses alpha, mode\n")
+    assert page.endswith("\n\n1. **fit\\_\\*all\\*** reads table, raw, writes model, uses alpha, mode, which\n")

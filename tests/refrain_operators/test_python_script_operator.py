@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, TaskGroup
 
-from refrain import OutputFileDatasetConfig, PipelineData, PipelineParameter
+from refrain import (
+    DataPath,
+    DataPathComputeBinding,
+    Datastore,
+    OutputFileDatasetConfig,
+    PipelineData,
+    PipelineParameter,
+    Workspace,
+)
+from refrain.data.ports import FromParameter, InputPort
 from refrain.errors import PipelineError, UserError
 from refrain_operators import Gathered, PythonScriptOperator
 
@@ -37,6 +46,15 @@ def test_shared_data_orders_operators_in_groups_too(source: str) -> None:
     assert test.upstream_task_ids == {"training.train"}
     assert test.producers == {"tested": train}
     assert make.upstream_task_ids == set()
+
+
+def test_data_that_a_param_names_is_declared_with_the_operator(source: str, tmp_path: Path) -> None:
+    path = DataPath(Datastore(Workspace(tmp_path / "workspace")), "raw", name="raw")
+    pair = (PipelineParameter("which", path), DataPathComputeBinding())
+    with DAG("native", params={"which": "workspaceblobstore/other"}):
+        read = _operator("read", source, pair, inputs=[pair])
+    assert list(read.declared) == ["which"]
+    assert read.step.inputs == (InputPort("raw", FromParameter("which")),)
 
 
 def test_two_producers_of_one_output_are_refused(source: str) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from refrain.data.handle import DataHandle
-from refrain.errors import UntrustedReferenceError
+from refrain.errors import UntrustedReferenceError, UserError
 from refrain.execution.request import StepResult
 from refrain.storage.local import file_uri
 from refrain.storage.manifest import TreeKind
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
-from refrain_operators.references import MAX_BYTES, published, step_key, verified, verified_all
+from refrain_operators.references import MAX_BYTES, published, recorded, step_key, verified, verified_all
 
 ROOT = "a" * 32
 
@@ -98,6 +98,25 @@ def test_a_reference_to_a_step_run_that_did_not_complete_is_refused(runs: RunSto
     runs.put(replace(runs.get(reference["run_id"]), status=RunStatus.RUNNING))
     with pytest.raises(UntrustedReferenceError, match=r"task 'train' published does not match"):
         verified(reference, "train", ROOT, runs)
+
+
+def test_a_task_that_published_nothing_has_its_latest_completed_result(runs: RunStore) -> None:
+    _done(runs, model="/old")
+    completed = runs.get(f"{ROOT}.train.1")
+    newer = {"model": _handle("/new").to_json()}
+    runs.put(replace(completed, run_id=f"{ROOT}.train.2", created=2.0, outputs=newer, reused_from="elsewhere"))
+    runs.put(replace(completed, run_id=f"{ROOT}.train.3", created=3.0, status=RunStatus.FAILED))
+    result = recorded("train", ROOT, runs)
+    assert (result.outputs, result.made_by, result.run_id) == (
+        {"model": _handle("/new")},
+        "elsewhere",
+        f"{ROOT}.train.2",
+    )
+
+
+def test_a_task_that_never_completed_is_named(runs: RunStore) -> None:
+    with pytest.raises(UserError, match=r"Task 'train' has not published its outputs, .* clear it, so that it runs\."):
+        recorded("train", ROOT, runs)
 
 
 def test_instances_of_a_mapped_task_have_keys_of_their_own() -> None:

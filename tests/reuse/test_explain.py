@@ -94,7 +94,7 @@ def test_what_only_waits_for_another_step_says_for_which(project: Project) -> No
     decision = runner.explain()["copy"]
     assert not isinstance(decision, Exception)
     assert decision.verdict is Verdict.UNDECIDED
-    assert decision.sentence() == "runs: waits for its inputs: after write"
+    assert decision.sentence() == "decided when write has run"
 
 
 def test_explaining_runs_and_stores_nothing(project: Project) -> None:

@@ -116,7 +116,7 @@ def test_the_json_of_a_definition_is_golden():
                 "key": "a",
                 "name": "a",
                 "kind": "python_script",
-                "source": {"is": "SourceCode", "directory": "/s", "snapshot": None},
+                "source": {"is": "SourceCode", "directory": "/s", "snapshot": None, "counted": None},
                 "command": [{"is": "Interpreter"}],
                 "inputs": [],
                 "outputs": [],

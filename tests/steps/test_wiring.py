@@ -244,16 +244,21 @@ def test_inputs_of_every_kind(step, define, store, tmp_path):
             store.path("a", "place"),
             store.path("b", "fetched").as_download("there"),
             files.as_named_input("files"),
+            files.as_named_input("mounted").as_mount(),
+            files.take(1).as_named_input("chosen").as_mount(),
         ]
     )
     made, source = FromStep("maker", "out"), FromStep("maker", "o")
+    here = FromFiles(((None, str(tmp_path)),))
     assert define(maker, reader).inputs == (
         InputPort("copy", made, InputMode.DOWNLOAD, "here"),
         InputPort("o", source, is_dataset=True),
         InputPort("again", source, is_dataset=True),
         InputPort("place", FromDatastore("workspaceblobstore", "a")),
         InputPort("fetched", FromDatastore("workspaceblobstore", "b"), InputMode.DOWNLOAD, "there"),
-        InputPort("files", FromFiles(((None, str(tmp_path)),)), InputMode.DIRECT, is_dataset=True),
+        InputPort("files", here, InputMode.DIRECT, is_dataset=True, recipe=files.recipe),
+        InputPort("mounted", here, is_dataset=True),
+        InputPort("chosen", here, is_dataset=True, recipe=files.take(1).recipe),
     )
 
 

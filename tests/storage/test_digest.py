@@ -1,11 +1,12 @@
 """Digests of bytes and files."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 
-from refrain.storage.digest import digest_bytes, digest_file, is_digest
+from refrain.storage.digest import digest_and_stat, digest_bytes, digest_file, is_digest
 
 
 def test_a_digest_is_golden():
@@ -14,7 +15,7 @@ def test_a_digest_is_golden():
     assert digest_bytes(b"abc") == "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85"
 
 
-@pytest.mark.parametrize("size", [0, 1, 256 * 1024, 256 * 1024 + 1, 4 * 1024 * 1024, 9 * 1024 * 1024 + 7])
+@pytest.mark.parametrize("size", [0, 1, 2**20 - 1, 2**20, 2**20 + 1, 9 * 2**20 + 7])
 def test_a_file_has_the_digest_of_its_bytes_whatever_its_size(tmp_path, size):
     data = bytes(range(251)) * (size // 251 + 1)
     (tmp_path / "file").write_bytes(data[:size])
@@ -41,6 +42,22 @@ stop.set()
     (tmp_path / "file").touch()
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "file"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("size", [100, 3 * 2**20])
+def test_a_file_system_that_gives_less_than_was_asked_for_gives_the_same_digest(tmp_path, monkeypatch, size):
+    data = os.urandom(size)
+    (tmp_path / "file").write_bytes(data)
+    read, readv = os.read, os.readv
+    monkeypatch.setattr(os, "read", lambda descriptor, count: read(descriptor, max(1, count // 3)))
+    monkeypatch.setattr(os, "readv", lambda descriptor, buffers: readv(descriptor, [buffers[0][:777_777]]))
+    assert digest_file(tmp_path / "file") == digest_bytes(data)
+
+
+def test_the_stat_is_that_of_the_file_that_was_read(tmp_path):
+    (tmp_path / "file").write_bytes(b"abc")
+    digest, status = digest_and_stat(tmp_path / "file")
+    assert (digest, os.path.samestat(status, os.stat(tmp_path / "file"))) == (digest_bytes(b"abc"), True)
 
 
 def test_a_missing_file_is_an_os_error(tmp_path):

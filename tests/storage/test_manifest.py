@@ -109,3 +109,16 @@ def test_equal_trees_have_no_difference():
 def test_a_single_file_is_called_the_file():
     old, new = (Manifest(TreeKind.FILE, (Entry("", 1, digit * 64),)) for digit in "12")
     assert difference(old, new).describe() == "changed the file"
+
+
+def test_any_flipped_bit_and_any_cut_of_a_stored_manifest_is_found():
+    sound, digest = TREE.content, TREE.digest
+    flipped = (
+        sound[:place] + bytes([sound[place] ^ bit]) + sound[place + 1 :]
+        for place in range(len(sound))
+        for bit in (0x01, 0x20, 0x80)
+    )
+    cut = (sound[:length] for length in range(len(sound)))
+    for content in (*flipped, *cut, sound + b" ", sound * 2):
+        with pytest.raises(CorruptObjectError, match="is corrupt: its bytes have another digest"):
+            Manifest.from_content(content, digest)

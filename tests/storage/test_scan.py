@@ -6,15 +6,17 @@ import re
 import socket
 import sys
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
 from refrain.errors import DataError
-from refrain.storage.scan import Links, scan
+from refrain.storage.scan import ROW, Links, Stat, row_of, scan
 
 
 def paths(root, **options):
-    return sorted(found.path for found in scan(str(root), **options))
+    found = scan(str(root), **options)
+    return sorted(folder.prefix + name for folder in found for name in folder.names or ("",))
 
 
 @pytest.fixture
@@ -104,7 +106,8 @@ def test_two_links_to_one_folder_are_no_loop(root):
 def test_a_link_out_of_a_source_counts_by_its_target(root, tmp_path):
     (tmp_path / "outside").write_text("12345")
     (root / "link").symlink_to(tmp_path / "outside")
-    assert [(found.path, found.size) for found in scan(str(root))] == [("link", 5)]
+    (folder,) = scan(str(root))
+    assert (folder.names, [found.size for found in folder.stats()]) == (("link",), [5])
 
 
 def test_an_output_may_link_within_itself(root):
@@ -175,3 +178,36 @@ def test_a_directory_of_refused_files_counts_as_empty(root):
     (root / "data").mkdir()
     (root / "data/big.csv").touch()
     assert paths(root, keep=lambda path, is_directory: is_directory) == ["data/"]
+
+
+def test_folders_and_names_are_sorted(root):
+    for name in ("b/2", "b/10", "a.txt", "a/x", "é"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).touch()
+    assert [(folder.prefix, folder.names) for folder in scan(str(root))] == [
+        ("", ("a.txt", "é")),
+        ("a/", ("x",)),
+        ("b/", ("10", "2")),
+    ]
+
+
+def test_the_path_of_a_name_leads_to_its_file(root):
+    (root / "a").mkdir()
+    (root / "a/x").touch()
+    (folder,) = scan(str(root))
+    assert folder.path(0) == str(root / "a/x")
+
+
+@pytest.mark.parametrize("far", [2**63, -(2**63) - 1])
+def test_a_time_that_no_row_can_hold_is_the_last_that_it_can(far):
+    fields = {"st_size": 1, "st_mtime_ns": far, "st_ctime_ns": 2, "st_ino": 2**64 - 1, "st_dev": 3, "st_mode": 0o100}
+    (found,) = map(Stat._make, ROW.iter_unpack(row_of(SimpleNamespace(**fields))))
+    assert (abs(found.mtime_ns), found.inode, found.is_executable) == (2**63 - 1, 2**64 - 1, True)
+
+
+def test_a_name_that_is_too_long_for_the_system_is_refused(root, monkeypatch):
+    monkeypatch.chdir(root)
+    for _ in range(20):  # each by itself may be made, the whole path may not be asked for
+        os.mkdir("d" * 250)
+        os.chdir("d" * 250)
+    refused(root, r"Cannot (read|list the directory) '.*d': File name too long\.")

@@ -8,12 +8,13 @@ import threading
 
 import pytest
 
-from refrain.storage.scan import Found
-from refrain.storage.statindex import AT_REST_NS, UNKNOWN, IndexedTree, StatIndex, is_at_rest, stat_row
+from refrain.storage import statindex
+from refrain.storage.scan import ROW, Folder, Stat
+from refrain.storage.statindex import AT_REST_NS, UNKNOWN, IndexedTree, StatIndex, encoded, is_at_rest
 
-FOUND = Found("a", "/x/a", 1, 10, 20, 3, 4, False)
-ROW = stat_row(FOUND) + b"\0"
-TREE = IndexedTree(ROW, ("d" * 64,), "t" * 64, 1, 1)
+STAT = Stat(1, 10, 20, 3, 4, 0o644)
+FOLDER = Folder("", "/x", ("a",), ROW.pack(*STAT))
+TREE = IndexedTree(encoded([FOLDER]), b"d" * 32, "e" * 64, 1, 1)
 
 
 def file_of(index):
@@ -51,36 +52,52 @@ def test_a_byte_and_its_escape_are_two_paths(index):
 
 
 def test_rows_are_found_by_path_whatever_it_is_called(index):
-    names = [os.fsdecode(raw) for raw in (b"line\nbreak", b"caf\xe9", b" ", b",")]
-    rows = [stat_row(Found(name, "", 1, 2, 3, 4, 5, True)) for name in names]
-    tree = IndexedTree(b"".join(row + b"\0" for row in rows), ("a" * 64, "", "b" * 64, ""), "", 4, 4)
-    index.save("/x", tree)
+    names = tuple(os.fsdecode(raw) for raw in (b" ", b",", b"caf\xe9", b"line\nbreak"))
+    folders = [Folder(prefix, "", names, ROW.pack(1, 2, 3, 4, 5, 6) * 4) for prefix in ("", "caf\udce9/", "é\n/")]
+    empty = Folder("empty/", "", (), b"")
+    digests = bytes(number for number in range(12) for _ in range(32))
+    index.save("/x", IndexedTree(encoded([*folders, empty]), digests, "", 12, 12))
     index.flush()
-    assert index.load("/x").by_path() == dict(zip(names, zip(rows, tree.digests, strict=True), strict=True))
+    known = index.load("/x").folders()
+    assert [folder for folder, _ in known.values()] == [*folders, empty]
+    assert [known[""][1][:64], known["é\n/"][1][-64:], known["empty/"][1]] == ["00" * 32, "0b" * 32, ""]
 
 
-def test_rows_and_digests_that_do_not_fit_together_are_worth_nothing():
-    assert IndexedTree(ROW, ("d" * 64, "e" * 64), "", 1, 1).by_path() == {}
-    assert IndexedTree(b"garbage", ("d" * 64,), "", 1, 1).by_path() == {}
+def test_an_empty_folder_and_a_file_that_is_a_tree_are_not_alike():
+    assert encoded([Folder("", "", (), b"")]) != encoded([Folder("", "", ("",), b"")])
 
 
-@pytest.mark.parametrize("field", ["path", "size", "mtime_ns", "ctime_ns", "inode", "device", "executable"])
+@pytest.mark.parametrize(
+    "tree",
+    [
+        IndexedTree(TREE.stats, b"d" * 64, "", 1, 1),
+        IndexedTree(b"garbage", b"d" * 32, "", 1, 1),
+        IndexedTree(TREE.stats[:-1], b"d" * 32, "", 1, 1),
+        IndexedTree(TREE.stats + b"x", b"d" * 32, "", 1, 1),
+    ],
+    ids=["a digest too many", "garbage", "cut short", "too long"],
+)
+def test_rows_and_digests_that_do_not_fit_together_are_worth_nothing(tree):
+    assert tree.folders() == {}
+
+
+@pytest.mark.parametrize("field", Stat._fields)
 def test_every_part_of_a_stat_counts(field):
-    changed = {name: getattr(FOUND, name) for name in FOUND.__slots__}
-    changed[field] = "b" if field == "path" else changed[field] + 1
-    assert stat_row(Found(**changed)) != stat_row(FOUND)
+    changed = STAT._replace(**{field: getattr(STAT, field) + 1})
+    assert encoded([Folder("", "/x", ("a",), ROW.pack(*changed))]) != TREE.stats
+    assert encoded([Folder("", "/x", ("b",), FOLDER.rows)]) != TREE.stats
+    assert encoded([Folder("a/", "/x", ("a",), FOLDER.rows)]) != TREE.stats
 
 
 @pytest.mark.parametrize("field", ["mtime_ns", "ctime_ns"])
 def test_a_file_is_at_rest_two_seconds_after_its_last_change(field):
-    times = {"mtime_ns": 0, "ctime_ns": 0, field: 1000}
-    found = Found("a", "", 1, times["mtime_ns"], times["ctime_ns"], 1, 1, False)
+    found = STAT._replace(mtime_ns=0, ctime_ns=0)._replace(**{field: 1000})
     assert not is_at_rest(found, 1000 + AT_REST_NS)
     assert is_at_rest(found, 1000 + AT_REST_NS + 1)
 
 
 def test_a_file_of_the_future_is_never_at_rest():
-    assert not is_at_rest(Found("a", "", 1, 10**18, 0, 1, 1, False), 10**17)
+    assert not is_at_rest(STAT._replace(mtime_ns=10**18), 10**17)
 
 
 def test_a_file_that_is_no_database_is_replaced_by_the_next_process(index, tmp_path):
@@ -104,6 +121,77 @@ def test_a_database_with_damaged_pages_is_worth_nothing(index, tmp_path):
     assert damaged.load("/x") == UNKNOWN
     damaged.save("/y", TREE)
     damaged.close()
+
+
+def test_a_tree_of_which_one_byte_has_changed_is_worth_nothing():
+    content = TREE.content
+    assert IndexedTree.from_content(content) == TREE
+    for at in range(len(content)):
+        changed = content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+        assert IndexedTree.from_content(changed) == UNKNOWN
+        assert IndexedTree.from_content(content[:at]) == UNKNOWN
+
+
+@pytest.mark.parametrize("value", ["7", "'text'", "x'00'"])
+def test_a_value_of_another_type_is_worth_nothing(index, value):
+    index.save("/x", TREE)
+    index.flush()
+    with sqlite3.connect(index._path) as connection:
+        connection.execute(f"UPDATE trees SET tree = {value}")
+    connection.close()
+    assert index.load("/x") == UNKNOWN
+
+
+@pytest.fixture
+def today(monkeypatch):
+    """Moves the calendar."""
+    clock = [20_000]
+    monkeypatch.setattr(statindex, "_today", lambda: clock[0])
+
+    def move(days: int) -> None:
+        clock[0] += days
+
+    return move
+
+
+def test_a_tree_that_nobody_asks_for_is_forgotten_and_its_room_given_back(index, today):
+    large = IndexedTree(encoded([FOLDER] * 20_000), b"d" * 32 * 20_000, "e" * 64, 1, 1)
+    for name in ("/asked-for", "/gone"):
+        index.save(name, large)
+    index.close()
+    size = file_of(index).stat().st_size
+    today(60)
+    assert index.load("/asked-for") == large
+    index.flush()
+    today(60)
+    index.save("/new", TREE)
+    index.close()
+    assert file_of(index).stat().st_size < 0.7 * size
+    fresh = StatIndex(index._path.parent)
+    assert [fresh.load(name) for name in ("/asked-for", "/new", "/gone")] == [large, TREE, UNKNOWN]
+
+
+def test_beyond_the_limit_in_bytes_the_oldest_are_forgotten(index, today, monkeypatch):
+    monkeypatch.setattr(statindex, "KEPT_BYTES", 2 * len(TREE.content))
+    for name in ("/1", "/2", "/3"):
+        index.save(name, TREE)
+        today(1)
+        index.flush()
+    assert [index.load(name) for name in ("/1", "/2", "/3")] == [UNKNOWN, TREE, TREE]
+
+
+def test_what_is_forgotten_is_looked_for_once_a_day(index, today, monkeypatch):
+    for name in ("/1", "/2"):
+        index.save(name, TREE)
+        index.flush()
+    monkeypatch.setattr(statindex, "KEPT_BYTES", 0)
+    index.save("/3", TREE)
+    index.flush()
+    assert index.load("/1") == TREE
+    today(1)
+    index.save("/4", TREE)
+    index.flush()
+    assert index.load("/1") == UNKNOWN
 
 
 def test_a_table_of_another_shape_is_worth_nothing(tmp_path, index):
@@ -162,7 +250,7 @@ from pathlib import Path
 from refrain.storage.statindex import IndexedTree, StatIndex
 index = StatIndex(Path(sys.argv[1]))
 for number in range(40):
-    index.save(f"/{sys.argv[2]}/{number}", IndexedTree(b"", (), sys.argv[2] * 64, number, 0))
+    index.save(f"/{sys.argv[2]}/{number}", IndexedTree(b"", b"", sys.argv[2] * 64, number, 0))
     index.flush()
 assert index._is_usable
 """

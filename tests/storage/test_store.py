@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes.remote_stores import S3Server, azurite, s3_server
+from fakes.remote_stores import S3Server, azurite, s3_server, s3rver
 from refrain.errors import DataNotFoundError
 from refrain.storage.datastores import Option
 from refrain.storage.manifest import TreeKind
@@ -114,6 +114,27 @@ class StoreContract:
         mounted = root.store.mount(root.below("model.txt").path, tmp_path / "view")
         assert (mounted.name, mounted.read_text()) == ("model.txt", "content of a.txt")
 
+    def test_files_are_listed_with_their_sizes(self, root, state, tree):
+        self.publish(tree, root.below("out"), state)
+        sizes = {name: len(f"content of {name}".encode()) for name in sorted(NAMES)}
+        assert root.below("out").sizes() == sizes
+        assert root.below("out/a.txt").sizes() == {"": sizes["a.txt"]}
+        assert list(root.store.match(root.below("out/**/*.csv").path).values()) == [sizes["deep/er/c d.csv"]]
+
+    @pytest.mark.parametrize("buffering", [0, 4])
+    def test_a_file_is_read_in_pieces(self, root, state, tree, buffering):
+        self.publish(tree, root.below("out"), state)
+        with root.below("out/deep/é#1%.txt").open(buffering) as file:
+            assert (file.read(3), file.seek(8), file.read(2), file.tell()) == (b"con", 8, b"of", 10)
+            assert file.read() == " deep/é#1%.txt".encode()
+        with pytest.raises(DataNotFoundError, match="nope"):
+            root.below("nope").open()
+
+    def test_files_are_linked_to_where_they_can_be_read(self, root, state, tree, tmp_path):
+        self.publish(tree, root.below("out"), state)
+        root.store.link((root.below(f"out/{name}").path, tmp_path / "links" / name) for name in NAMES)
+        assert {n: (tmp_path / "links" / n).read_text() for n in NAMES} == {n: f"content of {n}" for n in NAMES}
+
     def test_files_can_be_copied_from_it(self, root, state, tree, tmp_path):
         self.publish(tree, root.below("out"), state)
         root.below("out").download(tmp_path / "copy")
@@ -197,8 +218,6 @@ class TestS3Store(RemoteContract):
 
 @pytest.fixture(scope="session")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if shutil.which("azurite-blob") is None:
-        pytest.skip("needs azurite-blob on PATH: npm install -g azurite")
     with azurite(tmp_path_factory.mktemp("azurite")) as connection:
         yield connection
 
@@ -214,3 +233,19 @@ class TestAzureBlobStore(RemoteContract):
         place = _register(state, f"abfs://{container}/data", "blob")
         place.store._fs.call("make container", lambda fs: fs.mkdir(container))
         return place
+
+
+@pytest.fixture(scope="session")
+def other_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with s3rver(tmp_path_factory.mktemp("s3rver")) as connection:
+        yield connection
+
+
+@pytest.mark.slow
+class TestOtherS3Store(RemoteContract):
+    """Another server than moto, written in another language by others."""
+
+    @pytest.fixture
+    def root(self, state, other_s3, monkeypatch):
+        monkeypatch.setenv("AIRFLOW_CONN_OTHER", other_s3)
+        return _register(state, f"s3://bucket/{uuid.uuid4().hex}", "other")

@@ -8,7 +8,7 @@ import pytest
 
 from refrain.errors import DataError, DataNotFoundError
 from refrain.storage import statindex
-from refrain.storage.digest import digest_bytes
+from refrain.storage.digest import digest_and_stat, digest_bytes
 from refrain.storage.manifest import Manifest, TreeKind
 from refrain.storage.statindex import StatIndex
 from refrain.storage.trees import OUTPUT, TreeRules, Trees
@@ -20,13 +20,12 @@ TICK = 2 * 1_000_000_000
 def reads(monkeypatch):
     """The names of the files that are opened for their bytes."""
     names = []
-    real = open
 
-    def spy(path, *arguments, **options):
+    def spy(path):
         names.append(os.path.basename(path))
-        return real(path, *arguments, **options)
+        return digest_and_stat(path)
 
-    monkeypatch.setattr("refrain.storage.digest.open", spy, raising=False)
+    monkeypatch.setattr("refrain.storage.trees.digest_and_stat", spy)
     return names
 
 
@@ -125,15 +124,18 @@ def test_another_file_put_in_place_with_the_same_times_does_not_hide(trees, root
 @pytest.fixture
 def coarse_clock(monkeypatch):
     """A file system whose clock ticks every two seconds, and a moment at which one tick has just begun."""
-    real = os.stat
     now = time.time_ns() // TICK * TICK
 
-    def stat(path, **options):
-        found = real(path, **options)
-        names = ("st_mode", "st_size", "st_ino", "st_dev")
-        return SimpleNamespace(**{name: getattr(found, name) for name in names}, st_mtime_ns=now, st_ctime_ns=now)
+    def coarse(real):
+        def stat(path, **options):
+            found = real(path, **options)
+            names = ("st_mode", "st_size", "st_ino", "st_dev")
+            return SimpleNamespace(**{name: getattr(found, name) for name in names}, st_mtime_ns=now, st_ctime_ns=now)
 
-    monkeypatch.setattr(os, "stat", stat)
+        return stat
+
+    monkeypatch.setattr(os, "stat", coarse(os.stat))
+    monkeypatch.setattr(os, "fstat", coarse(os.fstat))
     clock = SimpleNamespace(now=now)
     monkeypatch.setattr(time, "time_ns", lambda: clock.now)
     return clock
@@ -164,12 +166,30 @@ def test_a_file_of_the_future_is_read_every_time(trees, root, reads):
     assert reads == ["a", "a"]
 
 
-def test_a_folder_of_many_files_is_read_by_threads_with_the_same_result(trees, tmp_path):
+@pytest.mark.parametrize("waiting", [0.0, 1e9], ids=["slow storage", "files in memory"])
+def test_a_folder_of_many_files_is_read_with_one_result_however_slow_it_is(trees, tmp_path, monkeypatch, waiting):
+    monkeypatch.setattr("refrain.storage.trees._WAITING", waiting)
     (tmp_path / "many").mkdir()
     for number in range(100):
         (tmp_path / f"many/{number}").write_text(str(number))
     found = {entry.path: entry.digest for entry in trees.manifest(tmp_path / "many").entries}
     assert found == {str(number): digest_bytes(str(number).encode()) for number in range(100)}
+
+
+def test_of_a_large_tree_only_what_changed_is_read_again(trees, tmp_path, later, reads):
+    for number in range(40):
+        (tmp_path / f"tree/{number % 4}/deep").mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"tree/{number % 4}/{number}").write_text(str(number))
+    later()
+    trees.identify(tmp_path / "tree")
+    del reads[:]
+    (tmp_path / "tree/1/5").write_text("five")
+    (tmp_path / "tree/2/new").write_text("new")
+    (tmp_path / "tree/3/7").unlink()
+    (tmp_path / "tree/0/deep").rmdir()
+    changed = trees.manifest(tmp_path / "tree")
+    assert sorted(reads) == ["5", "new"]
+    assert changed == Trees(StatIndex(tmp_path / "other")).manifest(tmp_path / "tree")
 
 
 def test_names_of_any_bytes_are_known_again(trees, root, later, reads):
@@ -215,24 +235,39 @@ def test_an_unreadable_file_is_named(trees, unprivileged):
 
 
 def test_a_file_that_never_stands_still_is_refused(trees, root, monkeypatch):
-    real = os.stat
+    real = os.fstat
 
-    def stat(path, **options):
-        if os.fspath(path).endswith("/a"):
-            with open(path, "a") as file:
-                file.write(".")
-        return real(path, **options)
+    def fstat(descriptor):
+        with open(root / "a", "a") as file:
+            file.write(".")
+        return real(descriptor)
 
-    monkeypatch.setattr(os, "stat", stat)
+    monkeypatch.setattr(os, "fstat", fstat)
     with pytest.raises(DataError, match="a' changes while it is being read; wait until its writer has finished"):
         trees.identify(root)
 
 
-def test_a_refused_listing_is_never_read(trees, root, reads):
-    def admit(entries):
-        raise DataError(f"{len(entries)} files")
+def test_a_file_that_is_replaced_while_it_is_read_counts_as_it_is_then(trees, root, later, monkeypatch):
+    later()
+    real = os.open
 
-    with pytest.raises(DataError, match="2 files"):
+    def open_other(path, *arguments):
+        if os.fspath(path).endswith("/a") and (root / "b").exists():
+            os.replace(root / "b", root / "a")
+        return real(path, *arguments)
+
+    monkeypatch.setattr(os, "open", open_other)
+    entries = {entry.path: entry.digest for entry in trees.manifest(root / "a").entries}
+    monkeypatch.undo()
+    assert entries == {"": digest_bytes(b"two")}
+    assert trees.identify(root / "a") == Trees(StatIndex(root.parent / "other")).identify(root / "a")
+
+
+def test_a_refused_listing_is_never_read(trees, root, reads):
+    def admit(files, size):
+        raise DataError(f"{files} files of {size} bytes")
+
+    with pytest.raises(DataError, match="2 files of 6 bytes"):
         trees.identify(root, TreeRules(admit=admit))
     assert reads == []
 

@@ -125,7 +125,27 @@ def test_of_several_attempts_the_newest_counts(store: RunStore) -> None:
     assert len(store.steps("root")) == 4
 
 
+def test_the_attempts_of_a_step_are_its_own_in_the_order_of_their_start(store: RunStore) -> None:
+    for attempt in (2, 10, 1):
+        store.put(_record(f"root.step.{attempt}", key="step", created=float(attempt)))
+    for key in ("step.1", "step-0", "other"):
+        store.put(_record(f"root.{key}.1", key=key, created=5.0))
+    assert [record.run_id for record in store.attempts("root", "step")] == [
+        "root.step.1",
+        "root.step.2",
+        "root.step.10",
+    ]
+    assert store.attempts("root", "never") == []
+
+
 def test_only_the_first_record_is_created(store: RunStore) -> None:
     assert store.create(_record(name="first"))
     assert not store.create(_record(name="second"))
     assert store.get("root").name == "first"
+
+
+def test_the_first_answer_to_a_question_about_a_run_stays(store: RunStore) -> None:
+    assert store.settle("root", "which version?", "3") == "3"
+    assert store.settle("root", "which version?", "4") == "3"
+    assert store.settle("root", "another/../question", "5") == "5"
+    assert store.settle("other", "which version?", "4") == "4"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,34 +9,38 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from refrain.data.abstract import AbstractDataset, Registered
 from refrain.data.consumption import DatasetConsumptionConfig
-from refrain.data.files.item import FileItem, FileOrigin, StoredFiles, fetch
+from refrain.data.files.item import FileItem, FileOrigin, StoredFile, StoredFiles, fetch
+from refrain.data.files.mount import MountContext
 from refrain.data.files.operations import METADATA, FileOperation, chosen, described
-from refrain.data.ports import FromFiles
-from refrain.data.tabular.access import FileAccess, Folders, Place
+from refrain.data.ports import FromDatabase, FromFiles
+from refrain.data.tabular.access import ANYWHERE, FileAccess, Place, SourceFile, StoreAccess
 from refrain.data.tabular.expression import Expression, column, condition
 from refrain.data.tabular.operations import Filter, Rows, Sample
 from refrain.data.tabular.partition import PartitionFormat
 from refrain.data.tabular.sampling import chosen_seed, proportion, row_count
 from refrain.errors import UserError, known
+from refrain.storage.store import Place as StorePlace
 
 _DOWNLOADS = 8
 
 
 @dataclass(frozen=True, eq=False)
-class FileDataset:
+class FileDataset(AbstractDataset):
     """Files by path or glob. What matches is decided when a step runs, not when the dataset is made.
 
-    :param source: the places, as a step's input records them.
+    :param source: the places, as a step's input records them; of a table's files, those of the table.
     :param operations: which of the files are in it.
     :param origin: where the files come from, if not from the places.
     """
 
-    source: FromFiles
+    source: FromFiles | FromDatabase
     operations: tuple[FileOperation, ...] = ()
     partition: PartitionFormat | None = None
-    access: FileAccess = field(default_factory=Folders, repr=False)
+    access: FileAccess = field(default=ANYWHERE, repr=False)
     origin: FileOrigin | None = None
+    registered: Registered | None = field(default=None, repr=False)
 
     def __getitem__(self, key: str) -> Expression:
         """Return a partition column for a condition."""
@@ -57,13 +60,37 @@ class FileDataset:
         """Return the dataset as an input of which the step gets its own copy."""
         return self._input(None, "download", path_on_compute)
 
+    def as_hdfs(self) -> DatasetConsumptionConfig:
+        """Return the dataset as an input that Spark reads by its address."""
+        return self._input(None, "hdfs", None)
+
     def _input(self, name: str | None, mode: str, path_on_compute: str | None) -> DatasetConsumptionConfig:
-        if self.operations or self.origin is not None:
-            raise UserError(
-                "Files that were chosen by take, skip, filter, take_sample or random_split, or that a table becomes, "
-                "cannot be the input of a step yet. Give the step the whole dataset and choose in its script."
-            )
         return DatasetConsumptionConfig(name, self, mode, path_on_compute)
+
+    @property
+    def is_whole(self) -> bool:
+        """Say whether it is all files of its places, as they are there."""
+        return not self.operations and self.origin is None
+
+    @property
+    def reads(self) -> FromFiles | FromDatabase:
+        """The places that it reads, as a step's input records them."""
+        return self.source
+
+    def source_files(self) -> list[SourceFile]:
+        """Return the stored files among which it chooses, as they are listed now."""
+        return self._origin.stored(self.access)
+
+    def needed_files(self) -> list[SourceFile]:
+        """Return the stored files that what it has chosen is made of, as they are listed now."""
+        if self.origin is not None:
+            return self.source_files()
+        return [item.file for item in self.files() if isinstance(item, StoredFile)]
+
+    def told_of(self, file: SourceFile) -> list[Any]:
+        """Return what the dataset tells of a stored file beside its name and content."""
+        values = self.partition.values(file.address).values() if self.partition and self.origin is None else ()
+        return [*values, *self._origin.told_of(file)]
 
     # ---- choosing files
 
@@ -124,6 +151,15 @@ class FileDataset:
         """
         return chosen(self._origin.items(self.access), self.operations, self.partition)
 
+    def distinct_files(self) -> list[FileItem]:
+        """Return the files, which all have different names.
+
+        :raises UserError: when two would be at one place of a folder.
+        """
+        items = self.files()
+        _reject_twins(items)
+        return items
+
     def to_path(self) -> list[str]:
         """Return the files' paths, ``/``-rooted, relative to the folder or to the fixed part of the glob."""
         return [item.name for item in self.files()]
@@ -139,11 +175,25 @@ class FileDataset:
         :raises DataError: for a file that is there already, or two files of one name.
         """
         folder = Path(tempfile.mkdtemp(prefix="refrain-") if target_path is None else target_path).absolute()
-        items = self.files()
-        _reject_twins(items)
+        items = self.distinct_files()
         with ThreadPoolExecutor(_DOWNLOADS, thread_name_prefix="refrain-download") as pool:
             fetched = list(pool.map(lambda item: fetch(item, folder, overwrite, ignore_not_found), items))
         return [str(path) for path in fetched if path is not None]
+
+    def mount(self, mount_point: str | None = None) -> MountContext:
+        """Return a context in which the files are a folder of this machine: ``with dataset.mount() as mounted: …``.
+
+        :param mount_point: None for a temporary folder; see :class:`MountContext`.
+        """
+        return MountContext(self, mount_point)
+
+    def remote_place(self) -> StorePlace | None:
+        """Return the one place of another machine whose files are all of the dataset; None when there is none."""
+        places = self.source.locations if isinstance(self.source, FromFiles) else ()
+        if not self.is_whole or len(places) != 1 or not isinstance(self.access, StoreAccess):
+            return None
+        at = self.access.at(Place(places[0][0] or "", places[0][1]))
+        return at if at.in_place is None and at.exists() else None
 
     # ---- the definition
 
@@ -157,17 +207,20 @@ class FileDataset:
             "partition_format": self.partition.text if self.partition else None,
         }
 
-    @property
-    def identity(self) -> str:
-        """What enters a fingerprint for the definition: canonical JSON. The files' content is counted apart."""
-        return json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+    def with_choice(
+        self, operations: tuple[FileOperation, ...], partition: PartitionFormat | None = None
+    ) -> FileDataset:
+        """Return the dataset of these files with other operations and columns of the path."""
+        return replace(self, operations=operations, partition=partition, registered=None)
 
     @property
     def _origin(self) -> FileOrigin:
-        return self.origin or StoredFiles(tuple(Place(store or "", path) for store, path in self.source.locations))
+        if self.origin is not None or isinstance(self.source, FromDatabase):
+            return self.origin or StoredFiles(())
+        return StoredFiles(tuple(Place(store or "", path) for store, path in self.source.locations))
 
     def _then(self, operation: FileOperation) -> FileDataset:
-        return replace(self, operations=(*self.operations, operation))
+        return self.with_choice((*self.operations, operation), self.partition)
 
 
 def _reject_twins(items: Iterable[FileItem]) -> None:

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from refrain.data.tabular.access import FileAccess, Place, SourceFile, list_files
+from refrain.data.tabular.access import FileAccess, Place, SourceFile
 from refrain.errors import DataError, DataNotFoundError
-
-_BLOCK = 4 << 20
 
 
 class FileItem(Protocol):
@@ -30,7 +28,7 @@ class FileItem(Protocol):
         """Bytes; 0 if that is not known before it is fetched."""
 
     def save(self, target: Path) -> None:
-        """Write the file to a local path, whose folder exists."""
+        """Write the file to a local path, whose folder exists; it is there whole or not at all."""
 
 
 class FileOrigin(Protocol):
@@ -38,6 +36,12 @@ class FileOrigin(Protocol):
 
     def items(self, access: FileAccess) -> list[FileItem]:
         """Return the files, in the dataset's order."""
+
+    def stored(self, access: FileAccess) -> list[SourceFile]:
+        """Return the stored files that they are made of."""
+
+    def told_of(self, file: SourceFile) -> list[Any]:
+        """Return what they tell of one of those beside its name and content."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the definition as JSON values."""
@@ -51,7 +55,15 @@ class StoredFiles:
 
     def items(self, access: FileAccess) -> list[FileItem]:
         """Return the files, in the dataset's order."""
-        return [StoredFile(file) for file in list_files(self.places, access)]
+        return [StoredFile(file) for file in self.stored(access)]
+
+    def stored(self, access: FileAccess) -> list[SourceFile]:
+        """Return the files as the store lists them."""
+        return access.files(self.places)
+
+    def told_of(self, file: SourceFile) -> list[Any]:  # noqa: ARG002  # the files are what they are
+        """Return nothing."""
+        return []
 
     def to_json(self) -> dict[str, Any]:
         """Return the definition as JSON values."""
@@ -60,7 +72,7 @@ class StoredFiles:
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file on any fsspec file system."""
+    """A file on a store."""
 
     file: SourceFile
 
@@ -80,16 +92,8 @@ class StoredFile:
         return self.file.size
 
     def save(self, target: Path) -> None:
-        """Write the file to a local path, whose folder exists.
-
-        :raises DataError: when fewer bytes arrive than the file has.
-        """
-        written = 0
-        with self.file.open() as source, target.open("wb") as copy:
-            while block := source.read(_BLOCK):
-                written += copy.write(block)
-        if self.file.size and written != self.file.size:
-            raise DataError(f"{self.address!r} has {self.file.size} bytes, but {written} arrived. Fetch it again.")
+        """See :meth:`FileItem.save`."""
+        self.file.at.store.get([(self.file.path, target)])
 
 
 def fetch(item: FileItem, folder: Path, overwrite: bool, ignore_not_found: bool) -> Path | None:
@@ -98,26 +102,38 @@ def fetch(item: FileItem, folder: Path, overwrite: bool, ignore_not_found: bool)
     :return: the local path, or None for a file that is gone and may be.
     :raises DataError: for a file that is there already, or a name that would leave the folder.
     """
-    parts = item.name.strip("/").split("/")
-    if ".." in parts:
-        raise DataError(f"{item.address!r} would be written outside of {str(folder)!r}: '..' is not allowed in names.")
-    target = folder.joinpath(*parts)
+    target = place_below(folder, item)
     if target.exists() and not overwrite:
         raise DataError(f"{str(target)!r} exists. Pass overwrite=True to replace it, or another target_path.")
-    target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         item.save(unfinished)
         os.replace(unfinished, target)
-    except (FileNotFoundError, DataError) as error:
-        if ignore_not_found and _is_gone(error):
+    except OSError as error:
+        if _is_gone(error) and ignore_not_found:
             return None
+        if _is_gone(error):
+            raise DataNotFoundError(f"{item.address!r} is gone since it was listed.") from error
         raise (
-            DataNotFoundError(f"{item.address!r} is gone since it was listed.") if _is_gone(error) else error
-        ) from None
+            error
+            if isinstance(error, DataError)
+            else DataError(f"{item.address!r} cannot be written to {str(target)!r}: {error.strerror}.")
+        ) from error
     finally:
         unfinished.unlink(missing_ok=True)
     return target
+
+
+def place_below(folder: Path, item: FileItem) -> Path:
+    """Return where a file of a dataset goes below a local folder.
+
+    :raises DataError: when its name would leave the folder.
+    """
+    parts = item.name.strip("/").split("/")
+    if ".." in parts:
+        raise DataError(f"{item.address!r} would be written outside of {str(folder)!r}: '..' is not allowed in names.")
+    return folder.joinpath(*parts)
 
 
 def _is_gone(error: BaseException) -> bool:

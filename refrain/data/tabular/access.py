@@ -1,20 +1,28 @@
-"""FileAccess: where the places of a dataset are found, on any fsspec file system."""
+"""FileAccess: how the files of a dataset are found, and opened, on any store."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
-from refrain.errors import DataError, DataNotFoundError, UnknownNameError, did_you_mean, known
+from refrain.errors import DataError, DataNotFoundError
+from refrain.storage.pattern import literal_part
+from refrain.storage.reading import BLOCK
+from refrain.storage.sql.database import Database
+from refrain.storage.state import stores_without_workspace
+from refrain.storage.store import Place as StorePlace
+from refrain.storage.stores import Stores
 
-_MAGIC = ("*", "?", "[")
+_WEB = ("http://", "https://")
 
 
 @dataclass(frozen=True, order=True)
 class Place:
-    """A path, folder or glob.
+    """A path, folder or glob as a definition names it.
 
     :param datastore: the datastore's name; "" for a local path or a URL.
     """
@@ -26,131 +34,179 @@ class Place:
         return f"{self.path!r} on datastore {self.datastore!r}" if self.datastore else repr(self.path)
 
 
+@dataclass(frozen=True)
+class SourceFile:
+    """One file of a dataset.
+
+    :param name: ``/``-rooted, relative to the folder or the fixed part of the glob that found it.
+    :param address: what the ``Path`` column shows: ``/``-rooted on its datastore, or the full path or URL.
+    :param size: bytes.
+    :param at: where it is read.
+    :param root: the folder or file whose listing found it, and *name* is relative to; None where it was not listed.
+    """
+
+    name: str
+    address: str
+    size: int
+    at: StorePlace
+    root: StorePlace | None = field(compare=False, default=None)
+
+    @property
+    def path(self) -> str:
+        """Its path on its store."""
+        return self.at.path
+
+    @property
+    def is_local(self) -> bool:
+        """Say whether the file lies on a local disk."""
+        return self.at.in_place is not None
+
+    @contextmanager
+    def open(self, buffering: int = BLOCK) -> Iterator[Any]:
+        """Open for reading bytes, decompressed as the name's ending promises.
+
+        :param buffering: see :meth:`refrain.storage.store.Store.open`.
+        :raises DataError: when the file cannot be opened.
+        """
+        with self.at.open(buffering) as raw, _decompressed(raw, self.name) as content:
+            yield content
+
+
+@dataclass(frozen=True)
+class SourceRows(SourceFile):
+    """The rows of a query in the place of a file; there is nothing to open."""
+
+    at: Any = None
+
+    @property
+    def path(self) -> str:
+        """What tells it from others."""
+        return self.address
+
+    @property
+    def is_local(self) -> bool:
+        """Say no."""
+        return False
+
+
 class FileAccess(Protocol):
     """What evaluating a dataset needs of the outside world."""
 
-    def locate(self, place: Place) -> tuple[Any, str]:
-        """Return the fsspec file system of a place and the place's full path on it.
+    def database(self, datastore: str) -> Database | None:
+        """Return the database that a datastore stands for; None when its rows are in a file here.
 
+        :raises UnknownNameError: for a datastore that is not known.
+        """
+
+    def files(self, places: Sequence[Place], *, with_hidden: bool = True) -> list[SourceFile]:
+        """Return the files of the places: in the order of the places, sorted by name in each, none twice.
+
+        :param with_hidden: also those below a folder or glob whose name, or whose folder's, starts with ``.`` or ``_``.
+        :raises DataNotFoundError: when a place matches nothing.
+        :raises DataError: for what is neither a file nor a folder.
         :raises UnknownNameError: for a datastore that is not known.
         """
 
 
 @dataclass(frozen=True)
-class Folders:
-    """Access to local paths, to URLs, and to datastores by a table of their roots.
+class StoreAccess:
+    """Access through the stores of a workspace; :data:`ANYWHERE` is that without one."""
 
-    :param roots: datastore name to a folder, a URL, or a pair of an fsspec file system and a path on it.
-    """
+    stores: Stores | None = None
 
-    roots: Mapping[str, str | tuple[Any, str]] = field(default_factory=dict)
+    def files(self, places: Sequence[Place], *, with_hidden: bool = True) -> list[SourceFile]:
+        """See :meth:`FileAccess.files`."""
+        found: dict[StorePlace, SourceFile] = {}
+        for place in places:
+            files = [f for f in self._listed(place) if with_hidden or not _is_hidden(f)]
+            if not files:
+                raise DataNotFoundError(f"{place} matches no file. Correct the path, or write the data first.")
+            for file in files:
+                found.setdefault(file.at, file)
+        return list(found.values())
 
-    def locate(self, place: Place) -> tuple[Any, str]:
-        """Return the fsspec file system of a place and the place's full path on it."""
-        from fsspec.core import url_to_fs
+    def database(self, datastore: str) -> Database:
+        """See :meth:`FileAccess.database`."""
+        return (self.stores or stores_without_workspace()).database(datastore)
 
-        if not place.datastore:
-            fs, path = url_to_fs(place.path)
-            return fs, path
-        if place.datastore not in self.roots:
-            raise UnknownNameError(
-                f"Unknown datastore {place.datastore!r}. Known here: {known(self.roots)}."
-                f"{did_you_mean(place.datastore, self.roots)} Open the dataset through a workspace that has it."
-            )
-        root = self.roots[place.datastore]
-        fs, base = url_to_fs(root) if isinstance(root, str) else root
-        return fs, "/".join(part for part in (base.rstrip("/"), place.path.strip("/")) if part)
+    def at(self, place: Place) -> StorePlace:
+        """Return where a place is.
 
-    def __or__(self, other: Folders) -> Folders:
-        return Folders({**self.roots, **other.roots})
+        :raises UnknownNameError: for a datastore that is not known.
+        """
+        stores = self.stores or stores_without_workspace()
+        return stores.on(place.datastore, place.path) if place.datastore else stores.named(place.path)
+
+    def root_of(self, place: Place) -> str:
+        """Return the folder or URL that a place's datastore stands for; raises as :meth:`at`."""
+        return self.at(Place(place.datastore, "")).path
+
+    def _listed(self, place: Place) -> Iterator[SourceFile]:
+        at = self.at(place)
+        base = self.root_of(place) if place.datastore else None
+        is_pattern = at.is_pattern()
+        root = StorePlace(at.store, literal_part(at.path)) if is_pattern else at
+        if is_pattern:
+            found = at.store.match(at.path)
+        else:
+            found = {at.below(below).path: size for below, size in at.sizes().items()}
+            if not found and not at.exists():
+                raise DataNotFoundError(f"{place} does not exist. Correct the path, or write the data first.")
+        if base is not None and at.in_place is not None:
+            _require_inside(found, base, place.datastore)
+        for path, size in found.items():
+            address = path if base is None else "/" + path[len(base) :].lstrip("/")
+            yield SourceFile(f"/{_below(root, path)}", address, size, StorePlace(at.store, path), root)
+
+
+ANYWHERE = StoreAccess()
+"""Access to local paths and to URLs, without a workspace."""
 
 
 @dataclass(frozen=True)
-class SourceFile:
-    """One file of a dataset.
+class ListedFiles:
+    """Access to files that somebody else has found, such as those that a step's process is given."""
 
-    :param path: on its file system.
-    :param name: ``/``-rooted, relative to the folder or the fixed part of the glob that found it.
-    :param address: what the ``Path`` column shows: ``/``-rooted on its datastore, or the full path or URL.
-    :param size: bytes.
+    listed: tuple[SourceFile, ...]
+
+    def files(self, places: Sequence[Place], *, with_hidden: bool = True) -> list[SourceFile]:  # noqa: ARG002
+        """Return the files, whatever the places are."""
+        return list(self.listed)
+
+    def database(self, datastore: str) -> None:
+        """Return None: what was asked of a database is among the files."""
+
+
+def _require_inside(paths: Iterable[str], root: str, datastore: str) -> None:
+    """Refuse links that leave a datastore: what it holds could change without anybody who may write to it.
+
+    :raises DataError: when a file, or a folder above it, is such a link.
     """
-
-    path: str
-    name: str
-    address: str
-    size: int
-    fs: Any = field(compare=False, repr=False, default=None)
-
-    def open(self, compression: str | None = None) -> Any:
-        """Open for reading bytes.
-
-        :param compression: ``infer`` undoes what the name's ending promises.
-        :raises DataError: when the file cannot be opened.
-        """
-        try:
-            return self.fs.open(self.path, "rb", compression=compression)
-        except OSError as error:
-            raise DataError(f"Cannot read {self.address!r}: {error.strerror or error}.") from error
-
-    @property
-    def is_local(self) -> bool:
-        """Say whether the file lies on a local disk."""
-        return "file" in (self.fs.protocol if isinstance(self.fs.protocol, tuple) else (self.fs.protocol,))
+    top = os.path.realpath(root)
+    is_inside = lru_cache(maxsize=None)(lambda path: os.path.commonpath((os.path.realpath(path), top)) == top)
+    for path in paths:
+        if not is_inside(os.path.dirname(path)) or (os.path.islink(path) and not is_inside(path)):
+            raise DataError(
+                f"{path!r} leads to {os.path.realpath(path)!r}, outside of datastore {datastore!r} at {root!r}. Copy "
+                "the data, or register the other folder as a datastore of its own."
+            )
 
 
-def list_files(places: Iterable[Place], access: FileAccess, *, with_hidden: bool = True) -> list[SourceFile]:
-    """Return the files of the places: in the order of the places, sorted by name in each, none twice.
-
-    :param with_hidden: also those below a folder or glob whose name, or whose folder's, starts with ``.`` or ``_``.
-    :raises DataNotFoundError: when a place matches nothing.
-    :raises DataError: for what is neither a file nor a folder.
-    """
-    found: dict[str, SourceFile] = {}
-    for place in places:
-        before = len(found)
-        files = list(_files_of(place, access, with_hidden))
-        for file in files:
-            found.setdefault(f"{id(file.fs)}:{file.path}", file)
-        if not files and len(found) == before:
-            raise DataNotFoundError(f"{place} matches no file. Correct the path, or write the data first.")
-    return list(found.values())
+def _below(root: StorePlace, path: str) -> str:
+    """Return the name of a file below the place that was listed; a file that was listed itself keeps its own."""
+    if path != root.path:
+        return path[len(root.path) :].lstrip("/")
+    return root.name.partition("?")[0] if path.startswith(_WEB) else root.name
 
 
-def _files_of(place: Place, access: FileAccess, with_hidden: bool) -> Iterator[SourceFile]:
-    fs, full = access.locate(place)
-    root, infos = _find(fs, full, place)
-    for path in sorted(infos):
-        name = "/" + path[len(root) :].lstrip("/")
-        if path != full.rstrip("/") and not with_hidden and any(part[:1] in "._" for part in name[1:].split("/")):
-            continue
-        kind = infos[path].get("type")
-        if kind not in {"file", "link"}:
-            raise DataError(f"{path!r} is no regular file (it is {kind!r}). Take it out of {place}.")
-        base = full[: len(full) - len(place.path.strip("/"))] if place.datastore else ""
-        address = "/" + path[len(base) :].lstrip("/") if place.datastore else fs.unstrip_protocol(path)
-        yield SourceFile(path, name, address.removeprefix("file://"), int(infos[path].get("size") or 0), fs)
+def _is_hidden(file: SourceFile) -> bool:
+    is_named = file.root is not None and file.root.path == file.at.path
+    return not is_named and any(part[:1] in "._" for part in file.name[1:].split("/"))
 
 
-def _find(fs: Any, full: str, place: Place) -> tuple[str, dict[str, Any]]:
-    """Return the folder that names are relative to, and path to fsspec's information for every file."""
-    try:
-        if any(mark in full for mark in _MAGIC) and not fs.exists(full):
-            parts = full.split("/")
-            fixed = next(number for number, part in enumerate(parts) if any(mark in part for mark in _MAGIC))
-            return "/".join(parts[:fixed]), _expanded(fs, fs.glob(full, detail=True))
-        info = fs.info(full)
-        if info["type"] == "directory":
-            return full.rstrip("/"), fs.find(full, detail=True)
-        return os.path.dirname(full), {full: info}
-    except FileNotFoundError as error:
-        raise DataNotFoundError(f"{place} does not exist. Correct the path, or write the data first.") from error
-    except PermissionError as error:
-        raise DataError(f"{place} cannot be listed: permission denied. Ask for the right to read it.") from error
+def _decompressed(raw: Any, name: str) -> Any:
+    from fsspec.compression import compr
+    from fsspec.utils import infer_compression
 
-
-def _expanded(fs: Any, infos: dict[str, Any]) -> dict[str, Any]:
-    """A folder that a glob matches stands for everything below it."""
-    found: dict[str, Any] = {}
-    for path, info in infos.items():
-        found.update(fs.find(path, detail=True) if info["type"] == "directory" else {path: info})
-    return found
+    kind = infer_compression(os.path.basename(name))
+    return nullcontext(raw) if kind is None else compr[kind](raw, mode="rb")

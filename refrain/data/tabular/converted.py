@@ -9,8 +9,7 @@ from typing import Any
 
 from refrain.data.files.dataset import FileDataset
 from refrain.data.files.item import FileItem
-from refrain.data.ports import FromFiles
-from refrain.data.tabular.access import FileAccess
+from refrain.data.tabular.access import FileAccess, SourceFile
 from refrain.data.tabular.dataset import TabularDataset
 
 
@@ -28,6 +27,14 @@ class ConvertedFiles:
     def items(self, access: FileAccess) -> list[FileItem]:  # noqa: ARG002  # the table has its own
         """Return the files, in the order of the source files."""
         return [ConvertedFile(self, number) for number, _ in enumerate(self.table.source_files())]
+
+    def stored(self, access: FileAccess) -> list[SourceFile]:  # noqa: ARG002  # the table has its own
+        """Return the source files of the table."""
+        return self.table.source_files()
+
+    def told_of(self, file: SourceFile) -> list[Any]:
+        """Return what the rows tell of a source file beside its content."""
+        return self.table.told_of(file)
 
     def to_json(self) -> dict[str, Any]:
         """Return the definition as JSON values."""
@@ -92,4 +99,4 @@ def _writer(origin: ConvertedFiles, target: Path, schema: Any) -> Any:
 
 def converted(table: TabularDataset, kind: str, separator: str = ",") -> FileDataset:
     """Return the file dataset of a table's rows in another format."""
-    return FileDataset(FromFiles(()), access=table.access, origin=ConvertedFiles(table, kind, separator))
+    return FileDataset(table.reads, access=table.access, origin=ConvertedFiles(table, kind, separator))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from refrain.data.abstract import AbstractDataset, Registered
+from refrain.data.ports import FromDatabase, FromFiles, InputMode
 from refrain.data.tabular import operations as ops
-from refrain.data.tabular.access import FileAccess, Folders, Place, SourceFile
+from refrain.data.tabular.access import ANYWHERE, FileAccess, SourceFile
 from refrain.data.tabular.chunk import OnError
 from refrain.data.tabular.expression import Expression, column, condition, missing_column
 from refrain.data.tabular.sampling import chosen_seed, proportion, row_count
 from refrain.data.tabular.scan import FileBatch, Scan
-from refrain.data.tabular.source import Source
+from refrain.data.tabular.source import Source, Sql
 from refrain.data.tabular.timeseries import TimestampColumns, before_now
 from refrain.errors import DataError, UserError
 
@@ -26,7 +27,7 @@ _SCHEMA = 1
 
 
 @dataclass(frozen=True, eq=False)
-class TabularDataset:
+class TabularDataset(AbstractDataset):
     """Rows and columns of files: a source and a list of operations. Every method that changes it returns another one.
 
     :param access: finds the files; it is no part of the definition.
@@ -35,7 +36,10 @@ class TabularDataset:
     source: Source
     operations: tuple[ops.Operation, ...] = ()
     timestamps: TimestampColumns = field(default_factory=TimestampColumns)
-    access: FileAccess = field(default_factory=Folders, repr=False)
+    access: FileAccess = field(default=ANYWHERE, repr=False)
+    registered: Registered | None = field(default=None, repr=False)
+
+    input_modes: ClassVar[tuple[InputMode, ...]] = (InputMode.DIRECT,)
 
     def __getitem__(self, key: str) -> Expression:
         if not isinstance(key, str):
@@ -67,32 +71,24 @@ class TabularDataset:
             Source.from_json(value["source"]),
             tuple(ops.from_json(operation) for operation in value["operations"]),
             TimestampColumns(*value["timestamps"]),
-            access or Folders(),
+            access or ANYWHERE,
         )
 
     @property
-    def identity(self) -> str:
-        """What enters a fingerprint for the definition: canonical JSON. The files' content is counted apart."""
-        return json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+    def reads(self) -> FromFiles | FromDatabase:
+        """The places that it reads, as a step's input records them."""
+        if isinstance(self.source.format, Sql):
+            return FromDatabase(self.source.places[0].datastore)
+        return FromFiles(tuple((place.datastore or None, place.path) for place in self.source.places))
 
-    @property
-    def recipe(self) -> str:
-        """The identity without the places, for those who count the files by content.
+    def needed_files(self) -> list[SourceFile]:
+        """Return the files that decide the rows and their types, as they are listed now."""
+        return self.scan().needed
 
-        Where they lie matters only when the rows say so.
-        """
-        made = self.to_json()
-        if not self.source.include_path:
-            del made["source"]["places"]
-        return json.dumps(made, sort_keys=True, separators=(",", ":"))
-
-    def using(self, access: FileAccess) -> TabularDataset:
-        """Return this dataset with another way to its files."""
-        return replace(self, access=access)
-
-    def reading(self, places: Iterable[Place], access: FileAccess) -> TabularDataset:
-        """Return this dataset over other places, such as those of an output that is known when a step has run."""
-        return replace(self, source=replace(self.source, places=tuple(places)), access=access)
+    def told_of(self, file: SourceFile) -> list[Any]:
+        """Return what the rows tell of a file beside its content."""
+        values = self.source.partition.values(file.address).values() if self.source.partition else ()
+        return [*values, *([file.address] if self.source.include_path else [])]
 
     # ---- columns
 
@@ -158,7 +154,7 @@ class TabularDataset:
 
         :param validate: check now that they are there and hold dates.
         """
-        made = replace(self, timestamps=TimestampColumns(timestamp, partition_timestamp))
+        made = replace(self, timestamps=TimestampColumns(timestamp, partition_timestamp), registered=None)
         return made._checked(validate)
 
     def time_before(self, end_time: datetime, include_boundary: bool = True, validate: bool = True) -> TabularDataset:
@@ -231,17 +227,18 @@ class TabularDataset:
         The keys' columns come last in it. Dates become texts of the form yyyyMMddHHmmss in the paths.
 
         :param target: a datastore, ``(datastore, path)``, or a local folder.
-        :param name: must be None: register the returned dataset instead.
+        :param name: also register what is returned, as a new version of this name; the target must be on a datastore.
         :param show_progress: accepted for Azure ML's sake.
         :param partition_as_file_dataset: return the files instead of their rows.
         """
         from refrain.data.tabular.partitions import partition_by
+        from refrain.data.tabular.places import workspace_of
 
-        if name is not None:
-            raise UserError("partition_by(name=…) does not register yet; register what it returns.")
         _ = show_progress
+        workspace = None if name is None else workspace_of(target, "partition_by(name=…)")
         made, files = partition_by(self, partition_keys, target)
-        return files if partition_as_file_dataset else made
+        chosen = files if partition_as_file_dataset else made
+        return chosen if workspace is None or name is None else chosen.register(workspace, name, None, None, True)
 
     # ---- evaluation
 
@@ -304,7 +301,7 @@ class TabularDataset:
         return DatasetConsumptionConfig(name, self)
 
     def _then(self, operation: ops.Operation) -> TabularDataset:
-        return replace(self, operations=(*self.operations, operation))
+        return replace(self, operations=(*self.operations, operation), registered=None)
 
 
 def _names(columns: str | Iterable[str]) -> tuple[str, ...]:

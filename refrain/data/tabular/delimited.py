@@ -147,7 +147,7 @@ class DelimitedReader:
         return [_first_rows(self._head_of(file), self._options.separator, _SAMPLE_ROWS) for file in chosen]
 
     def _head_of(self, file: SourceFile) -> str:
-        with file.open("infer") as raw:
+        with file.open(_HEAD) as raw:
             try:
                 return _head(raw, self._encoding)
             except UnicodeError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timezone
 from typing import Any
 
 from refrain.errors import DataError, UserError, did_you_mean, known
@@ -127,7 +127,7 @@ class Expression:
                 return pc.is_in(values[0], value_set=pa.array([value.as_py() for value in values[1:]], values[0].type))
             if self.operator == "starts_with":
                 return pc.starts_with(values[0], pattern=values[1].as_py())
-            return getattr(pc, _kernel(self.operator))(*values)
+            return getattr(pc, _kernel(self.operator))(*_alike(values))
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
             kinds = known(f"{name!r} is {table.schema.field(name).type}" for name in self.columns())
             raise DataError(
@@ -163,6 +163,25 @@ def _column(table: Any, name: str) -> Any:
     if name not in table.column_names:
         raise missing_column(name, table.column_names)
     return table.column(name)
+
+
+def _alike(values: list[Any]) -> list[Any]:
+    """Take literal moments in the time zone of the column, if it has one; those without a zone are UTC."""
+    import pyarrow as pa
+
+    moments = [value for value in values if pa.types.is_timestamp(value.type)]
+    zone = next((value.type.tz for value in moments if value.type.tz and not isinstance(value, pa.Scalar)), None)
+    if zone is None:
+        return values
+    return [_in_zone(value, zone) if isinstance(value, pa.TimestampScalar) else value for value in values]
+
+
+def _in_zone(value: Any, zone: str) -> Any:
+    import pyarrow as pa
+
+    moment = value.as_py()
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return pa.scalar(moment, pa.timestamp("us", zone))
 
 
 def _kernel(operator: str) -> str:

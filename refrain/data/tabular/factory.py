@@ -7,8 +7,8 @@ from typing import Any
 
 from refrain.data.tabular.dataset import TabularDataset
 from refrain.data.tabular.partition import PartitionFormat
-from refrain.data.tabular.places import places_of
-from refrain.data.tabular.source import Delimited, Format, JsonLines, Parquet, PromoteHeadersBehavior, Source
+from refrain.data.tabular.places import places_of, workspace_of
+from refrain.data.tabular.source import Delimited, Format, JsonLines, Parquet, PromoteHeadersBehavior, Source, promotion
 from refrain.data.tabular.types import DataType, column_types
 from refrain.errors import UserError
 
@@ -48,7 +48,9 @@ class TabularDatasetFactory:
         :raises UserError: for an argument that cannot be right.
         :raises DataError: when *validate* finds that the data cannot be read.
         """
-        form = Delimited(separator, _header(header), encoding, support_multi_line, empty_as_string, infer_column_types)
+        form = Delimited(
+            separator, promotion(header), encoding, support_multi_line, empty_as_string, infer_column_types
+        )
         what = "Dataset.Tabular.from_delimited_files"
         return _made(what, path, form, (include_path, set_column_types, partition_format), validate)
 
@@ -84,13 +86,49 @@ class TabularDatasetFactory:
         form = JsonLines(invalid_lines == "drop", encoding)
         return _made(what, path, form, (include_path, set_column_types, partition_format), validate)
 
+    @staticmethod
+    def from_sql_query(
+        query: Any, validate: bool = True, set_column_types: Types = None, query_timeout: int = 30
+    ) -> TabularDataset:
+        """Make a dataset of the rows that a query gives, each time that they are asked for.
 
-def _header(header: object) -> PromoteHeadersBehavior:
-    if isinstance(header, PromoteHeadersBehavior):
-        return header
-    if not isinstance(header, bool):
-        raise UserError(f"header {header!r} is not True, False or a PromoteHeadersBehavior.")
-    return PromoteHeadersBehavior.ALL_FILES_HAVE_SAME_HEADERS if header else PromoteHeadersBehavior.NO_HEADERS
+        :param query: ``(datastore, 'SELECT …')``; without ``ORDER BY`` the rows come in no certain order.
+        :param validate: ask now for the columns; no row is read where the database can tell them without.
+        :param query_timeout: seconds that the database has for the first rows, and for each of the next; 0: any time.
+        :raises UserError: for a datastore that is no database, a query that does not read, or a missing driver.
+        :raises DataError: when *validate* finds that the query cannot be answered.
+        """
+        from refrain.data.sql.factory import from_sql_query
+
+        return from_sql_query(query, validate, set_column_types, query_timeout)
+
+    @staticmethod
+    def register_pandas_dataframe(  # noqa: PLR0913  # Azure ML's signature
+        dataframe: Any,
+        target: Any,
+        name: str,
+        description: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        show_progress: bool = True,
+        row_group_size: int | None = None,
+        make_target_path_unique: bool = True,
+    ) -> TabularDataset:
+        """Write a data frame as Parquet to a datastore and register it, as a new version of *name*.
+
+        A ``.`` in a column's name becomes ``_``; the index is left out.
+
+        :param target: a datastore, which means its folder ``managed-dataset``, or ``(datastore, path)``.
+        :param show_progress: accepted for Azure ML's sake.
+        :param row_group_size: rows in each group of the Parquet file; None for pyarrow's own number.
+        :param make_target_path_unique: write into a new folder below the path.
+        :raises UserError: for a target that is not on a datastore or is taken, or columns that are then called alike.
+        """
+        from refrain.data.tabular.written import write_frame
+
+        _ = show_progress
+        workspace = workspace_of(target, "Dataset.Tabular.register_pandas_dataframe")
+        written = write_frame(dataframe, target, row_group_size, make_target_path_unique)
+        return written.register(workspace, name, description, tags, create_new_version=True)
 
 
 def _made(what: str, path: Any, form: Format, added: tuple[bool, Types, str | None], validate: bool) -> TabularDataset:

@@ -29,7 +29,7 @@ def stream(file: SourceFile, encoding: str, read: Callable[[Any], Any]) -> Itera
         with pa.input_stream(file.path, compression="detect") as native:
             yield from read(native)
         return
-    with file.open("infer") as raw:
+    with file.open() as raw:
         source = _Source(raw, encoding)
         reader = read(pa.PythonFile(source, mode="r"))
         _at_exit()

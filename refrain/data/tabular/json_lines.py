@@ -114,7 +114,7 @@ class JsonLinesReader:
         return [found for number, line in enumerate(lines, 1) if (found := self._row(file, line, number))]
 
     def _blocks(self, file: SourceFile, size: int = _BLOCK) -> Iterator[list[bytes]]:
-        with file.open("infer") as raw:
+        with file.open() as raw:
             source = raw if not self._encoding.startswith(("utf-16", "utf-32")) else _Recoded(raw, self._encoding)
             if isinstance(source, _Recoded):
                 yield source.lines

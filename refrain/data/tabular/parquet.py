@@ -10,9 +10,8 @@ from typing import Any
 
 from refrain.data.tabular.access import SourceFile
 from refrain.data.tabular.chunk import Chunk, Misfits, Piece
-from refrain.data.tabular.conversion import convert
+from refrain.data.tabular.column import Column
 from refrain.data.tabular.source import Source
-from refrain.data.tabular.types import DataType
 from refrain.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -58,7 +57,7 @@ class ParquetReader:
         with _opened(file) as parquet:
             present = self._present(parquet, file, wanted)
             size = max(1, file.size // max(1, parquet.metadata.num_rows))
-            for batch in parquet.iter_batches(_BATCH_ROWS, columns=present):
+            for batch in _batches(parquet, present, by_group=not file.is_local):
                 yield partial(self._chunk, file, _table(batch, present), (row, size), wanted, misfits)
                 row += batch.num_rows
 
@@ -80,6 +79,9 @@ class ParquetReader:
             log.warning("%r has columns that the first file has not, left out: %s.", file.address, ", ".join(extra))
         return [name for name in wanted if name in names]
 
+    def _column(self, name: str) -> Column:
+        return Column(name, self.types[name], self._kinds.get(name))
+
     def _chunk(
         self, file: SourceFile, table: Any, place: tuple[int, int], wanted: tuple[str, ...], misfits: Misfits
     ) -> Chunk:
@@ -89,36 +91,21 @@ class ParquetReader:
         arrays = []
         for name in wanted:
             if name in table.column_names:
-                arrays.append(self._typed(file, name, table.column(name), row, misfits))
+                arrays.append(self._column(name).fitted(table.column(name), file, row, misfits))
             else:
                 arrays.append(pa.nulls(table.num_rows, self.types[name]))
         made = pa.table(arrays, names=list(wanted)) if wanted else table
         return Chunk(made, size * table.num_rows)
 
-    def _typed(self, file: SourceFile, name: str, values: Any, row: int, misfits: Misfits) -> Any:
-        import pyarrow as pa
-        import pyarrow.compute as pc
 
-        kind: DataType | None = self._kinds.get(name)
-        target = self.types[name]
-        if pa.types.is_dictionary(values.type):
-            values = pc.cast(values, values.type.value_type)
-        if values.type == target:
-            return values
-        if kind is not None and (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
-            values = pc.cast(values, pa.string()).combine_chunks()
-            converted, mask = convert(values, kind)
-            if mask is not None:
-                first = mask.index(True).as_py()
-                misfits.add(file, name, kind, row + first, values[first].as_py(), mask.true_count)
-            return converted
-        try:
-            return pc.cast(values, target)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise DataError(
-                f"{file.address!r}, column {name!r} is {values.type}, but {target} in the dataset: {error}. Write the "
-                f"files with one type, or decide it with set_column_types={{{name!r}: DataType.to_string()}}."
-            ) from error
+def _batches(parquet: Any, columns: list[str], by_group: bool) -> Iterator[Any]:
+    """Yield the rows in batches.
+
+    :param by_group: group of rows by group, because all that is asked for at once is fetched ahead.
+    """
+    groups = [[number] for number in range(parquet.num_row_groups)] if by_group else [None]
+    for group in groups:
+        yield from parquet.iter_batches(_BATCH_ROWS, row_groups=group, columns=columns)
 
 
 def _table(batch: Any, present: list[str]) -> Any:
@@ -143,14 +130,24 @@ def _schema(file: SourceFile) -> Any:
         return parquet.schema_arrow
 
 
+def _local(file: SourceFile) -> Any:
+    import pyarrow as pa
+
+    try:
+        return pa.OSFile(file.path)
+    except OSError as error:
+        raise DataError(f"Cannot read {file.address!r}: {error}.") from error
+
+
 @contextmanager
 def _opened(file: SourceFile) -> Iterator[Any]:
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
 
-    raw = pa.OSFile(file.path) if file.is_local else file.open()
+    # What is elsewhere is fetched by ranges, those that are near each other at once.
+    raw = _local(file) if file.is_local else file.at.open(buffering=0)
     try:
-        yield ParquetFile(raw)
+        yield ParquetFile(raw, pre_buffer=not file.is_local)
     except pa.ArrowInvalid as error:
         raise DataError(
             f"{file.address!r} is no Parquet file: {error}. Read it with its own reader, such as from_delimited_files, "

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from refrain.data.files.dataset import FileDataset
 from refrain.data.ports import FromFiles
-from refrain.data.tabular.access import Folders, Place
+from refrain.data.tabular.access import Place, StoreAccess
 from refrain.data.tabular.dataset import TabularDataset
 from refrain.data.tabular.expression import missing_column
 from refrain.data.tabular.partition import PartitionFormat
 from refrain.data.tabular.places import place_of
 from refrain.data.tabular.source import Parquet, Source
+from refrain.data.tabular.written import below_new_id, new_folder
 from refrain.errors import DataError, UserError, known
 
 _DATE = "%Y%m%d%H%M%S"
@@ -69,7 +70,6 @@ def partition_by(dataset: TabularDataset, keys: list[str], target: Any) -> tuple
     :raises DataError: for a missing column, or a value that cannot name a folder.
     """
     import pyarrow as pa
-    import pyarrow.dataset as arrow
 
     schema = dataset.schema
     if not keys or isinstance(keys, str):
@@ -80,27 +80,30 @@ def partition_by(dataset: TabularDataset, keys: list[str], target: Any) -> tuple
     if len(set(keys)) == len(schema.names):
         raise UserError("partition_by: every column would become part of the path, and no file would hold one.")
     place, access = place_of(target, "partition_by")
-    folder = Place(place.datastore, f"{place.path}/{uuid.uuid4()}" if place.path else str(uuid.uuid4()))
-    fs, full = access.locate(folder)
+    folder = below_new_id(place)
     texts = pa.schema([pa.field(f.name, pa.string()) if f.name in keys else f for f in schema])
     batches = (part for batch in dataset.batches() for part in _named(batch.table, keys, texts).to_batches())
+    reader = pa.RecordBatchReader.from_batches(texts, batches)
+    with new_folder(access.at(folder)) as path:
+        _write(reader, path, pa.schema([texts.field(key) for key in keys]))
+    return _datasets(folder, access, _format(schema, keys))
+
+
+def _write(reader: Any, folder: Path, keys: Any) -> None:
+    import pyarrow.dataset as arrow
+
     arrow.write_dataset(
-        pa.RecordBatchReader.from_batches(texts, batches),
-        full,
-        filesystem=fs,
+        reader,
+        folder,
         format="parquet",
-        partitioning=arrow.DirectoryPartitioning(
-            pa.schema([texts.field(key) for key in keys]), segment_encoding="none"
-        ),
+        partitioning=arrow.DirectoryPartitioning(keys, segment_encoding="none"),
         basename_template="part-{i}.parquet",
         max_partitions=100_000,
         use_threads=False,  # keeps the rows in order
     )
-    return _datasets(folder, dataset.access, access, _format(schema, keys))
 
 
-def _datasets(folder: Place, old: Any, new: Folders, text: str) -> tuple[TabularDataset, FileDataset]:
-    access = old | new if isinstance(old, Folders) else new
+def _datasets(folder: Place, access: StoreAccess, text: str) -> tuple[TabularDataset, FileDataset]:
     partition = PartitionFormat(text)
     table = TabularDataset(Source((folder,), Parquet(), partition=partition), access=access)
     files = FileDataset(FromFiles(((folder.datastore or None, folder.path),)), partition=partition, access=access)

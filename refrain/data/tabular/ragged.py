@@ -12,7 +12,7 @@ from refrain.errors import DataError
 
 def explain(file: SourceFile, encoding: str, separator: str, width: int, error: Exception) -> DataError:
     """Read a file once more, row by row, and return the error that says what is wrong with it."""
-    with file.open("infer") as raw:
+    with file.open() as raw:
         found = _undecodable(raw, encoding, separator)
         if found is None:
             raw.seek(0)

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from refrain.data.tabular.access import FileAccess, SourceFile, list_files
+from refrain.data.tabular.access import FileAccess, SourceFile, SourceRows
 from refrain.data.tabular.chunk import Chunk, Misfits, OnError, Piece, Reader
 from refrain.data.tabular.conversion import convert
 from refrain.data.tabular.expression import Expression, missing_column
 from refrain.data.tabular.operations import DropColumns, Filter, KeepColumns, Operation, Rows, Sample
-from refrain.data.tabular.source import Delimited, Parquet, Source
+from refrain.data.tabular.source import Delimited, Parquet, PromoteHeadersBehavior, Source, Sql
 from refrain.errors import DataNotFoundError
 
 PATH = "Path"
@@ -45,7 +45,11 @@ class Scan:
         self._source = source
         self._operations = tuple(operations)
         self._misfits = Misfits(on_error)
-        self.files = _matching(source, list_files(source.places, access, with_hidden=False))
+        self._database = access.database(source.places[0].datastore) if isinstance(source.format, Sql) else None
+        if self._database is None:
+            self.files = _matching(source, access.files(source.places, with_hidden=False))
+        else:
+            self.files = [SourceRows("/rows.parquet", f"query on {source.places[0].datastore}", 0)]
         self.only: SourceFile | None = None  # of all files, whose types count, just this one's rows
 
     @property
@@ -54,19 +58,37 @@ class Scan:
         return not any(isinstance(operation, (Rows, Sample)) for operation in self._operations)
 
     @cached_property
+    def needed(self) -> list[SourceFile]:
+        """The files that decide the result: those with rows in it, and those whose header counts for others.
+
+        Where conditions on the path leave no file, all of them say which columns there are.
+        """
+        relevant = list(self._relevant(self.files))
+        header = self._source.format.header if isinstance(self._source.format, Delimited) else None
+        if not relevant or header is PromoteHeadersBehavior.COMBINE_ALL_FILES_HEADERS:
+            return self.files
+        if header is PromoteHeadersBehavior.ONLY_FIRST_FILE_HAS_HEADERS and relevant[0] is not self.files[0]:
+            return [self.files[0], *relevant]
+        return relevant
+
+    @cached_property
     def reader(self) -> Reader:
         """What reads the files; making it looks at some of them."""
         if isinstance(self._source.format, Delimited):
             from refrain.data.tabular.delimited import DelimitedReader
 
-            return DelimitedReader(self._source, self._source.format, self.files)
-        if isinstance(self._source.format, Parquet):
+            return DelimitedReader(self._source, self._source.format, self.needed)
+        if self._database is not None:
+            from refrain.data.sql.reader import SqlReader
+
+            return SqlReader(self._source, self._database)
+        if isinstance(self._source.format, Parquet | Sql):  # whose rows somebody has written to a file
             from refrain.data.tabular.parquet import ParquetReader
 
-            return ParquetReader(self._source, self.files)
+            return ParquetReader(self._source, self.needed)
         from refrain.data.tabular.json_lines import JsonLinesReader
 
-        return JsonLinesReader(self._source, self._source.format, self.files)
+        return JsonLinesReader(self._source, self._source.format, self.needed)
 
     @cached_property
     def source_schema(self) -> Any:
@@ -134,11 +156,11 @@ class Scan:
                 yield file, Chunk(rows, chunk.size * rows.num_rows // count)
 
     def _pieces(self) -> Iterator[tuple[SourceFile, Piece]]:
-        for file in self._relevant():
+        for file in self._relevant(self.files if self.only is None else [self.only]):
             for piece in self.reader.pieces(file, self._wanted, self._misfits):
                 yield file, piece
 
-    def _relevant(self) -> Iterator[SourceFile]:
+    def _relevant(self, files: Sequence[SourceFile]) -> Iterator[SourceFile]:
         """Leave out files that conditions on the path's columns exclude, as long as no row is counted before."""
         conditions = []
         for operation in self._operations:
@@ -148,7 +170,7 @@ class Scan:
                 conditions += _conjuncts(operation.condition)
         added = {*self._partition_types(), *([PATH] if self._source.include_path else [])}
         decisive = [condition for condition in conditions if condition.columns() and condition.columns() <= added]
-        for file in self.files if self.only is None else [self.only]:
+        for file in files:
             row = self._with_path(file, _one_row()) if decisive else None
             if all(condition.evaluate(row)[0].as_py() for condition in decisive):
                 yield file

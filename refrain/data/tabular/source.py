@@ -35,6 +35,18 @@ class PromoteHeadersBehavior(Enum):
     ALL_FILES_HAVE_SAME_HEADERS = 3  # the first line of the first file; the first line of every file is no data
 
 
+def promotion(header: object) -> PromoteHeadersBehavior:
+    """Return what a user's *header* means: True stands for one header that all files have, False for none.
+
+    :raises UserError: for anything but these and a :class:`PromoteHeadersBehavior`.
+    """
+    if isinstance(header, PromoteHeadersBehavior):
+        return header
+    if not isinstance(header, bool):
+        raise UserError(f"header {header!r} is not True, False or a PromoteHeadersBehavior.")
+    return PromoteHeadersBehavior.ALL_FILES_HAVE_SAME_HEADERS if header else PromoteHeadersBehavior.NO_HEADERS
+
+
 @dataclass(frozen=True)
 class Delimited:
     """How delimited text is read."""
@@ -71,8 +83,19 @@ class JsonLines:
         python_encoding(self.encoding)
 
 
-Format = Delimited | Parquet | JsonLines
-_FORMATS: dict[str, type[Format]] = {"delimited": Delimited, "parquet": Parquet, "json_lines": JsonLines}
+@dataclass(frozen=True)
+class Sql:
+    """What a database is asked; the only place is the datastore.
+
+    :param timeout: seconds that it has for the first rows, and for each of the next; 0 for any time.
+    """
+
+    query: str
+    timeout: int
+
+
+Format = Delimited | Parquet | JsonLines | Sql
+_FORMATS: dict[str, type[Format]] = {"delimited": Delimited, "parquet": Parquet, "json_lines": JsonLines, "sql": Sql}
 
 
 @dataclass(frozen=True)
@@ -111,7 +134,7 @@ class Source:
         if "header" in options:
             options["header"] = PromoteHeadersBehavior[options["header"]]
         return Source(
-            tuple(Place(*place) for place in value["places"]),
+            tuple(Place(*place) for place in value.get("places", ())),
             _FORMATS[value["format"]](**options),
             tuple((name, DataType.from_json(kind)) for name, kind in value["types"]),
             value["include_path"],

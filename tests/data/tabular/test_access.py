@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from refrain import Dataset, Datastore, Workspace
-from refrain.data.tabular.access import Folders, Place, list_files
+from refrain.data.tabular.access import ANYWHERE, Place, StoreAccess
 from refrain.data.tabular.dataset import TabularDataset
 from refrain.errors import DataError, DataNotFoundError, UnknownNameError, UserError
 
@@ -38,9 +38,10 @@ def test_a_url_is_read_through_fsspec(memory: Any) -> None:
     assert found[0]["Path"].startswith("memory://")
 
 
-def test_any_file_system_object_can_stand_behind_a_datastore(memory: Any) -> None:
-    access = Folders({"box": (memory, "/box")})
-    files = list_files([Place("box", "in")], access)
+def test_any_file_system_can_stand_behind_a_datastore(memory: Any, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "ws")
+    Datastore.register(workspace, "box", "memory://box")
+    files = StoreAccess(workspace.state.stores).files([Place("box", "in")])
     assert [(file.name, file.address, file.size) for file in files] == [
         ("/1.csv", "/in/1.csv", 4),
         ("/deep/2.csv", "/in/deep/2.csv", 4),
@@ -86,30 +87,38 @@ def test_datastores_references_and_lists_are_places(tmp_path: Path) -> None:
     store = Datastore.register_folder(workspace, "raw", tmp_path / "raw")
     dataset = csv([(store, "*.csv"), store.path("a.csv"), store], include_path=True)
     assert dataset.to_arrow().to_pylist() == [{"Path": "/a.csv", "n": 1}]
-    again = TabularDataset.from_json(json.loads(dataset.identity), Folders({"raw": str(tmp_path / "raw")}))
+    again = TabularDataset.from_json(json.loads(dataset.identity), StoreAccess(Workspace(tmp_path / "ws").state.stores))
     assert again.to_arrow() == dataset.to_arrow()
 
 
 def test_a_definition_needs_its_datastores(tmp_path: Path) -> None:
-    with pytest.raises(UnknownNameError, match=r"Unknown datastore 'raw'. Known here: row. Did you mean 'row'\?"):
-        list_files([Place("raw", "a")], Folders({"row": str(tmp_path)}))
+    with pytest.raises(UnknownNameError, match=r"Unknown datastore 'raw': no workspace is at hand\. Open the dataset"):
+        ANYWHERE.files([Place("raw", "a")])
+    with pytest.raises(
+        UnknownNameError, match=r"Unknown datastore 'workspaceblobstor'.* Did you mean 'workspaceblobst"
+    ):
+        StoreAccess(Workspace(tmp_path / "ws").state.stores).files([Place("workspaceblobstor", "a")])
 
 
-def test_a_glob_expands_folders_and_a_plain_name_may_hold_magic_characters(tmp_path: Path) -> None:
+def test_a_glob_stands_for_files_and_a_plain_name_may_hold_magic_characters(tmp_path: Path) -> None:
     (tmp_path / "in/x").mkdir(parents=True)
     (tmp_path / "in/x/1.csv").write_text("n\n1\n")
     (tmp_path / "in/[2].csv").write_text("n\n2\n")
-    assert [file.name for file in list_files([Place("", str(tmp_path / "in/*"))], Folders())] == [
-        "/[2].csv",
-        "/x/1.csv",
-    ]
-    assert [file.name for file in list_files([Place("", str(tmp_path / "in/[2].csv"))], Folders())] == ["/[2].csv"]
+
+    def names(path: str) -> list[str]:
+        return [file.name for file in ANYWHERE.files([Place("", str(tmp_path / path))])]
+
+    assert names("in/*") == ["/[2].csv"]
+    assert names("in/**") == ["/[2].csv", "/x/1.csv"]
+    assert names("in/[2].csv") == ["/[2].csv"]
 
 
 def test_a_pipe_in_a_folder_is_an_error(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(DataError, match="pipe' is no regular file"):
-        list_files([Place("", str(tmp_path))], Folders())
+    with pytest.raises(DataError, match="pipe' is a FIFO, not a file"):
+        ANYWHERE.files([Place("", str(tmp_path))])
+    with pytest.raises(DataError, match="pipe' is a FIFO, not a file"):
+        ANYWHERE.files([Place("", str(tmp_path / "p*"))])
 
 
 def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refrain import Dataset
-from refrain.data.tabular.access import Folders, Place
+from refrain.data.definition import dataset_from
+from refrain.data.recipe import placed
 from refrain.data.tabular.dataset import TabularDataset
 from refrain.errors import DataError, DataNotFoundError, UserError
 
@@ -167,18 +168,17 @@ def test_a_dataset_can_be_read_elsewhere_and_by_a_pattern(dataset: TabularDatase
     source = replace(dataset.source, match=r"[12]\.csv$")
     made = TabularDataset(source, dataset.operations).take(25)
     assert [batch.file.name for batch in made.batches(10**6)] == ["/1.csv", "/2.csv"]
-    again = TabularDataset.from_json(json.loads(made.identity)).reading([Place("", str(folder / "2.csv"))], Folders())
+    again = dataset_from(placed(made.recipe, [("", str(folder / "2.csv"))]))
     assert again.to_arrow()["n"].to_pylist()[0] == 2 * SIZE // 3
     with pytest.raises(DataNotFoundError, match=r"None of 3 files matches 'x', the first is .*0\.csv'"):
         TabularDataset(replace(source, match="x")).to_arrow()
 
 
-def test_the_recipe_leaves_out_where_files_lie_unless_rows_say_it(dataset: TabularDataset) -> None:
-    elsewhere = dataset.reading([Place("", "/elsewhere")], Folders())
+def test_the_recipe_leaves_out_where_files_lie(dataset: TabularDataset) -> None:
+    elsewhere = dataset_from(placed(dataset.recipe, [("", "/elsewhere")]))
     assert elsewhere.recipe == dataset.recipe
     assert elsewhere.identity != dataset.identity
-    showing = replace(dataset, source=replace(dataset.source, include_path=True))
-    assert showing.reading([Place("", "/elsewhere")], Folders()).recipe != showing.recipe
+    assert dataset.take(1).recipe != dataset.recipe
 
 
 def test_datasets_never_change(dataset: TabularDataset) -> None:

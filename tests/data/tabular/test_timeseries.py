@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from refrain import Dataset
@@ -106,3 +108,14 @@ def test_wrong_uses_are_named(weather: TabularDataset) -> None:
         weather.time_after("2019")  # type: ignore[arg-type]
     with pytest.raises(UserError, match="7 is no timedelta"):
         weather.time_recent(7)  # type: ignore[arg-type]
+
+
+def test_a_bound_is_in_utc_where_the_column_has_a_zone(tmp_path: Path) -> None:
+    moments = pa.array(
+        [datetime(2020, 1, 1, hour, tzinfo=timezone.utc) for hour in range(4)], pa.timestamp("us", "UTC")
+    )
+    pq.write_table(pa.table({"at": moments.cast(pa.timestamp("ms", "Europe/Berlin"))}), tmp_path / "a.parquet")
+    read = Dataset.Tabular.from_parquet_files(str(tmp_path)).with_timestamp_columns("at", validate=True)
+    assert count(read.time_between(datetime(2020, 1, 1, 1), datetime(2020, 1, 1, 2))) == 2
+    aware = datetime(2020, 1, 1, 3, tzinfo=timezone(timedelta(hours=1)))
+    assert count(read.time_after(aware)) == 2

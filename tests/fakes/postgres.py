@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -16,8 +13,12 @@ from typing import Any
 
 import pytest
 
+from fakes.servers import free_port, other_user_than_root
+
 # Debian keeps the programs of each version in a folder of its own, outside PATH.
 DEBIAN = Path("/usr/lib/postgresql")
+LOCKED = "locked"
+"""A name that must show a password, once somebody has made it a role."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class PostgresServer:
     @contextlib.contextmanager
     def start(cls) -> Iterator[PostgresServer]:
         """A running server; skips the test, with the reason, where it cannot be had."""
-        server = cls(find_binaries(), free_port(), other_user_than_root())
+        server = cls(find_binaries(), free_port(), other_user_than_root("postgres"))
         # Not tmp_path: the server's user may not enter a folder of ours.
         folder = Path(tempfile.mkdtemp(prefix="refrain-postgres-"))
         try:
@@ -52,6 +53,8 @@ class PostgresServer:
     def _make(self, folder: Path) -> None:
         data = folder / "data"
         self._run("initdb", "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C")
+        rules = data / "pg_hba.conf"
+        rules.write_text(f"host all {LOCKED} 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
         # Durability is of no use to a server that is thrown away.
         flags = f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories={folder} -c fsync=off"
         self._run("pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", flags, "start")
@@ -72,22 +75,3 @@ def find_binaries() -> Path:
     if not versions and not on_path:
         pytest.skip("PostgreSQL's server programs are not installed (Debian: apt-get install postgresql)")
     return versions[-1].parent if versions else Path(str(on_path)).parent
-
-
-def other_user_than_root() -> dict[str, Any]:
-    """Options of `subprocess.run` for the server's user: PostgreSQL refuses to run as root."""
-    if os.geteuid() != 0:
-        return {}
-    try:
-        user = pwd.getpwnam("postgres")
-    except KeyError:
-        pytest.skip("PostgreSQL refuses to run as root, and there is no user 'postgres' to run it instead")
-    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-
-
-def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -1,0 +1,55 @@
+"""DataTransferOperator: a copy between datastores as an Airflow task, verified, reused and gone on with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from refrain.data.pipeline_data import PipelineData
+from refrain.data.ports import FromStep
+from refrain.steps.data_transfer import DataTransferStep
+from refrain.storage.datastores import BLOB_STORE
+from refrain_operators.native_build import NativeBuild, declare
+from refrain_operators.step_operator import StepOperator
+
+
+class DataTransferOperator(StepOperator):
+    """Copies a file or a folder from one datastore to another, beside ordinary operators in any DAG.
+
+    Nothing is copied when the source is what it was and the destination still is what was written. A task that is
+    killed or cleared goes on from where it was. The rules are those of
+    :class:`refrain.steps.data_transfer.DataTransferStep`.
+
+    :param source: a data reference, or what another operator writes.
+    :param destination: a data reference.
+    """
+
+    def __init__(  # Azure ML's names, as keywords
+        self,
+        *,
+        source: Any,
+        destination: Any,
+        source_reference_type: str | None = None,
+        destination_reference_type: str | None = None,
+        allow_reuse: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        task_id = kwargs["task_id"]
+        group = kwargs.get("task_group")
+        build = NativeBuild(group.child_id(task_id) if group else task_id, BLOB_STORE)
+        transfer = DataTransferStep(
+            task_id,
+            source,
+            destination,
+            source_reference_type=source_reference_type,
+            destination_reference_type=destination_reference_type,
+            allow_reuse=allow_reuse,
+        )
+        step = transfer.define(build)
+        producers = {port.name: build.read[port.source] for port in step.inputs if isinstance(port.source, FromStep)}
+        super().__init__(step=step, producers=producers, **kwargs)
+        self.transferred = transfer.get_output()
+        declare(self, transfer)
+
+    def get_output(self) -> PipelineData:
+        """Return the copied data as an input for other operators, which then come after this one."""
+        return self.transferred

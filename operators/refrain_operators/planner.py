@@ -1,0 +1,151 @@
+"""Planner: decides the steps of a DAG run in one process, as far as their inputs are known."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from airflow.sdk import TaskInstanceState
+from airflow.sdk.definitions.param import process_params
+
+from refrain.compute.local import LocalCompute
+from refrain.errors import RefrainError
+from refrain.execution.engine import Engine
+from refrain.execution.lease import is_being_made
+from refrain.execution.preview import Published
+from refrain.execution.request import RunContext, StepRequest, StepResult
+from refrain.execution.stage import sweep
+from refrain.pipelines.workspace import Workspace
+from refrain.reuse.decision import Decision, Verdict
+from refrain.storage.state import WorkspaceState
+from refrain_operators.references import recorded
+from refrain_operators.step_operator import StepOperator
+from refrain_operators.step_request import ensure_root, run_context, step_request
+
+IsBeingMade = Callable[[WorkspaceState, str], bool]
+"""Says whether somebody is making the result with a fingerprint right now."""
+
+_RUN_ANYWAY = (Verdict.FORCED, Verdict.NOT_ALLOWED)
+
+log = logging.getLogger("refrain.plan")
+
+
+class Planner:
+    """Asks the engine about each covered step whose predecessors are all reused; nothing is written before `record`.
+
+    :param steps: the covered operators by task id, each behind those that it waits for.
+    :param context: the planning task's.
+    :param states: the tasks' states by id.
+    """
+
+    def __init__(
+        self,
+        steps: Mapping[str, StepOperator],
+        context: Any,
+        states: Mapping[str, str],
+        is_being_made: IsBeingMade = is_being_made,
+    ) -> None:
+        self._steps = steps
+        self._context = context
+        self._states = states
+        self._is_being_made = is_being_made
+        self._engines: dict[str | None, tuple[Workspace, Engine]] = {}
+        self._made: dict[str, Published] = {}
+        self._hits: dict[str, tuple[StepRequest, Decision]] = {}
+        self._skipped: set[str] = set()
+        self.awaited: set[str] = set()
+        self.can_start: set[str] = set()
+
+    @property
+    def is_worth_waiting(self) -> bool:
+        """Whether results are being made elsewhere, and none of the covered steps could be at work meanwhile."""
+        return bool(self.awaited) and not self.can_start
+
+    @property
+    def reused(self) -> set[str]:
+        """The tasks whose steps are reused, those included that an earlier try has short-circuited."""
+        return self._hits.keys() | self._skipped
+
+    def decide(self) -> None:
+        """Decide every step that can be decided, and log each with its reason."""
+        for task_id, operator in self._steps.items():
+            state = self._states.get(task_id)
+            unknown = sorted(operator.upstream_task_ids & self._steps.keys() - self._made.keys())
+            if state is not None:
+                self._take_over(task_id, operator, state)
+            elif unknown:
+                log.info("Step %s waits for its inputs: after %s", task_id, ", ".join(unknown))
+            else:
+                self._decide(task_id, operator)
+
+    def record(self) -> dict[str, StepResult]:
+        """Write the run records of the reused steps and return their results by task id."""
+        results = {}
+        for task_id, (request, decision) in self._hits.items():
+            _, engine = self._engine(self._steps[task_id])
+            ensure_root(self._steps[task_id], request.run, self._context, engine.runs)
+            results[task_id] = engine.reuse(request, decision)
+        for workspace, _ in self._engines.values():
+            workspace.state.trees.flush()
+        return results
+
+    def runs_of(self, task_id: str) -> Any:
+        """Return the run records among which a task's are."""
+        return self._engine(self._steps[task_id])[1].runs
+
+    def _take_over(self, task_id: str, operator: StepOperator, state: str) -> None:
+        """Leave a task alone that has a state; its result is used if it has one."""
+        log.info("Step %s is left alone: its task is %s", task_id, state)
+        if state not in (TaskInstanceState.SUCCESS, TaskInstanceState.SKIPPED):
+            return
+        try:
+            result = recorded(task_id, self._run(operator).root_id, self.runs_of(task_id))
+        except RefrainError:
+            return
+        self._made[task_id] = result
+        if state == TaskInstanceState.SKIPPED and result.reused_from:
+            self._skipped.add(task_id)
+
+    def _decide(self, task_id: str, operator: StepOperator) -> None:
+        workspace, engine = self._engine(operator)
+        try:
+            context = {**self._context, "params": self._params(operator)}
+            request = step_request(operator, context, self._run(operator), workspace, engine.runs, self._made)
+            decision = engine.decide(request)
+        except RefrainError as error:
+            log.info("Step %s is left to itself: %s", task_id, error)
+            self.can_start.add(task_id)
+            return
+        log.info("Step %s %s", task_id, decision.sentence())
+        for remark in filter(None, (decision.note, operator.warning)):
+            log.warning("Step %s: %s", task_id, remark)
+        if decision.record is not None:
+            self._hits[task_id] = request, decision
+            self._made[task_id] = decision.record
+        elif decision.verdict not in _RUN_ANYWAY and self._is_being_made(engine.state, decision.fingerprint):
+            log.info("Step %s: its result is being made elsewhere", task_id)
+            self.awaited.add(task_id)
+        else:
+            self.can_start.add(task_id)
+
+    def _engine(self, operator: StepOperator) -> tuple[Workspace, Engine]:
+        if operator.workspace not in self._engines:
+            workspace = Workspace(operator.workspace)
+            sweep(workspace.state)
+            self._engines[operator.workspace] = workspace, Engine(workspace.state, LocalCompute())
+        return self._engines[operator.workspace]
+
+    def _run(self, operator: StepOperator) -> RunContext:
+        instance = self._context["ti"]
+        run = run_context(operator, instance, self._engine(operator)[0])
+        return replace(run, origin={**run.origin, "task_id": operator.task_id, "planned_by": instance.task_id})
+
+    def _params(self, operator: StepOperator) -> Mapping[str, Any]:
+        """Return the params of a step's task, which may have some of its own."""
+        params = operator.params
+        if not any(params.get_param(name).source == "task" for name in params):
+            return self._context["params"]  # type: ignore[no-any-return]
+        conf = self._context["dag_run"].conf
+        return process_params(self._context["dag"], operator, conf, suppress_exception=False)  # type: ignore[no-any-return]

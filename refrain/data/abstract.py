@@ -1,0 +1,146 @@
+"""AbstractDataset: what file and tabular datasets have in common: a definition, an id, and a place in the registry."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from typing_extensions import Self
+
+from refrain.data.recipe import canonical, dataset_id, recipe_of
+from refrain.data.registered import DatasetRecord, DatasetVersions, Tags
+from refrain.errors import UserError
+
+if TYPE_CHECKING:
+    from refrain.data.datastore import HasState
+    from refrain.storage.state import WorkspaceState
+
+D = TypeVar("D", bound="AbstractDataset")
+
+
+@dataclass(frozen=True)
+class Registered:
+    """Under which name and version a dataset is registered, and where."""
+
+    state: WorkspaceState
+    name: str
+    version: int
+
+    @property
+    def versions(self) -> DatasetVersions:
+        """The registered datasets of the workspace."""
+        return DatasetVersions(self.state.registry)
+
+
+class AbstractDataset(ABC):
+    """A dataset: a definition that never changes, over files that may."""
+
+    registered: Registered | None
+
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """Return the definition as JSON values."""
+
+    @property
+    def identity(self) -> str:
+        """The definition as canonical JSON."""
+        return canonical(self.to_json())
+
+    @property
+    def recipe(self) -> str:
+        """The identity without the places: what enters a fingerprint, for the files' content is counted apart."""
+        return recipe_of(self.to_json())
+
+    @property
+    def id(self) -> str:
+        """The id of the definition, which has the form of a UUID."""
+        return dataset_id(self.identity)
+
+    @property
+    def name(self) -> str | None:
+        """The name that it is registered under; None for a dataset that is not, or was changed since."""
+        return self.registered.name if self.registered else None
+
+    @property
+    def version(self) -> int | None:
+        """The version that it is registered as."""
+        return self.registered.version if self.registered else None
+
+    @property
+    def description(self) -> str | None:
+        """The description that it is registered with."""
+        return self._labels()[0] or None
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags that its version has now."""
+        return self._labels()[1]
+
+    def register(
+        self,
+        workspace: HasState,
+        name: str,
+        description: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        create_new_version: bool = False,
+    ) -> Self:
+        """Register the definition under a name and return the dataset as that version.
+
+        A definition that is the newest version already keeps that version, with the description and the tags that it
+        has.
+
+        :param create_new_version: register another definition than the name has as its next version.
+        :raises UserError: for another definition without *create_new_version*, or an invalid name.
+        """
+        record = DatasetRecord(self.to_json(), description or "", _texts(tags))
+        version = DatasetVersions(workspace.state.registry).add(name, record, create_new_version)
+        return _as(self, Registered(workspace.state, name, version))
+
+    def update(self, description: str | None = None, tags: Mapping[str, Any] | None = None) -> Self:
+        """Replace the description and the tags of this version, as far as they are given, and return the dataset."""
+
+        def change(old: str, before: dict[str, str]) -> tuple[str, dict[str, str]]:
+            return old if description is None else description, before if tags is None else dict(_texts(tags))
+
+        return self._relabeled(change)
+
+    def add_tags(self, tags: Mapping[str, Any] | None = None) -> Self:
+        """Set tags of this version, others stay, and return the dataset."""
+        return self._relabeled(lambda description, before: (description, {**before, **_texts(tags)}))
+
+    def remove_tags(self, tags: Iterable[str] | None = None) -> Self:
+        """Remove tags of this version by their keys and return the dataset."""
+        gone = set(tags or ())
+        return self._relabeled(
+            lambda description, before: (description, {key: before[key] for key in before if key not in gone})
+        )
+
+    def unregister_all_versions(self) -> None:
+        """Forget every version of the name; the data stays."""
+        registered = self._require_registered("unregister_all_versions")
+        registered.versions.remove(registered.name)
+
+    def _labels(self) -> tuple[str, dict[str, str]]:
+        known = self.registered
+        return known.versions.labels(known.name, known.version) if known else ("", {})
+
+    def _relabeled(self, change: Any) -> Self:
+        registered = self._require_registered("A change of description or tags")
+        registered.versions.relabel(registered.name, registered.version, change)
+        return self
+
+    def _require_registered(self, what: str) -> Registered:
+        if self.registered is None:
+            raise UserError(f"{what} needs a registered dataset: call register(workspace, 'name') first.")
+        return self.registered
+
+
+def _as(dataset: D, registered: Registered) -> D:
+    made: D = replace(dataset, registered=registered)  # type: ignore[type-var]  # its subclasses are dataclasses
+    return made
+
+
+def _texts(tags: Mapping[str, Any] | None) -> Tags:
+    return {str(key): str(value) for key, value in (tags or {}).items()}

@@ -1,0 +1,197 @@
+"""Registered datasets: versions of definitions under names, in a workspace.
+
+::
+
+    <root>/registry/datasets/<name>/<version>       a definition, and of a step's output what was there: never changed
+    <root>/registry/dataset-labels/<name>/<number>  the description and the tags of a version; the newest counts
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from refrain.data.handle import DataHandle
+from refrain.data.ports import DATASETS
+from refrain.data.recipe import canonical, dataset_id, recipe_of
+from refrain.errors import UnknownNameError, UserError, WorkspaceSchemaError, did_you_mean, known
+from refrain.storage.registry import Registry
+
+SCHEMA = 2
+_OUTPUT_SCHEMA = 1  # a record that is the handle of a step's output, without a definition
+_LABELS = "dataset-labels"
+_LABELS_SCHEMA = 1
+
+Tags = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """One version of a dataset.
+
+    :param definition: see :func:`refrain.data.definition.dataset_from`.
+    :param content: for the output of a step, what it was when the step completed.
+    :param run_id: the step run that registered it; empty for a user.
+    :param created: seconds since 1970.
+    """
+
+    definition: Mapping[str, Any]
+    description: str = ""
+    tags: Tags = field(default_factory=dict)
+    content: DataHandle | None = None
+    run_id: str = ""
+    created: float = field(default_factory=time.time)
+
+    @property
+    def id(self) -> str:
+        """The id of the definition."""
+        return dataset_id(canonical(self.definition))
+
+    def is_same(self, other: DatasetRecord) -> bool:
+        """Say whether both are one version: of outputs the content and how it is read, otherwise the definition."""
+        if self.content is not None or other.content is not None:
+            return self.content == other.content and recipe_of(self.definition) == recipe_of(other.definition)
+        return canonical(self.definition) == canonical(other.definition)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as JSON values."""
+        return {
+            "schema": SCHEMA,
+            "id": self.id,
+            "definition": dict(self.definition),
+            "description": self.description,
+            "tags": dict(self.tags),
+            "content": self.content.to_json() if self.content else None,
+            "run_id": self.run_id,
+            "created": self.created,
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any], name: str) -> DatasetRecord:
+        """Read a record back, also one of the first schema.
+
+        :raises WorkspaceSchemaError: when a newer Refrain wrote it.
+        """
+        if document["schema"] > SCHEMA:
+            raise WorkspaceSchemaError(
+                f"Dataset {name!r} was registered by a newer Refrain: its record has schema {document['schema']}, this "
+                f"one reads up to {SCHEMA}. Upgrade Refrain."
+            )
+        is_handle = document["schema"] == _OUTPUT_SCHEMA
+        content = document if is_handle else document["content"]
+        handle = DataHandle.from_json(content) if content else None
+        definition = files_definition("", handle.location) if is_handle and handle else document["definition"]
+        labels = document["description"], document["tags"]
+        return cls(definition, *labels, handle, document["run_id"], document["created"])
+
+
+def files_definition(datastore: str, path: str) -> dict[str, Any]:
+    """Return the definition of the file dataset of all files at one place."""
+    source = {"origin": "stored", "places": [[datastore, path]]}
+    return {"schema": 1, "kind": "file", "source": source, "operations": [], "partition_format": None}
+
+
+class DatasetVersions:
+    """The registered datasets of a workspace. Safe with many writers at once."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def names(self) -> list[str]:
+        """Return the names, sorted."""
+        return [name for name in self._registry.names(DATASETS) if self._registry.versions(DATASETS, name)]
+
+    def newest(self, name: str) -> int:
+        """Return the newest version of a name, 0 when there is none."""
+        return max(self._registry.versions(DATASETS, name), default=0)
+
+    def chosen(self, name: str, version: int | str) -> int:
+        """Return a version that is there.
+
+        :param version: a number, or ``latest``.
+        :raises UnknownNameError: when there is no such dataset or version.
+        :raises UserError: for a version that is neither.
+        """
+        versions = self._registry.versions(DATASETS, name)
+        if not versions:
+            names = self.names()
+            raise UnknownNameError(f"Unknown dataset {name!r}. Known: {known(names)}.{did_you_mean(name, names)}")
+        wanted = versions[-1] if version == "latest" else _number(name, version)
+        if wanted not in versions:
+            raise UnknownNameError(f"Dataset {name!r} has no version {wanted}. Known: {', '.join(map(str, versions))}.")
+        return wanted
+
+    def get(self, name: str, version: int) -> DatasetRecord | None:
+        """Return a version as it was registered; None when there is none."""
+        document = self._registry.get(DATASETS, name, version)
+        return None if document is None else DatasetRecord.from_json(document, name)
+
+    def find(self, wanted_id: str) -> tuple[str, int] | None:
+        """Return the name and the newest version that have an id; None when none has."""
+        for name in self.names():
+            for version in reversed(self._registry.versions(DATASETS, name)):
+                record = self.get(name, version)
+                if record is not None and record.id == wanted_id:
+                    return name, version
+        return None
+
+    def add(self, name: str, record: DatasetRecord, create_new_version: bool = True) -> int:
+        """Register a record and return its version: the newest one, if that is the same.
+
+        :param create_new_version: False refuses another definition than that of an earlier version.
+        :raises UserError: when it is refused, or the name is invalid.
+        """
+        while True:
+            versions = self._registry.versions(DATASETS, name)
+            for version in versions[-1:] if create_new_version else reversed(versions):
+                earlier = self.get(name, version)
+                if earlier is not None and earlier.is_same(record):
+                    return version
+            newest = max(versions, default=0)
+            if newest and not create_new_version:
+                raise UserError(
+                    f"There is already a dataset registered under the name {name!r}, with another definition (its "
+                    f"newest version is {newest}). Pass create_new_version=True to register this one as version "
+                    f"{newest + 1}."
+                )
+            if self._registry.add_after(DATASETS, name, record.to_json(), newest):
+                return newest + 1
+
+    def remove(self, name: str) -> None:
+        """Forget all versions of a name; what they describe stays."""
+        self._registry.remove(DATASETS, name)
+        self._registry.remove(_LABELS, name)
+
+    def labels(self, name: str, version: int) -> tuple[str, dict[str, str]]:
+        """Return the description and the tags of a version."""
+        for entry in self._entries(name):
+            if entry["version"] == version:
+                return entry["description"], dict(entry["tags"])
+        record = self.get(name, version)
+        return (record.description, dict(record.tags)) if record else ("", {})
+
+    def relabel(
+        self, name: str, version: int, change: Callable[[str, dict[str, str]], tuple[str, dict[str, str]]]
+    ) -> None:
+        """Change description and tags of a version; no change of another writer at the same time is lost."""
+        while True:
+            newest = max(self._registry.versions(_LABELS, name), default=0)
+            description, tags = change(*self.labels(name, version))
+            entry = {"schema": _LABELS_SCHEMA, "version": version, "description": description, "tags": tags}
+            if self._registry.add_after(_LABELS, name, entry, newest):
+                return
+
+    def _entries(self, name: str) -> Iterator[dict[str, Any]]:
+        for number in reversed(self._registry.versions(_LABELS, name)):
+            entry = self._registry.get(_LABELS, name, number)
+            if entry is not None:
+                yield entry
+
+
+def _number(name: str, version: int | str) -> int:
+    try:
+        return int(version)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"Dataset {name!r}: the version {version!r} is neither a number nor 'latest'.") from error

@@ -1,0 +1,1 @@
+"""Databases as users hold them: datastores, references to tables and queries, and datasets of a query's rows."""

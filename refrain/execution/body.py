@@ -1,0 +1,91 @@
+"""Body: what a step does when it runs. The engine takes every step through the same life, whatever its body is.
+
+The body of most steps is a process (:mod:`refrain.execution.process_body`). A kind of step that works without one is
+named here, with the class that does its work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol, cast
+
+from refrain.compute.job import Compute
+from refrain.data.handle import DataHandle
+from refrain.environments.interpreter import InterpreterIdentity
+from refrain.execution.inputs import ResolvedInput
+from refrain.execution.listener import Listener
+from refrain.execution.request import StepRequest
+from refrain.execution.sources import Sources
+from refrain.steps.definition import StepDefinition
+from refrain.storage.state import WorkspaceState
+from refrain.tracking.record import RunRecord
+from refrain.tracking.run_files import RunFiles
+
+_PROCESS = "refrain.execution.process_body:ProcessBody"
+_BODIES = {"data_transfer": "refrain.execution.transfer_body:TransferBody"}
+
+
+@dataclass(frozen=True)
+class Work:
+    """One step run, as its body sees it."""
+
+    request: StepRequest
+    record: RunRecord
+    files: RunFiles
+    inputs: Mapping[str, ResolvedInput]
+    interpreter: InterpreterIdentity
+    state: WorkspaceState
+    sources: Sources
+    compute: Compute
+    listener: Listener
+
+    @property
+    def folder(self) -> str:
+        """The run folder on this machine."""
+        return str(self.files.folder)
+
+    @property
+    def step(self) -> StepDefinition:
+        """The step's definition."""
+        return self.request.step
+
+
+class Body(Protocol):
+    """What one run of a step does; made anew for each. Used by one thread, but for :meth:`cancel`."""
+
+    def prepare(self) -> None:
+        """Make what the work needs."""
+
+    def perform(self) -> None:
+        """Do the work, to its end.
+
+        :raises StepFailedError: when it failed by itself.
+        :raises StepCanceledError: when it was canceled.
+        """
+
+    def cancel(self) -> None:
+        """Let :meth:`perform` end soon, from another thread; it may not have begun yet."""
+
+    def publish(self) -> dict[str, DataHandle]:
+        """Let the outputs appear, and return references to them.
+
+        :raises DataError: when they cannot be stored.
+        """
+
+    def take_back(self) -> None:
+        """Remove what :meth:`publish` has let appear: no record can be made of it."""
+
+    def close(self) -> None:
+        """Remove what is left of the work but its outputs; called in any case."""
+
+
+class _MakesBody(Protocol):
+    def __call__(self, work: Work) -> Body: ...
+
+
+def body_for(work: Work) -> Body:
+    """Return the body of a step run."""
+    module, _, name = _BODIES.get(work.step.kind, _PROCESS).partition(":")
+    return cast(_MakesBody, getattr(import_module(module), name))(work)

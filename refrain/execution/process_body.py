@@ -1,0 +1,133 @@
+"""ProcessBody: a step whose work is done by a process, in a working directory of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Mapping
+
+from refrain.compute.job import Job, JobResult, JobStatus
+from refrain.data.handle import DataHandle
+from refrain.errors import StepCanceledError, StepFailedError
+from refrain.execution.body import Work
+from refrain.execution.commit import Commit
+from refrain.execution.failure import TAIL_LINES, message
+from refrain.execution.inputs import provide, require_mounts_intact
+from refrain.execution.process_environment import process_environment, text_of
+from refrain.execution.request import StepRequest
+from refrain.execution.run_folder import LOG_FILE, collect, prepare
+from refrain.execution.stage import Stage, make_output_folders, open_stage
+from refrain.reuse.preimage import is_secret
+from refrain.steps.command import InputPath, Interpreter, OutputPath, Token
+from refrain.tracking.run_id import StepRunId
+
+
+class ProcessBody:
+    """See :class:`refrain.execution.body.Body`."""
+
+    def __init__(self, work: Work) -> None:
+        """Know what to do; nothing is made yet."""
+        self._work = work
+        self._stage: Stage | None = None
+        self._job: Job | None = None
+        self._job_id: str | None = None
+        self._commit: Commit | None = None
+        self._is_canceled = False
+        self._lock = threading.Lock()
+
+    def prepare(self) -> None:
+        """See :class:`Body`: stage the source, the inputs and the places of the outputs."""
+        work = self._work
+        stage = self._stage = open_stage(StepRunId.parse(work.record.run_id), work.step.outputs, work.state)
+        work.sources.restore(work.step.source, stage.working_directory)
+        self._job = self._make_job(stage)
+        make_output_folders(stage, work.step.outputs)
+
+    def perform(self) -> None:
+        """See :class:`Body`: launch the process, wait for it, keep what it leaves in its working directory."""
+        work, stage, job = self._work, self._opened(), self._made()
+        last: deque[str] = deque(maxlen=TAIL_LINES)
+        result = self._run(job, last)
+        for note in collect(work.folder, stage, work.step, work.sources.capture(work.step.source)):
+            work.listener.noted(work.step.key, note)
+        if self._is_canceled:
+            raise StepCanceledError(f"Step {work.step.name!r} was canceled.")
+        if result.status is not JobStatus.SUCCEEDED:
+            raise StepFailedError(message(work.step, result, stage, work.files.will_be(LOG_FILE), last))
+        require_mounts_intact(stage, work.step.name)
+
+    def cancel(self) -> None:
+        """See :class:`Body`."""
+        with self._lock:
+            self._is_canceled = True
+            job_id = self._job_id
+        if job_id is not None:
+            self._work.compute.cancel(job_id)
+
+    def publish(self) -> dict[str, DataHandle]:
+        """See :class:`Body`."""
+        step = self._work.step
+        self._commit = Commit(self._opened(), step.outputs, self._work.state, step.name)
+        return self._commit.publish()
+
+    def take_back(self) -> None:
+        """See :class:`Body`."""
+        if self._commit is not None:
+            self._commit.take_back()
+
+    def close(self) -> None:
+        """See :class:`Body`."""
+        if self._stage is not None:
+            self._stage.remove()
+
+    def _opened(self) -> Stage:
+        assert self._stage is not None, "prepare() comes first"  # noqa: S101  # the engine's order, nobody's input
+        return self._stage
+
+    def _made(self) -> Job:
+        assert self._job is not None, "prepare() comes first"  # noqa: S101  # the engine's order, nobody's input
+        return self._job
+
+    def _make_job(self, stage: Stage) -> Job:
+        work, step = self._work, self._work.step
+        read = {name: provide(item, stage, work.state.stores) for name, item in work.inputs.items()}
+        written = {name: str(path) for name, path in stage.outputs.items()}
+        log_path = prepare(work.folder, work.request, work.record, read, written, stage)
+        interpreter, run_id = work.interpreter.path, work.record.run_id
+        return Job(
+            run_id=run_id,
+            argv=tuple(_word(token, work.request, interpreter, read, written) for token in step.command),
+            working_directory=str(stage.working_directory),
+            environment=process_environment(work.request, run_id, work.folder, interpreter, {**read, **written}),
+            log_path=log_path,
+            secrets=tuple(text for name, text in step.environment.variables if is_secret(name, text)),
+        )
+
+    def _run(self, job: Job, last: deque[str]) -> JobResult:
+        compute, key = self._work.compute, self._work.step.key
+
+        def on_line(line: str) -> None:
+            last.append(line)
+            self._work.listener.line(key, line)
+
+        with self._lock:
+            if self._is_canceled:
+                raise StepCanceledError(f"Step {key!r} was canceled before it started.")
+            self._job_id = compute.submit(job)
+        try:
+            return compute.wait(self._job_id, on_line)
+        except BaseException:
+            compute.cancel(self._job_id)
+            raise
+
+
+def _word(
+    token: Token, request: StepRequest, interpreter: str, read: Mapping[str, str], written: Mapping[str, str]
+) -> str:
+    if isinstance(token, Interpreter):
+        return interpreter
+    if isinstance(token, InputPath):
+        return read[token.name]
+    if isinstance(token, OutputPath):
+        return written[token.name]
+    return text_of(token, request)

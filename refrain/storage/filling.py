@@ -1,0 +1,35 @@
+"""Filling: the sign by which a folder says that it is not complete, for as long as a copy into it is under way.
+
+An object store has no renaming of folders, so that half a folder is there for all to see. The sign is an object of its
+own: readers of ours refuse such a folder, others see a name with a leading dot, which most of them pass over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+
+SIGN = ".refrain-incomplete"
+
+
+def sign_for(source: str) -> bytes:
+    """Return what the sign says, to people and to programs."""
+    document = {
+        "schema": 1,
+        "what": "This folder is being filled by a copy, or a copy into it was interrupted. Do not read it yet.",
+        "source": source,
+        "host": socket.gethostname(),
+        "process": os.getpid(),
+        "begun": time.time(),
+    }
+    return json.dumps(document, indent=1).encode()
+
+
+def refusal(folder: str) -> str:
+    """Return the message of whoever finds the sign."""
+    return (
+        f"{folder} is not complete: a copy into it is under way or was interrupted (it holds {SIGN}). Wait for the "
+        "copy, or run it again: what has arrived is not copied again. To take it as it is, delete that object."
+    )
