@@ -1,12 +1,12 @@
-"""Make the features of a demand forecast every night: files on S3 and a table in PostgreSQL become Parquet on Azure Blob.
+"""Make the features of a demand forecast every night, of data in three stores.
 
     sales/*.csv on S3 ────► weekly_sales ──┐
                                            ├─► features ─► Parquet on Azure Blob, a version of dataset "store_demand"
     stores in PostgreSQL ─► store_profiles ┘
 
-Credentials are in three Airflow connections, `lake`, `shop` and `features`; the scripts never see them. The listing of the
-bucket decides whether the files are what they were, the rows of the table whether it is. A night in which nothing has
-changed runs nothing, and a file that was added or changed runs `weekly_sales` and `features`.
+Credentials are in three Airflow connections, `lake`, `shop` and `features`; the scripts never see them. Whether the
+files are what they were is decided by the bucket's listing, and whether the table is, by its rows. A night in which
+nothing has changed runs nothing. A file that was added or changed runs `weekly_sales` and `features`.
 """
 
 import os
@@ -16,19 +16,22 @@ from refrain import Dataset, Datastore, OutputFileDatasetConfig, Pipeline, Pipel
 from refrain_operators import pipeline_dag
 
 STEPS = Path(__file__).resolve().parent / "store_demand_steps"
+BUCKET = os.environ.get("STORE_DEMAND_BUCKET", "store-demand")
+DATABASE = os.environ.get("STORE_DEMAND_DATABASE", "postgresql://localhost/shop")
+ACCOUNT = os.environ.get("STORE_DEMAND_ACCOUNT", "storedemand")
 
 ws = Workspace.from_config()
-lake = Datastore.register_s3_bucket(ws, "lake", os.environ.get("STORE_DEMAND_BUCKET", "store-demand"), conn_id="lake")
-shop = Datastore.register_sql(ws, "shop", os.environ.get("STORE_DEMAND_DATABASE", "postgresql:///shop"), conn_id="shop")
-features_store = Datastore.register_azure_blob_container(
-    ws, "features", "features", account_name=os.environ.get("STORE_DEMAND_ACCOUNT", "storedemand"), conn_id="features"
+lake = Datastore.register_s3_bucket(ws, "lake", BUCKET, conn_id="lake", overwrite=True)
+shop = Datastore.register_sql(ws, "shop", DATABASE, conn_id="shop")
+container = Datastore.register_azure_blob_container(
+    ws, "features", "features", ACCOUNT, conn_id="features", overwrite=True
 )
 
 sales = Dataset.Tabular.from_delimited_files((lake, "sales/*.csv"), validate=False)
 stores = Dataset.Tabular.from_sql_query((shop, "SELECT id, region, floor_space, opened FROM stores"), validate=False)
 weekly = PipelineData("weekly")
 profiles = PipelineData("profiles")
-features = OutputFileDatasetConfig("features", (features_store, "store_demand/{run-id}"))
+features = OutputFileDatasetConfig("features", (container, "store_demand/{run-id}"))
 
 weekly_sales = PythonScriptStep(
     "weekly_sales.py",
