@@ -322,6 +322,7 @@ def test_two_copies_to_one_place_at_once_are_refused(state, tree):
 
 def test_a_store_that_fails_often_gets_everything_right(state, large, tmp_path, monkeypatch):
     monkeypatch.setattr("refrain.storage.retry._FIRST_SECONDS", 0.001)
+    monkeypatch.setattr("refrain.storage.retry.TRIES", 20)  # a fault in four calls, and each must end well
     fsspec.register_implementation("flaky", FlakyFileSystem, clobber=True)
     state.datastores.register_url("flaky", f"flaky://{uuid.uuid4().hex}")
     for number in range(30):
