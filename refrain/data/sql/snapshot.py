@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from refrain.data.files.dataset import FileDataset
-from refrain.data.sql.digest import RowsDigest
+from refrain.storage.sql.rows_digest import RowsDigest
 from refrain.data.tabular.converted import ConvertedFiles
 from refrain.data.tabular.dataset import TabularDataset
 from refrain.data.tabular.operations import Rows, Sample
