@@ -266,9 +266,9 @@ def test_what_was_loaded_is_a_dataset_of_the_run(small_shop):
 
 
 PROCEDURES = {
-    "postgresql": "CREATE FUNCTION dear(least NUMERIC) RETURNS TABLE (item TEXT, price REAL) LANGUAGE sql AS "
-    "'SELECT item, price FROM source WHERE price >= least'",
-    "mysql": "CREATE PROCEDURE dear(least DECIMAL(9, 2)) SELECT item, price FROM source WHERE price >= least",
+    "postgresql": "CREATE FUNCTION dear(at_least NUMERIC) RETURNS TABLE (item TEXT, price REAL) LANGUAGE sql AS "
+    "'SELECT item, price FROM source WHERE price >= at_least'",
+    "mysql": "CREATE PROCEDURE dear(at_least DECIMAL(9, 2)) SELECT item, price FROM source WHERE price >= at_least",
 }
 
 
@@ -284,7 +284,7 @@ def test_the_rows_of_a_stored_procedure_become_a_file(project, request, product,
     bench.run("INSERT INTO source VALUES ('pen', 1.5), ('ink', 4)")
 
     def step(least: int) -> DataTransferStep:
-        parameters = [StoredProcedureParameter("least", least, "Decimal")]
+        parameters = [StoredProcedureParameter("at_least", least, "Decimal")]
         rows = SqlDataReference(shop.store, "rows", sql_stored_procedure="dear", sql_stored_procedure_params=parameters)
         return DataTransferStep("report", rows, DataReference(shop.disk, "there", "out/dear.csv"))
 

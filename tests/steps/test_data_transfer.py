@@ -113,7 +113,7 @@ def test_a_table_is_an_output_that_no_step_reads_as_files(workspace, store, sale
     (port,) = defined.outputs
     assert (port.kind, port.datastore, port.path) == (OutputKind.TABLE, "sales", "shop.sold")
     assert dict(defined.parameters)["destination_reference_type"] == Literal("")
-    with pytest.raises(UserError, match=r"DataTransferStep 'load' fills a table, .* step\.run_after\(copy\)"):
+    with pytest.raises(UserError, match=r"DataTransferStep 'load' fills a table, .* \(step\.run_after\(copy\)"):
         step.get_output()
 
 

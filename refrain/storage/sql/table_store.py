@@ -72,6 +72,9 @@ class TableStore:
                 digest.add(batch)
         return Manifest(TreeKind.FILE, (Entry("", digest.bytes, digest.hexdigest()),), Basis.LISTING)
 
+    def require_filled(self, path: str) -> None:
+        """See :meth:`Store.require_filled`; a table is never seen half-filled."""
+
     def _refuse(self, *_arguments: Any, **_options: Any) -> NoReturn:
         """Refuse whatever is about files.
 
