@@ -15,6 +15,8 @@ from refrain.storage.remote import Knowledge, RemoteStore
 from refrain.storage.root import Root
 from refrain.storage.sql.address import DatabaseLocation
 from refrain.storage.sql.database import Database
+from refrain.storage.sql.relation import SqlTable
+from refrain.storage.sql.table_store import SCHEME, TableStore, table_of, table_uri
 from refrain.storage.store import Place, Store
 from refrain.storage.trees import Trees
 
@@ -65,6 +67,7 @@ class Stores:
         self._datastores = datastores
         self._knowledge = knowledge
         self._local = LocalStore(trees)
+        self._tables = TableStore(self.database)
         self._remote: dict[DatastoreLocation, RemoteStore] = {}
         self._lock = threading.Lock()
 
@@ -95,6 +98,10 @@ class Stores:
         """
         return Database(self._datastores.database(datastore))
 
+    def table(self, datastore: str, table: SqlTable) -> Place:
+        """Return the place of a table of a database; nothing is connected."""
+        return Place(self._tables, table_uri(datastore, table))
+
     def at(self, uri: str) -> Place:
         """Return the place that a URI names: on the datastore that holds it, or with the environment's credentials.
 
@@ -105,6 +112,8 @@ class Stores:
             raise UntrustedReferenceError(f"{uri[:200]!r} names no data: it is no URI such as 's3://bucket/folder'.")
         if scheme == "file":
             return self.local(local_text(uri))
+        if scheme == SCHEME:
+            return self.table(*table_of(uri))
         locations = self._datastores.of_files()
         holding = [location for location in locations if location.url and f"{uri}/".startswith(f"{location.url}/")]
         host = DatastoreLocation("", None, f"{scheme}://{rest.partition('/')[0]}")
@@ -120,6 +129,9 @@ class Stores:
 
     def datastore_of(self, place: Place) -> tuple[str, str] | None:
         """Return the name of a datastore that holds a place, and the path there; None when there is none."""
+        if place.store is self._tables:
+            datastore, table = table_of(place.path)
+            return datastore, table.name
         for location in self._datastores.of_files():
             root = self.on(location.name, "")
             if root.covers(place):
