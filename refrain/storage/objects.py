@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import secrets
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Protocol
 from refrain.errors import WorkspaceError
 
 _TEMPORARY = ".tmp-"
+_BLOCK = 64 * 1024
 
 
 class ObjectStore(Protocol):
@@ -71,23 +73,27 @@ class LocalObjectStore:
     def __init__(self, root: Path) -> None:
         """Name the folder; it is made when the first object is written."""
         self.root = root
+        self._folder = os.fspath(root)  # a text: joining Paths costs as much as reading a small file
+        # Random, because writers on other hosts and in other containers may share the folder and the process ids.
+        self._writer = secrets.token_hex(8)
+        self._numbers = itertools.count()
 
     def get(self, key: str) -> bytes | None:
         """See :meth:`ObjectStore.get`."""
+        path = self._file(key)
         try:
-            with open(self.path(key), "rb", buffering=0) as file:
-                return file.read()
+            return _read(path)
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise WorkspaceError(f"Cannot read {str(self.path(key))!r}: {error.strerror}.") from error
+            raise WorkspaceError(f"Cannot read {path!r}: {error.strerror}.") from error
 
     def put(self, key: str, data: bytes, *, durable: bool = True) -> None:
         """See :meth:`ObjectStore.put`."""
         with self._written(key, data, durable) as (temporary, path):
             os.replace(temporary, path)
             if durable:
-                _sync_folder(path.parent)
+                _sync_folder(os.path.dirname(path))
 
     def create(self, key: str, data: bytes, *, private: bool = False) -> bool:
         """See :meth:`ObjectStore.create`."""
@@ -98,40 +104,45 @@ class LocalObjectStore:
                 return False
             finally:
                 os.unlink(temporary)
-            _sync_folder(path.parent)
+            _sync_folder(os.path.dirname(path))
         return True
 
     def exists(self, key: str) -> bool:
         """See :meth:`ObjectStore.exists`."""
-        return os.path.exists(self.path(key))
+        return os.path.exists(self._file(key))
 
     def names(self, prefix: str) -> list[str]:
         """See :meth:`ObjectStore.names`."""
+        folder = self._file(prefix)
         try:
-            return sorted(name for name in os.listdir(self.path(prefix)) if not name.startswith(_TEMPORARY))
+            return sorted(name for name in os.listdir(folder) if not name.startswith(_TEMPORARY))
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            raise WorkspaceError(f"Cannot list {str(self.path(prefix))!r}: {error.strerror}.") from error
+            raise WorkspaceError(f"Cannot list {folder!r}: {error.strerror}.") from error
 
     def delete(self, key: str) -> None:
         """See :meth:`ObjectStore.delete`."""
         try:
-            os.unlink(self.path(key))
+            os.unlink(self._file(key))
         except FileNotFoundError:
             pass
         except OSError as error:
-            raise WorkspaceError(f"Cannot delete {str(self.path(key))!r}: {error.strerror}.") from error
+            raise WorkspaceError(f"Cannot delete {self._file(key)!r}: {error.strerror}.") from error
 
     def path(self, key: str) -> Path:
         """Return the file behind a key."""
         return self.root / key
 
+    def _file(self, key: str) -> str:
+        return f"{self._folder}/{key}"
+
     @contextlib.contextmanager
-    def _written(self, key: str, data: bytes, durable: bool, mode: int = 0o666) -> Iterator[tuple[str, Path]]:
-        path = self.path(key)
-        # Random, because writers on other hosts and in other containers may share the folder and the process ids.
-        temporary = str(path.parent / f"{_TEMPORARY}{secrets.token_hex(8)}")
+    def _written(self, key: str, data: bytes, durable: bool, mode: int = 0o666) -> Iterator[tuple[str, str]]:
+        path = self._file(key)
+        # The process, because a forked one goes on with the same numbers.
+        name = f"{_TEMPORARY}{self._writer}-{os.getpid()}-{next(self._numbers)}"
+        temporary = f"{os.path.dirname(path)}/{name}"
         try:
             _write(temporary, data, durable, mode)
             yield temporary, path
@@ -139,8 +150,17 @@ class LocalObjectStore:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
             if isinstance(error, OSError):
-                raise WorkspaceError(f"Cannot write {str(path)!r}: {error.strerror}.") from error
+                raise WorkspaceError(f"Cannot write {path!r}: {error.strerror}.") from error
             raise
+
+
+def _read(path: str) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        parts = list(iter(lambda: os.read(descriptor, _BLOCK), b""))
+    finally:
+        os.close(descriptor)
+    return b"".join(parts)
 
 
 def _write(path: str, data: bytes, durable: bool, mode: int) -> None:
@@ -160,7 +180,7 @@ def _write(path: str, data: bytes, durable: bool, mode: int) -> None:
         os.close(descriptor)
 
 
-def _sync_folder(folder: Path) -> None:
+def _sync_folder(folder: str) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
