@@ -14,11 +14,11 @@ from refrain.storage.blobs import BlobStore
 from refrain.storage.cache import WorkerCache
 from refrain.storage.datastores import DatastoreTable
 from refrain.storage.identity import DataIdentity, data_identity
+from refrain.storage.knowledge import Knowledge
 from refrain.storage.ledger import Ledgers
 from refrain.storage.objects import LocalObjectStore, NoObjects
 from refrain.storage.receipts import Receipts
 from refrain.storage.registry import Registry
-from refrain.storage.remote import Knowledge
 from refrain.storage.statindex import StatIndex
 from refrain.storage.stores import NoDatastores, Stores
 from refrain.storage.trees import Trees

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from refrain.errors import UnknownNameError, UntrustedReferenceError
 from refrain.storage.cache import WorkerCache
 from refrain.storage.datastores import DatastoreLocation, normalized
-from refrain.storage.filesystem import FileSystem
+from refrain.storage.knowledge import Knowledge
 from refrain.storage.local import LocalStore, local_text
-from refrain.storage.remote import Knowledge, RemoteStore
-from refrain.storage.sql.address import DatabaseLocation
-from refrain.storage.sql.database import Database
 from refrain.storage.store import Place, Store
 from refrain.storage.trees import Trees
+
+if TYPE_CHECKING:
+    from refrain.storage.remote import RemoteStore
+    from refrain.storage.sql.address import DatabaseLocation
+    from refrain.storage.sql.database import Database
 
 
 class Datastores(Protocol):
@@ -78,8 +80,7 @@ class Stores:
         :raises UnknownNameError: when there is no such datastore.
         :raises UserError: when the path would leave the datastore.
         """
-        location = self._datastores.get(datastore)
-        return Place(self._store(location), location.address).below(normalized(path))
+        return self._root(self._datastores.get(datastore)).below(normalized(path))
 
     def database(self, datastore: str) -> Database:
         """Return the database that a datastore stands for; nothing is connected.
@@ -87,6 +88,8 @@ class Stores:
         :raises UnknownNameError: when there is no such datastore.
         :raises UserError: when it keeps files.
         """
+        from refrain.storage.sql.database import Database
+
         return Database(self._datastores.database(datastore))
 
     def at(self, uri: str) -> Place:
@@ -115,14 +118,20 @@ class Stores:
     def datastore_of(self, place: Place) -> tuple[str, str] | None:
         """Return the name of a datastore that holds a place, and the path there; None when there is none."""
         for location in self._datastores.of_files():
-            root = self.on(location.name, "")
+            root = self._root(location)
             if root.covers(place):
                 return location.name, place.path[len(root.path) :].strip("/")
         return None
 
+    def _root(self, location: DatastoreLocation) -> Place:
+        return Place(self._store(location), location.address)
+
     def _store(self, location: DatastoreLocation) -> Store:
         if location.folder is not None:
             return self._local
+        from refrain.storage.filesystem import FileSystem
+        from refrain.storage.remote import RemoteStore
+
         with self._lock:
             if location not in self._remote:
                 files = FileSystem(location.url, location.conn_id, dict(location.options))
