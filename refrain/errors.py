@@ -74,6 +74,19 @@ class StepCanceledError(RefrainError, RuntimeError):
     """A step was stopped before it ended, on request."""
 
 
+class BeingMadeError(RefrainError, RuntimeError):
+    """A step's result is being made by another run right now, and it was not to be waited for here.
+
+    :param fingerprint: of the result; who waits watches its lease.
+    :param run_id: of the step run that makes it.
+    """
+
+    def __init__(self, key: str, fingerprint: str, run_id: str) -> None:
+        super().__init__(f"The result of step {key!r} is being made by run {run_id}; wait for it, then try again.")
+        self.fingerprint = fingerprint
+        self.run_id = run_id
+
+
 class RunFailedError(RefrainError, RuntimeError):
     """A pipeline run ended in failure."""
 

@@ -13,6 +13,7 @@ from airflow.sdk.definitions.param import process_params
 from refrain.compute.local import LocalCompute
 from refrain.errors import RefrainError
 from refrain.execution.engine import Engine
+from refrain.execution.lease import is_being_made
 from refrain.execution.preview import Published
 from refrain.execution.request import RunContext, StepRequest, StepResult
 from refrain.execution.stage import sweep
@@ -31,11 +32,6 @@ _RUN_ANYWAY = (Verdict.FORCED, Verdict.NOT_ALLOWED)
 log = logging.getLogger("refrain.plan")
 
 
-def nobody_makes(state: WorkspaceState, fingerprint: str) -> bool:  # noqa: ARG001  # see IsBeingMade
-    """Say that nobody is making the result."""
-    return False
-
-
 class Planner:
     """Asks the engine about each covered step whose predecessors are all reused; nothing is written before `record`.
 
@@ -49,7 +45,7 @@ class Planner:
         steps: Mapping[str, StepOperator],
         context: Any,
         states: Mapping[str, str],
-        is_being_made: IsBeingMade = nobody_makes,
+        is_being_made: IsBeingMade = is_being_made,
     ) -> None:
         self._steps = steps
         self._context = context

@@ -12,13 +12,14 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, DownstreamTasksSkipped
 from airflow.sdk.execution_time.xcom import XCom
 
 from refrain.errors import RefrainError
+from refrain.execution.lease import is_being_made
 from refrain.execution.request import StepResult
 from refrain.storage.connections import set_resolver
 from refrain_operators import plan
 from refrain_operators.connections import airflow_connection
 from refrain_operators.coverage import Coverage
 from refrain_operators.origin import Origin, ReusedFrom
-from refrain_operators.planner import Planner, nobody_makes
+from refrain_operators.planner import Planner
 from refrain_operators.references import published
 from refrain_operators.step_operator import RETRIES, RETRY_DELAY
 
@@ -38,7 +39,8 @@ class ReuseSensor(BaseSensorOperator):
     page leads to the task that made the result, unless more than fifty steps are reused.
 
     While another run makes the result that a step would make, and no other covered step could start, it waits, by
-    default without holding a worker's slot. After ``timeout`` seconds it leaves the steps to themselves.
+    default without holding a worker's slot. After ``timeout`` seconds it leaves the steps to themselves. They wait as
+    well, and notice when whoever makes it on another machine has died; this task notices that on its own machine only.
 
     :param poke_interval: seconds between two looks while it waits.
     :param timeout: seconds that it waits at most.
@@ -46,7 +48,7 @@ class ReuseSensor(BaseSensorOperator):
     """
 
     ui_color = "#e8f0fe"
-    is_being_made = staticmethod(nobody_makes)
+    is_being_made = staticmethod(is_being_made)
 
     def __init__(
         self,
@@ -54,7 +56,7 @@ class ReuseSensor(BaseSensorOperator):
         retries: int | None = None,
         retry_delay: timedelta | None = None,
         poke_interval: timedelta | float = 10,
-        timeout: timedelta | float = 3600,
+        timeout: timedelta | float = 600,
         mode: str = "reschedule",
         **kwargs: Any,
     ) -> None:

@@ -16,6 +16,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from refrain.compute.local import LocalCompute
 from refrain.data.parameters import PipelineParameter
 from refrain.errors import (
+    BeingMadeError,
     OutputError,
     RefrainError,
     SnapshotError,
@@ -38,6 +39,7 @@ from refrain_operators.mapped_step import MappedStep
 from refrain_operators.origin import Origin, ReusedFrom
 from refrain_operators.plan import planned_before
 from refrain_operators.references import published, recorded
+from refrain_operators.result_trigger import ResultTrigger
 from refrain_operators.run_stop import NoStop, RunStop
 from refrain_operators.step_request import ensure_root, run_context, step_request
 
@@ -59,6 +61,10 @@ class LogListener(Listener):
         self._log.info("Step %s %s", key, decision.sentence())
         self._log.info("Step run %s", run_id)
         self._log.info("Fingerprint %s", decision.fingerprint)
+
+    def waits(self, key: str, run_id: str) -> None:
+        """See :meth:`refrain.execution.listener.Listener.waits`."""
+        self._log.info("Step %s waits for run %s, which is making the same result", key, run_id)
 
     def entered(self, key: str, phase: Phase) -> None:
         """See :meth:`refrain.execution.listener.Listener.entered`."""
@@ -162,9 +168,17 @@ class StepOperator(BaseOperator):
         self.operator_extra_links = ()  # else Airflow would store an empty link of every task that is not reused
         try:
             return self._execute(context)
+        except BeingMadeError as error:
+            self.log.info("%s", error)
+            trigger = ResultTrigger(Workspace(self.workspace).root, error.fingerprint)
+            return self.defer(trigger=trigger, method_name="resume")  # type: ignore[no-any-return]  # it raises
         except RefrainError as error:
             # What a script failed of is in its output; frames of ours below it would only bury it in the log.
             raise self._failure(error, context["ti"]) from (None if isinstance(error, StepFailedError) else error)
+
+    def resume(self, context: Any, event: Any = None) -> dict[str, Any]:  # noqa: ARG002  # Airflow passes it
+        """Go on after another run, which made the same result, has ended: look for it again."""
+        return self.execute(context)
 
     def on_kill(self) -> None:
         """Stop the step's process and everything that it started."""
@@ -183,7 +197,9 @@ class StepOperator(BaseOperator):
         workspace = Workspace(self.workspace)
         sweep(workspace.state)
         run = run_context(self, context["ti"], workspace)
-        engine = self._engine = Engine(workspace.state, LocalCompute(_CANCEL_GRACE_SECONDS), self.listener())
+        engine = self._engine = Engine(
+            workspace.state, LocalCompute(_CANCEL_GRACE_SECONDS), self.listener(), waits=False
+        )
         ensure_root(self, run, context, engine.runs)
         if self.stops_run:
             self._stop = RunStop(workspace.state, run.root_id, context["dag_run"].clear_number or 0, self.task_id)

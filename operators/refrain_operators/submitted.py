@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-from pathlib import Path
 from typing import Any
 
 from refrain.errors import RefrainError, UserError
@@ -46,7 +44,7 @@ def store(definition: PipelineDefinition, experiment: str, keep_going: bool, sta
     digest = digest_bytes(json.dumps(record, sort_keys=True).encode())
     dag_id = f"{key_stem(definition.name)[:_LONGEST_STEM]}__{digest[:16]}"
     if state.registry.versions(KIND, dag_id):
-        os.utime(_folder(dag_id, state))  # it is among the latest again
+        state.registry.refresh(KIND, dag_id)  # it is among the latest again
     else:
         state.registry.add(KIND, dag_id, record)
     return dag_id
@@ -62,9 +60,8 @@ def submitted_dags(workspace: Workspace | None = None) -> dict[str, Any]:
     """
     workspace = workspace or Workspace()
     state = workspace.state
-    newest = sorted(state.registry.names(KIND), key=lambda name: _written(name, state), reverse=True)
     dags = {}
-    for dag_id in newest[:MOST_LOADED]:
+    for dag_id in state.registry.latest(KIND)[:MOST_LOADED]:
         try:
             record = state.registry.get(KIND, dag_id)
             definition = PipelineDefinition.from_json(record["definition"]) if record else None
@@ -84,12 +81,3 @@ def submitted_dags(workspace: Workspace | None = None) -> dict[str, Any]:
                 is_paused_upon_creation=False,
             )
     return dags
-
-
-def _written(name: str, state: WorkspaceState) -> float:
-    path = _folder(name, state)
-    return path.stat().st_mtime if path.exists() else 0.0
-
-
-def _folder(name: str, state: WorkspaceState) -> Path:
-    return state.objects.path(f"registry/{KIND}/{name}")

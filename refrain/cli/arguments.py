@@ -37,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_runs(commands)
     _add_data(commands)
     _add_reuse(commands)
+    _add_gc(commands)
     _add_airflow(commands, "up", ".refrain/airflow", "start Airflow on this project's workspace and stay until Ctrl-C")
     _add_airflow(commands, "demo", ".refrain/demo", "run the example pipeline twice on Airflow and see what is reused")
     return parser
@@ -111,6 +112,19 @@ def _add_runs(commands: Any) -> None:
         _add_workspace(action)
 
 
+def _add_gc(commands: Any) -> None:
+    parser = _add(commands, "gc", "gc:gc", "say what the workspace need not keep, and remove it with --delete")
+    parser.add_argument("--delete", action="store_true", help="remove it; without this, nothing is changed")
+    parser.add_argument("--days", type=float, metavar="N", help="keep only runs that are no older")
+    parser.add_argument("--runs", type=int, metavar="N", help="keep only the latest N runs of each pipeline")
+    parser.add_argument("--bytes", metavar="SIZE", help="keep only the latest runs with up to SIZE of outputs (20GB)")
+    parser.add_argument(
+        "--grace", type=float, metavar="DAYS", help="keep what is younger; longer than the longest run (default: 7)"
+    )
+    parser.add_argument("--save", action="store_true", help="make these limits the workspace's own")
+    _add_workspace(parser)
+
+
 def _add_data(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "data",
@@ -170,7 +184,10 @@ def _add_stats_options(parser: argparse.ArgumentParser) -> None:
 def _add_workspace(parser: argparse.ArgumentParser) -> None:
     suppressed = argparse.SUPPRESS  # else the action's default would take the place of what was given before it
     parser.add_argument(
-        "--workspace", metavar="FOLDER", default=suppressed, help="the workspace's folder (default: the configured one)"
+        "--workspace",
+        metavar="ROOT",
+        default=suppressed,
+        help="the workspace's folder or URL (default: as configured)",
     )
 
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import re
 
 from refrain.cli.answer import Answer
 from refrain.errors import UserError
-from refrain.execution.sizes import size_text
+from refrain.execution.sizes import bytes_of, size_text
 from refrain.storage.cache import LIMIT, WorkerCache, limit_bytes
 from refrain.storage.state import cache_folder
-
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:iB|B)?", re.IGNORECASE)
-_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
 def data_cache(options: argparse.Namespace) -> Answer:
@@ -25,7 +21,7 @@ def data_cache(options: argparse.Namespace) -> Answer:
         raise UserError("Give --clear or --limit, not both.")
     before = cache.usage()
     if options.clear or options.limit is not None:
-        cache.make_room(0 if options.clear else _bytes(options.limit))
+        cache.make_room(0 if options.clear else bytes_of(options.limit, "--limit"))
     now = cache.usage()
     document = {
         "folder": str(cache.folder),
@@ -38,10 +34,3 @@ def data_cache(options: argparse.Namespace) -> Answer:
     if options.clear or options.limit is not None:
         lines.append(f"Freed {size_text(before.bytes - now.bytes)}. To keep it small, set {LIMIT} for the workers.")
     return Answer(document, tuple(lines))
-
-
-def _bytes(text: str) -> int:
-    found = _SIZE.fullmatch(text.strip())
-    if found is None:
-        raise UserError(f"--limit {text!r} is no size; write a number of bytes, or one such as 5G.")
-    return int(float(found[1]) * 1024 ** _POWERS[found[2].upper()])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -86,8 +85,7 @@ def seconds_of(record: RunRecord, status: RunStatus) -> float | None:
 
 def log_path(record: RunRecord, store: RunStore) -> str | None:
     """Return the log behind a step run, of a reused step that of the run that made the result; None without one."""
-    path = os.path.join(store.folder(record.made_by), LOG_FILE)
-    return path if os.path.exists(path) else None
+    return store.files(record.made_by).location(LOG_FILE)
 
 
 def document_of(run: PipelineRun) -> dict[str, Any]:

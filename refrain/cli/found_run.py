@@ -32,9 +32,11 @@ def open_workspace(options: argparse.Namespace) -> Workspace:
     """
     named = getattr(options, "workspace", None)
     if named is not None:
-        if not Path(named).is_dir():
+        workspace = Workspace(named)
+        is_there = Path(named).is_dir() if workspace.state.is_local else workspace.state.peek() is not None
+        if not is_there:
             raise WorkspaceError(f"There is no workspace {named!r}.")
-        return Workspace(named)
+        return workspace
     if os.path.isdir(_DEFAULT):  # made by Workspace() where nothing was configured
         return Workspace()
     return Workspace.from_config()

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 from refrain.data.reference import DataReference
 from refrain.data.transfer import receive, send
 from refrain.errors import DataNotFoundError, UserError
-from refrain.storage.datastores import WAY_OUT, DatastoreLocation, Option, normalized
+from refrain.storage.datastores import WAY_OUT, DatastoreLocation, normalized
+from refrain.storage.root import Option
 from refrain.storage.store import Place
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from refrain.execution.sources import Sources
 from refrain.steps.definition import StepDefinition
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.record import RunRecord
+from refrain.tracking.run_files import RunFiles
 
 _PROCESS = "refrain.execution.process_body:ProcessBody"
 _BODIES = {"data_transfer": "refrain.execution.transfer_body:TransferBody"}
@@ -28,20 +29,22 @@ _BODIES = {"data_transfer": "refrain.execution.transfer_body:TransferBody"}
 
 @dataclass(frozen=True)
 class Work:
-    """One step run, as its body sees it.
-
-    :param folder: the run folder.
-    """
+    """One step run, as its body sees it."""
 
     request: StepRequest
     record: RunRecord
-    folder: str
+    files: RunFiles
     inputs: Mapping[str, ResolvedInput]
     interpreter: InterpreterIdentity
     state: WorkspaceState
     sources: Sources
     compute: Compute
     listener: Listener
+
+    @property
+    def folder(self) -> str:
+        """The run folder on this machine."""
+        return str(self.files.folder)
 
     @property
     def step(self) -> StepDefinition:

@@ -15,7 +15,7 @@ from refrain.compute.job import Compute
 from refrain.data.handle import DataHandle
 from refrain.data.parameters import recorded
 from refrain.environments.interpreter import NO_INTERPRETER, InterpreterIdentity, identify
-from refrain.errors import RefrainError, StepCanceledError
+from refrain.errors import BeingMadeError, RefrainError, StepCanceledError
 from refrain.execution.binding import bound
 from refrain.execution.body import Body, Work, body_for
 from refrain.execution.inputs import (
@@ -29,9 +29,10 @@ from refrain.execution.listener import Listener, Phase, shielded
 from refrain.execution.registration import register_outputs, require_registrable
 from refrain.execution.request import StepRequest, StepResult
 from refrain.execution.sources import Sources
+from refrain.execution.turn import Turn, Turns
 from refrain.reuse.decision import Decision
 from refrain.reuse.lookup import Lookup, Question
-from refrain.reuse.preimage import Ingredients, Preimage, preimage
+from refrain.reuse.preimage import Ingredients, preimage
 from refrain.reuse.record import ReuseRecord
 from refrain.reuse.verification import Verification
 from refrain.reuse.verification import verification as stored_verification
@@ -41,7 +42,9 @@ from refrain.storage.manifest import Manifest
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.git import git_properties
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
-from refrain.tracking.run_id import StepRunId
+from refrain.tracking.run_id import StepRunId, run_folder
+
+_UNSOUND = "an input changed while the step ran: its result is not kept for reuse"
 
 
 class Engine:
@@ -53,10 +56,13 @@ class Engine:
         compute: Compute,
         listener: Listener | None = None,
         verification: Verification | None = None,
+        *,
+        waits: bool = True,
     ) -> None:
         """Keep results in *state*, run processes on *compute* and tell *listener* about it.
 
         :param verification: None means what the workspace says.
+        :param waits: whether :meth:`run` waits while another run makes the same result; else it raises.
         """
         self.state = state
         self._wanted_verification = verification
@@ -68,6 +74,7 @@ class Engine:
         self._bodies: dict[str, Body] = {}
         self._lock = threading.Lock()
         self._is_canceled = threading.Event()
+        self._turns = Turns(state, self._is_canceled, self._listener, waits=waits)
         self._interpreters: dict[str | None, InterpreterIdentity] = {}
         self._committed: set[str] = set()
         self._git_lock = threading.Lock()
@@ -86,6 +93,7 @@ class Engine:
 
         :raises StepFailedError: when its process fails.
         :raises StepCanceledError: when it was canceled.
+        :raises BeingMadeError: when another run makes the same result, and the engine does not wait.
         :raises RefrainError: when anything around it fails; in each case the run record says so and nothing
             half-written stays.
         """
@@ -99,16 +107,20 @@ class Engine:
             request = bound(request, self.state)
             inputs = self._resolve(request)
             self._listener.entered(key, Phase.LOOK_UP)
-            decision = self._decide(request, inputs)
-            self._listener.decided(key, decision, str(run_id))
-            if decision.note:
-                self._listener.noted(key, decision.note)
-            record = _decided(record, decision)
-            if decision.record is not None:
-                return self._reuse(request, record, decision.record, inputs)
-            self.lookup.bury(decision)
-            snapshot = self.sources.digest(request.step.source)
-            return self._make(request, replace(record, snapshot=snapshot), inputs, decision.preimage or {})
+            with self._turns.taken(key, str(run_id), lambda: self._decide(request, inputs)) as turn:
+                decision = turn.decision
+                self._listener.decided(key, decision, str(run_id))
+                if decision.note:
+                    self._listener.noted(key, decision.note)
+                record = _decided(record, decision)
+                if decision.record is not None:
+                    return self._reuse(request, record, decision.record, inputs)
+                self.lookup.bury(decision)
+                snapshot = self.sources.digest(request.step.source)
+                return self._make(request, replace(record, snapshot=snapshot), inputs, turn)
+        except BeingMadeError:
+            self.state.objects.drop(run_folder(str(run_id)))  # the attempt has not begun
+            raise
         except BaseException as error:
             self._fail(record, error, key)
             raise
@@ -218,7 +230,7 @@ class Engine:
         return StepResult(record.run_id, earlier.outputs, earlier.run_id, sentence, earlier.seconds)
 
     def _make(
-        self, request: StepRequest, record: RunRecord, inputs: Mapping[str, ResolvedInput], value: Preimage
+        self, request: StepRequest, record: RunRecord, inputs: Mapping[str, ResolvedInput], turn: Turn
     ) -> StepResult:
         step = request.step
         require_registrable(step, self.state)
@@ -232,23 +244,26 @@ class Engine:
             if item.remark:
                 self._listener.noted(step.key, item.remark)
         body = self._body(request, record, inputs)
+        files = self.runs.files(record.run_id)
         try:
             body.prepare()
             self._listener.entered(step.key, Phase.LAUNCH)
             record = self.runs.update(record, status=RunStatus.RUNNING)
-            with self._cancelable(record.run_id, body):
+            with self._cancelable(record.run_id, body), files.followed():
                 body.perform()
             self._listener.entered(step.key, Phase.COMMIT)
             record = self.runs.update(record, status=RunStatus.FINALIZING)
-            return self._commit(request, record, body, inputs, value)
+            return self._commit(request, record, body, inputs, turn)
         finally:
             body.close()
+            if not files.leave():
+                self._listener.noted(step.key, f"its logs could not be stored with the run and stay in {files.folder}")
 
     def _body(self, request: StepRequest, record: RunRecord, inputs: Mapping[str, ResolvedInput]) -> Body:
         work = Work(
             request=request,
             record=record,
-            folder=self.runs.folder(record.run_id),
+            files=self.runs.files(record.run_id),
             inputs=inputs,
             interpreter=self._interpreter(request.step),
             state=self.state,
@@ -276,7 +291,7 @@ class Engine:
         record: RunRecord,
         body: Body,
         inputs: Mapping[str, ResolvedInput],
-        value: Preimage,
+        turn: Turn,
     ) -> StepResult:
         step = request.step
         is_sound = self._are_unchanged(inputs.values(), step.name)
@@ -284,31 +299,41 @@ class Engine:
             outputs = body.publish()
             if is_sound:
                 self._remember_inputs(step, inputs.values())
-            ended = time.time()
             datasets = lineage(step, inputs.values(), outputs, self.state.stores)
-            record = replace(
-                record, status=RunStatus.COMPLETED, ended=ended, outputs=_references(outputs), datasets=datasets
-            )
+            made, ended = _references(outputs), time.time()
+            record = replace(record, status=RunStatus.COMPLETED, ended=ended, outputs=made, datasets=datasets)
             self.runs.put(record, durable=True)
             self._committed.add(record.run_id)
         except BaseException:
             body.take_back()
             raise
-        if is_sound:
-            seconds = ended - (record.started or ended)
-            known = ReuseRecord(
-                record.fingerprint, value, outputs, record.run_id, record.pipeline, step.name, seconds, ended
-            )
-            if not self.lookup.records.put(known, step.key):
-                self._listener.noted(step.key, "the pinned earlier result stays the one to be reused")
-        else:
-            self._listener.noted(step.key, "an input changed while the step ran: its result is not kept for reuse")
+        note = self._keep(record, outputs, turn) if is_sound else _UNSOUND
+        if note:
+            self._listener.noted(step.key, note)
         registered = register_outputs(step.outputs, outputs, record.run_id, self.state)
         if registered:
             self.runs.update(record, registered=registered)
         self._listener.entered(step.key, Phase.PUBLISH)
         self._listener.ended(step.key, RunStatus.COMPLETED.value)
         return StepResult(record.run_id, outputs, None, str(record.decision["sentence"]))
+
+    def _keep(self, record: RunRecord, outputs: Mapping[str, DataHandle], turn: Turn) -> str:
+        """Store the reuse record of a committed step; return a remark where another result stays the one to be used."""
+        if turn.is_lost:
+            return "another run took over while this one gave no sign of life; its result is kept"
+        ended = record.ended or record.created
+        known = ReuseRecord(
+            fingerprint=record.fingerprint,
+            preimage=turn.decision.preimage or {},
+            outputs=outputs,
+            run_id=record.run_id,
+            pipeline=record.pipeline,
+            step=record.name,
+            seconds=ended - (record.started or ended),
+            created=ended,
+        )
+        is_kept = self.lookup.records.put(known, record.key)
+        return "" if is_kept else "the pinned earlier result stays the one to be reused"
 
     def _are_unchanged(self, inputs: Iterable[ResolvedInput], step_name: str) -> bool:
         return min((require_unchanged(item, self.state, step_name) for item in inputs), default=True)
@@ -320,7 +345,7 @@ class Engine:
             self.state.blobs.put_manifest(part, durable=False)
         interpreter = self._interpreter(step)
         key = blob_key(interpreter.packages_digest)
-        if not self.state.objects.exists(key):
+        if not self.state.objects.is_fresh(key):
             self.state.objects.put(key, interpreter.packages_text, durable=False)
         for item in inputs:
             if not item.is_ours and item.is_whole and item.handle.files:

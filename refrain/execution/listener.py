@@ -37,6 +37,9 @@ class Listener:
     def decided(self, key: str, decision: Decision, run_id: str) -> None:
         """Hear what was decided, before anything is started."""
 
+    def waits(self, key: str, run_id: str) -> None:
+        """Hear that a step waits for another step run, which is making the same result right now."""
+
     def line(self, key: str, line: str) -> None:
         """Hear one line of a step's output."""
 
@@ -70,6 +73,9 @@ class _Shield(Listener):
 
     def decided(self, key: str, decision: Decision, run_id: str) -> None:
         self._tell("decided", key, decision, run_id)
+
+    def waits(self, key: str, run_id: str) -> None:
+        self._tell("waits", key, run_id)
 
     def line(self, key: str, line: str) -> None:
         self._listener.line(key, line)  # the one who reads the output stops telling after the first error

@@ -57,6 +57,11 @@ class LiveView:
     def decided(self, step: StepTally) -> None:
         """See :meth:`View.decided`; the summary will tell."""
 
+    def waits(self, step: StepTally, run_id: str) -> None:  # noqa: ARG002  # the step's line names it
+        """See :meth:`View.waits`; it is told beside the step."""
+        if self._live is None:
+            self._start()
+
     def line(self, step: StepTally, line: str) -> None:
         """See :meth:`View.line`; the latest one stands beside the step."""
         if self._is_verbose:

@@ -15,7 +15,7 @@ from refrain.execution.failure import TAIL_LINES, message
 from refrain.execution.inputs import provide, require_mounts_intact
 from refrain.execution.process_environment import process_environment, text_of
 from refrain.execution.request import StepRequest
-from refrain.execution.run_folder import collect, prepare
+from refrain.execution.run_folder import LOG_FILE, collect, prepare
 from refrain.execution.stage import Stage, make_output_folders, open_stage
 from refrain.reuse.preimage import is_secret
 from refrain.steps.command import InputPath, Interpreter, OutputPath, Token
@@ -53,7 +53,7 @@ class ProcessBody:
         if self._is_canceled:
             raise StepCanceledError(f"Step {work.step.name!r} was canceled.")
         if result.status is not JobStatus.SUCCEEDED:
-            raise StepFailedError(message(work.step, result, stage, job.log_path, last))
+            raise StepFailedError(message(work.step, result, stage, work.files.will_be(LOG_FILE), last))
         require_mounts_intact(stage, work.step.name)
 
     def cancel(self) -> None:

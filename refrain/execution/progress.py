@@ -14,6 +14,7 @@ from refrain.execution.summary import summary
 from refrain.execution.tally import RunTally, StepState, StepTally
 from refrain.reuse.decision import Decision
 from refrain.steps.definition import PipelineDefinition
+from refrain.tracking.run_id import short_id
 
 # A stream that is closed, a terminal that is gone, a pipe that nobody reads any more: the run goes on unseen.
 _UNDISTURBED = contextlib.suppress(OSError, ValueError)
@@ -33,6 +34,9 @@ class View(Protocol):
 
     def decided(self, step: StepTally) -> None:
         """Show what was decided on a step."""
+
+    def waits(self, step: StepTally, run_id: str) -> None:
+        """Show that a step waits for another run that makes the same result."""
 
     def line(self, step: StepTally, line: str) -> None:
         """Show a line of a step's output."""
@@ -78,6 +82,11 @@ class Progress(Listener):
         with self._lock, _UNDISTURBED:
             self._view.decided(self._run.decided(key, decision, run_id))
 
+    def waits(self, key: str, run_id: str) -> None:
+        """See :meth:`Listener.waits`."""
+        with self._lock, _UNDISTURBED:
+            self._view.waits(self._run.line(key, f"waiting for run {short_id(run_id)}"), run_id)
+
     def line(self, key: str, line: str) -> None:
         """See :meth:`Listener.line`."""
         with self._lock, _UNDISTURBED:
@@ -122,6 +131,10 @@ class PlainView:
         """See :meth:`View.decided`."""
         if step.decision is not None:
             self._say(f"{step.key}: {step.decision.sentence()}")
+
+    def waits(self, step: StepTally, run_id: str) -> None:
+        """See :meth:`View.waits`."""
+        self._say(f"{step.key}: waiting for run {run_id}, which is making the same result")
 
     def line(self, step: StepTally, line: str) -> None:
         """See :meth:`View.line`."""

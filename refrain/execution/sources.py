@@ -5,6 +5,7 @@ Each is taken once, so that a whole run sees one state of the code.
 
 from __future__ import annotations
 
+import shutil
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +109,16 @@ class Sources:
         manifest = self.capture(source)
         try:
             restore(manifest, self._state.blobs, target)
+        except CorruptObjectError:
+            manifest = self._restore_anew(source, target)
+        return manifest
+
+    def _restore_anew(self, source: SourceCode, target: Path) -> Manifest:
+        """Store what is missing once more: a file may be damaged, or cleaned away just before this run needed it."""
+        shutil.rmtree(target, ignore_errors=True)
+        manifest = self._capture(source)
+        try:
+            restore(manifest, self._state.blobs, target)
         except CorruptObjectError as error:
             raise SnapshotError(f"The source of the step cannot be restored: {error}") from error
         return manifest
@@ -157,7 +168,7 @@ class Sources:
         manifest = self._state.blobs.get_manifest(source.snapshot)
         if manifest is None:
             raise SnapshotError(
-                f"The snapshot {source.snapshot} is not in the workspace {str(self._state.root)!r}; "
+                f"The snapshot {source.snapshot} is not in the workspace {str(self._state.address)!r}; "
                 "submit the pipeline anew."
             )
         return manifest

@@ -2,11 +2,12 @@
 
 ::
 
-    <root>/staging/<step run id>/owner.json     who works here, and which folders wait for the commit
-    <root>/staging/<step run id>/work/          the working directory: a copy of the snapshot
-    <root>/staging/<step run id>/inputs/        copies of inputs in download mode
-    <root>/staging/<step run id>/outputs/       outputs that are uploaded afterwards
-    <root>/staging/<step run id>/datasets/      what datasets are made of that the script gets as objects
+    <machine's folder of the workspace>, which is the workspace itself when that is a folder:
+    staging/<step run id>/owner.json            who works here, and which folders wait for the commit
+    staging/<step run id>/work/                 the working directory: a copy of the snapshot
+    staging/<step run id>/inputs/               copies of inputs in download mode
+    staging/<step run id>/outputs/              outputs that are uploaded afterwards
+    staging/<step run id>/datasets/             what datasets are made of that the script gets as objects
     <datastore>/.refrain-staging/<step run id>/<output>    outputs, on the file system where they will stay
     <cache>/mounts/<step run id>/<input>        links to what was fetched from another file system
 """
@@ -19,7 +20,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,21 +122,31 @@ def make_output_folders(stage: Stage, ports: tuple[OutputPort, ...]) -> None:
 def sweep(state: WorkspaceState) -> list[str]:
     """Remove what killed engines of this machine left behind, end their processes, and return the step runs' ids."""
     swept = []
-    for name in state.objects.names("staging"):
-        folder = state.root / "staging" / name
+    for name, folder in abandoned(state):
         owner = _owner(folder)
         if owner is None:
-            _remove_if_old(folder)
-            continue
-        if owner["host"] != socket.gethostname() or is_alive(owner["process"], owner["started"]):
+            _remove_tree(folder)
             continue
         kill_marked(name)
         if not _take_back(name, owner["filling"], state):
             continue
         Stage(name, folder, {}, tuple(Path(path) for path in owner["waiting"])).remove()
         _mark_failed(name, state)
+        _bring_files(name, state)
         swept.append(name)
     return swept
+
+
+def abandoned(state: WorkspaceState) -> Iterator[tuple[str, Path]]:
+    """Yield the stages of this machine whose engine was killed: the step run's id, and the folder."""
+    staging = state.root / "staging"
+    for folder in sorted(staging.iterdir()) if staging.is_dir() else ():
+        owner = _owner(folder)
+        if owner is None:
+            if _is_old(folder):
+                yield folder.name, folder
+        elif owner["host"] == socket.gethostname() and not is_alive(owner["process"], owner["started"]):
+            yield folder.name, folder
 
 
 def inside(path: str, what: str) -> str:
@@ -207,11 +218,11 @@ def _remove_tree(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_if_old(folder: Path) -> None:
-    """Delete a folder whose maker was killed before it could sign it; a young one is being signed right now."""
+def _is_old(folder: Path) -> bool:
+    """Say whether the maker of a folder was killed before it could sign it; a young one is being signed right now."""
     with contextlib.suppress(OSError):
-        if time.time() - folder.stat().st_mtime > _SIGNED_AFTER_SECONDS:
-            _remove_tree(folder)
+        return time.time() - folder.stat().st_mtime > _SIGNED_AFTER_SECONDS
+    return False
 
 
 def _owner(folder: Path) -> dict[str, Any] | None:
@@ -230,3 +241,11 @@ def _mark_failed(run_id: str, state: WorkspaceState) -> None:
         if not record.status.is_final:
             error = "The process that ran the step was killed."
             runs.update(record, status=RunStatus.FAILED, ended=time.time(), error=error)
+
+
+def _bring_files(run_id: str, state: WorkspaceState) -> None:
+    """Bring what a killed engine had not brought; where that fails, the files stay on this machine."""
+    files = RunStore(state).files(run_id)
+    with contextlib.suppress(DataError, OSError):
+        files.bring()
+        files.leave()

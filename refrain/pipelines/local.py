@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from refrain.compute.local import LocalCompute
 from refrain.data.parameters import assign, recorded
-from refrain.errors import RefrainError, RunFailedError, UserError, WorkspaceError
+from refrain.errors import DataError, RefrainError, RunFailedError, UserError, WorkspaceError
 from refrain.execution.engine import Engine
 from refrain.execution.force import Force, Wanted
 from refrain.execution.listener import Listener
@@ -26,6 +26,7 @@ from refrain.execution.sources import Sources
 from refrain.pipelines.workspace import Workspace
 from refrain.reuse.verification import Verification
 from refrain.steps.definition import PipelineDefinition
+from refrain.storage.state import WorkspaceState
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
 from refrain.tracking.run_id import new_root_id
 
@@ -254,6 +255,8 @@ def _main() -> None:
     root, run_id = sys.argv[1:]
     submission = json.loads(sys.stdin.buffer.read())
     outcome = run_submission(root, run_id, submission)
+    with contextlib.suppress(DataError):  # where it cannot be brought, the runner's log stays on this machine
+        RunStore(WorkspaceState(root)).files(run_id).bring()
     for key, error in outcome.errors.items():
         sys.stderr.write(f"{key}: {error}\n")
     sys.exit(0 if not outcome.errors and not outcome.is_canceled else 1)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refrain.data.handle import DataHandle
@@ -14,11 +14,14 @@ from refrain.errors import DataNotFoundError, RunNotFoundError, known
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.metrics import RunLog
 from refrain.tracking.record import RunRecord, RunStore
+from refrain.tracking.run_files import RunFiles
 
 if TYPE_CHECKING:
     from refrain.data.definition import AnyDataset
 
 _LOGS = "user_logs/"
+_POLL_SECONDS = 0.2
+_REMOTE_POLL_SECONDS = 2.0  # each look at a remote workspace is several requests
 
 
 class RecordedRun(ABC):
@@ -88,9 +91,8 @@ class RecordedRun(ABC):
 
     def get_file_names(self) -> list[str]:
         """Return the names of the run's artifacts and logs, sorted."""
-        folder = self._source_folder()
-        artifacts = _files(os.path.join(folder, "artifacts"))
-        return sorted([*artifacts, *(_LOGS + name for name in _files(os.path.join(folder, "logs")))])
+        files = self.files()
+        return sorted([*files.names("artifacts"), *(_LOGS + name for name in files.names("logs"))])
 
     def download_file(self, name: str, output_file_path: str | None = None) -> str:
         """Copy an artifact or a log, to its base name in the current directory by default; return where it is.
@@ -102,7 +104,7 @@ class RecordedRun(ABC):
         is_log = name.startswith(_LOGS)
         path = os.path.join("logs", name.removeprefix(_LOGS)) if is_log else os.path.join("artifacts", name)
         target = output_file_path or os.path.basename(name)
-        shutil.copyfile(os.path.join(self._source_folder(), path), target)
+        self.files().copy(path, Path(target))
         return target
 
     def get_details(self) -> dict[str, Any]:
@@ -126,6 +128,11 @@ class RecordedRun(ABC):
             "decision": dict(record.decision),
             "error": record.error,
         }
+
+    @property
+    def pause(self) -> float:
+        """How long to wait between two looks at a run that goes on, in seconds."""
+        return _POLL_SECONDS if self.state.is_local else _REMOTE_POLL_SECONDS
 
     def _read(self, name: str, mode: str, dataset: Mapping[str, Any]) -> dict[str, Any]:
         found = self._dataset(dataset)
@@ -159,8 +166,9 @@ class RecordedRun(ABC):
     def _children(self) -> Iterator[RecordedRun]:
         yield from ()
 
-    def _source_folder(self) -> str:
-        return self.store.folder(self.id)
+    def files(self) -> RunFiles:
+        """Return the run's files; of a reused step, those of the run that made the result."""
+        return self.store.files(self.id)
 
     def _record_or_none(self) -> RunRecord | None:
         try:
@@ -170,7 +178,3 @@ class RecordedRun(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.id!r})"
-
-
-def _files(folder: str) -> list[str]:
-    return [os.path.relpath(os.path.join(p, n), folder) for p, _, names in os.walk(folder) for n in names]

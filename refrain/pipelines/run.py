@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -21,13 +20,13 @@ from refrain.pipelines.watch import Watch
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.metrics import Labels, RunLog, read_pipeline_log, read_step_log
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
+from refrain.tracking.run_files import RunFiles
 
 if TYPE_CHECKING:
     from refrain.pipelines.experiment import Experiment
     from refrain.pipelines.workspace import Workspace
 
 _FINISHED = "Finished"
-_POLL_SECONDS = 0.2
 
 
 class PipelineRun(RecordedRun):
@@ -108,7 +107,7 @@ class PipelineRun(RecordedRun):
             watch.look(status)
             if time.monotonic() > deadline:
                 raise TimeoutError(f"Run {self.id} has not ended after {timeout_seconds} seconds; it goes on.")
-            time.sleep(_POLL_SECONDS)
+            time.sleep(self.pause)
         watch.end(status)
         if status == RunStatus.FAILED.value and raise_on_error:
             raise RunFailedError(self._why_failed())
@@ -134,7 +133,8 @@ class PipelineRun(RecordedRun):
         error = self.record.error
         if error:
             return error
-        last = "\n".join(tail(os.path.join(self.store.folder(self.id), RUNNER_LOG)))
+        log = self.files().path(RUNNER_LOG)
+        last = "\n".join(tail(str(log))) if log else ""
         return f"Run {self.id} failed: its process ended before it did." + (f" It said last:\n{last}" if last else "")
 
     def _backend(self, record: RunRecord) -> Backend:
@@ -197,11 +197,8 @@ class StepRun(RecordedRun):
 
     def get_stdout_log(self) -> str:
         """Return the process's output so far; of a reused step, that of the run that made the result."""
-        try:
-            with open(f"{self._source_folder()}/{LOG_FILE}", encoding="utf-8", errors="replace") as file:
-                return file.read()
-        except FileNotFoundError:
-            return ""
+        path = self.files().path(LOG_FILE)
+        return "" if path is None else path.read_text(encoding="utf-8", errors="replace")
 
     get_job_log = get_stdout_log
 
@@ -219,7 +216,7 @@ class StepRun(RecordedRun):
             watch.look(self.status)
             if time.monotonic() > deadline:
                 raise TimeoutError(f"Step run {self.id} has not ended after {timeout_seconds} seconds; it goes on.")
-            time.sleep(_POLL_SECONDS)
+            time.sleep(self.pause)
         watch.look(self.status)
         if self.status == RunStatus.FAILED.value and raise_on_error:
             raise RunFailedError(self.record.error)
@@ -232,10 +229,12 @@ class StepRun(RecordedRun):
 
     def events_path(self) -> str:
         """Return the file of events behind this run, which for a reused step is the one of the original run."""
-        return f"{self._source_folder()}/events.jsonl"
+        files = self.files()
+        return str(files.path("events.jsonl") or files.folder / "events.jsonl")
 
-    def _source_folder(self) -> str:
-        return self.store.folder(self.record.made_by)
+    def files(self) -> RunFiles:
+        """See :meth:`RecordedRun.files`."""
+        return self.store.files(self.record.made_by)
 
     def _output(self, name: str) -> PortDataReference:
         outputs = self.record.outputs

@@ -49,20 +49,22 @@ class Watch:
         self._say(f"PipelineRun Status: {status}")
 
     def _look_at(self, record: RunRecord) -> None:
+        if record.status.is_final and self._seen.get(record.run_id) == record.status.value:
+            return
         if self._seen.get(record.run_id) is None:
             self._say(f"StepRun({record.name}): {record.decision.get('sentence', 'starts')}")
         self._follow_log(record)
-        if record.status.is_final and self._seen.get(record.run_id) != record.status.value:
+        if record.status.is_final:
             self._say(f"StepRun({record.name}) Status: {record.status.value}")
         self._seen[record.run_id] = record.status.value
 
     def _follow_log(self, record: RunRecord) -> None:
-        try:
-            with open(f"{self._store.folder(record.run_id)}/{LOG_FILE}", "rb") as file:
-                file.seek(self._offsets.get(record.run_id, 0))
-                text = file.read()
-        except FileNotFoundError:
+        path = self._store.files(record.run_id).path(LOG_FILE)
+        if path is None:
             return
+        with open(path, "rb") as file:
+            file.seek(self._offsets.get(record.run_id, 0))
+            text = file.read()
         end = len(text) if record.status.is_final else text.rfind(b"\n") + 1
         self._offsets[record.run_id] = self._offsets.get(record.run_id, 0) + end
         for line in text[:end].decode(errors="replace").splitlines():

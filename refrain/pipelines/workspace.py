@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from refrain.data.datastore import Datastore
 from refrain.errors import WorkspaceError, WorkspaceSchemaError
 from refrain.pipelines.reuse import Reuse
 from refrain.reuse.verification import set_verification
 from refrain.storage.identity import set_data_identity
+from refrain.storage.retention import DEFAULT_GRACE_DAYS, Retention, set_retention
+from refrain.storage.root import Option, Root
 from refrain.storage.state import WorkspaceState
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from refrain.data.tabular.dataset import TabularDataset
 
 ROOT_VARIABLE = "REFRAIN_WORKSPACE"
+CONNECTION_VARIABLE = "REFRAIN_WORKSPACE_CONN_ID"
 CONFIG_FILE = ".refrain/config.json"
 _CONFIG_FILES = (CONFIG_FILE, ".azureml/config.json", "aml_config/config.json", "config.json")
 _CONFIG_FOLDERS = (".refrain", ".azureml", "aml_config")
@@ -28,20 +32,32 @@ _DEFAULT_ROOT = ".refrain/workspace"
 
 
 class Workspace:
-    """A workspace in a local folder, made on first use.
+    """A workspace in a folder or below a URL of any file system that fsspec knows, made on first use.
 
-    :param root: the folder. None means ``REFRAIN_WORKSPACE``, else the nearest configuration file, else
+    :param root: the folder or the URL. None means ``REFRAIN_WORKSPACE``, else the nearest configuration file, else
         ``.refrain/workspace`` in the current directory.
     :param name: what the workspace is called if it is made now; one that is there keeps its name.
-    :raises WorkspaceError: when the folder cannot be read or written.
+    :param conn_id: of a URL, the Airflow connection with the credentials. None means ``REFRAIN_WORKSPACE_CONN_ID``, or
+        the credentials that the machine has.
+    :param options: of a URL, what its file system takes beside them, such as ``endpoint_url``; nothing secret.
+    :raises WorkspaceError: when it cannot be read or written.
     :raises WorkspaceSchemaError: when a newer Refrain wrote it.
     """
 
-    def __init__(self, root: str | os.PathLike[str] | None = None, name: str | None = None) -> None:
+    def __init__(
+        self,
+        root: str | os.PathLike[str] | None = None,
+        name: str | None = None,
+        *,
+        conn_id: str | None = None,
+        options: Mapping[str, Option] | None = None,
+    ) -> None:
         if root is None:
-            root, found_name = _find(Path.cwd()) or (Path(_DEFAULT_ROOT), Path.cwd().name)
+            found, found_name = _find(Path.cwd()) or (Root(Path(_DEFAULT_ROOT)), Path.cwd().name)
             name = name or found_name
-        self.state = WorkspaceState(_local(root))
+        else:
+            found = _named(root, conn_id, options)
+        self.state = WorkspaceState(found)
         self.state.peek()  # a damaged or newer one fails here
         self._wanted_name = name
 
@@ -52,16 +68,17 @@ class Workspace:
 
     @property
     def root(self) -> str:
-        """The folder that holds everything."""
-        return str(self.state.root)
+        """The folder or URL that holds everything; ``Workspace(root)`` leads back to it."""
+        return str(self.state.address)
 
     @classmethod
     def from_config(cls, path: str | os.PathLike[str] | None = None) -> Workspace:
         """Return the workspace that a configuration file names, looked for in *path* and every folder above it.
 
-        Read are ``.refrain/config.json`` (``{"name", "root"}``; a relative root counts from the folder that holds
-        ``.refrain``) and Azure ML's own ``config.json`` files, whose ``workspace_name`` becomes a workspace in
-        ``.refrain/workspace`` beside them. ``REFRAIN_WORKSPACE`` rules over all of them.
+        Read are ``.refrain/config.json`` (``{"name", "root", "conn_id", "options"}``; a relative root counts from the
+        folder that holds ``.refrain``, the last two go with a URL) and Azure ML's own ``config.json`` files, whose
+        ``workspace_name`` becomes a workspace in ``.refrain/workspace`` beside them. ``REFRAIN_WORKSPACE`` rules over
+        all of them.
 
         :param path: a folder or a configuration file; None means the current directory.
         :raises WorkspaceError: when there is no configuration file, or it is damaged.
@@ -74,16 +91,15 @@ class Workspace:
                 f"name its folder with {ROOT_VARIABLE} or Workspace(root)."
             )
         root, name = found
-        return cls(root, name)
+        return cls(str(root), name)
 
     def write_config(self, path: str | os.PathLike[str] | None = None) -> None:
         """Write ``.refrain/config.json`` below *path* (the current directory), so that :meth:`from_config` finds it."""
         file = Path(path or os.curdir).absolute() / CONFIG_FILE
         try:
-            folder = str(file.parent.parent)
-            root = os.path.relpath(self.root, folder) if _is_below(self.root, folder) else self.root
+            config = {"schema": 1, "name": self.name, **self._address_below(str(file.parent.parent))}
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps({"schema": 1, "name": self.name, "root": root}, indent=1) + "\n")
+            file.write_text(json.dumps(config, indent=1) + "\n")
         except OSError as error:
             raise WorkspaceError(f"Cannot write {str(file)!r}: {error.strerror}.") from error
 
@@ -125,6 +141,23 @@ class Workspace:
         set_data_identity(self.state.registry, value)
         self.state.__dict__.pop("data_identity", None)
 
+    def set_retention(
+        self,
+        days: float | None = None,
+        runs: int | None = None,
+        bytes: int | None = None,  # the word for it
+        grace_days: float = DEFAULT_GRACE_DAYS,
+    ) -> None:
+        """Choose which runs ``refrain gc`` keeps: those within every limit that is given; without any, all.
+
+        :param days: runs that ended no longer ago.
+        :param runs: the latest so many of each pipeline.
+        :param bytes: the latest whose outputs together have no more bytes.
+        :param grace_days: whatever was written within this time stays; longer than the longest run.
+        :raises UserError: for a number below 0, or below 1 for *runs*.
+        """
+        set_retention(self.state.registry, Retention(days, runs, bytes, grace_days))
+
     def set_verification(self, value: str | float) -> None:
         """Choose how often a reused result's bytes are read again; that they are there is checked every time.
 
@@ -134,14 +167,33 @@ class Workspace:
         """
         set_verification(self.state.registry, value)
 
+    def _address_below(self, folder: str) -> dict[str, Any]:
+        """Return what a configuration file in *folder* says of the root."""
+        address = self.state.address
+        if address.folder is not None:
+            return {"root": os.path.relpath(self.root, folder) if _is_below(self.root, folder) else self.root}
+        config: dict[str, Any] = {"root": address.url}
+        if address.conn_id:
+            config["conn_id"] = address.conn_id
+        return {**config, "options": dict(address.options)} if address.options else config
+
     def __repr__(self) -> str:
         return f"Workspace({self.root!r})"
 
 
-def _find(start: Path) -> tuple[Path, str | None] | None:
+def _named(
+    text: str | os.PathLike[str], conn_id: str | None = None, options: Mapping[str, Option] | None = None
+) -> Root:
+    """Return the root that was named; the variable speaks where nothing else says how it is reached."""
+    root = Root.parse(text, conn_id, options)
+    given = os.environ.get(CONNECTION_VARIABLE)
+    return replace(root, conn_id=given) if given and root.folder is None and root.conn_id is None else root
+
+
+def _find(start: Path) -> tuple[Root, str | None] | None:
     named = os.environ.get(ROOT_VARIABLE)
     if named:
-        return _local(named), None
+        return _named(named), None
     if start.is_file():
         return _read(start, _load(start))
     for folder in (start, *start.parents):
@@ -169,7 +221,7 @@ def _load(file: Path) -> dict[str, Any]:
     return config if isinstance(config, dict) else {}
 
 
-def _read(file: Path, config: dict[str, Any]) -> tuple[Path, str | None]:
+def _read(file: Path, config: dict[str, Any]) -> tuple[Root, str | None]:
     folder = file.parent.parent if file.parent.name in _CONFIG_FOLDERS else file.parent
     schema, root, name = config.get("schema", 1), config.get("root"), config.get("name")
     if isinstance(schema, int) and schema > 1:
@@ -177,21 +229,20 @@ def _read(file: Path, config: dict[str, Any]) -> tuple[Path, str | None]:
             f"The configuration file {str(file)!r} has schema {schema}, this Refrain reads up to 1; upgrade Refrain."
         )
     if isinstance(root, str) and root:
-        return folder / _local(root), name if isinstance(name, str) else None
+        return _configured(file, folder, config), name if isinstance(name, str) else None
     if isinstance(config.get("workspace_name"), str):
-        return folder / _DEFAULT_ROOT, config["workspace_name"]
+        return Root(folder / _DEFAULT_ROOT), config["workspace_name"]
     raise WorkspaceError(f"The configuration file {str(file)!r} names neither a 'root' nor a 'workspace_name'.")
 
 
-def _local(root: str | os.PathLike[str]) -> Path:
-    text = os.fspath(root)
-    if not text.strip():
-        raise WorkspaceError("The workspace's folder has an empty name; give a folder.")
-    if text.startswith("file://"):
-        return Path(unquote(text.removeprefix("file://")))
-    if "://" in text:
-        raise WorkspaceError(f"The workspace {text!r} is not a local folder; only local folders are supported.")
-    return Path(text).expanduser()
+def _configured(file: Path, folder: Path, config: dict[str, Any]) -> Root:
+    conn_id, options = config.get("conn_id"), config.get("options", {})
+    if not isinstance(conn_id, str | None) or not isinstance(options, dict):
+        raise WorkspaceError(
+            f"The configuration file {str(file)!r}: 'conn_id' must be a text, and 'options' names with their values."
+        )
+    root = _named(config["root"], conn_id, options)
+    return replace(root, folder=folder / root.folder) if root.folder is not None else root
 
 
 def _is_below(path: str, folder: str) -> bool:

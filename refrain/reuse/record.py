@@ -9,6 +9,7 @@ from typing import Any
 
 from refrain.data.handle import DataHandle
 from refrain.errors import CorruptObjectError, WorkspaceError
+from refrain.reuse.mark import record_mark_key
 from refrain.reuse.pins import Pins
 from refrain.reuse.preimage import Preimage
 from refrain.storage.digest import digest_bytes
@@ -76,6 +77,7 @@ class RecordStore:
         """Keep everything in *objects*."""
         self.pins = Pins(objects)
         self._objects = objects
+        self._key = record_mark_key()
 
     def get(self, fingerprint: str) -> ReuseRecord | None:
         """Return the record of a fingerprint, or None when there is none.
@@ -84,7 +86,7 @@ class RecordStore:
         :raises WorkspaceError: when it cannot be read.
         """
         content = self._objects.get(record_key(fingerprint))
-        return None if content is None else _parse(content, fingerprint)
+        return None if content is None else _parse(self._key.unmarked(content, fingerprint), fingerprint)
 
     def put(self, record: ReuseRecord, step_key: str) -> bool:
         """Store a record, durably and in one piece, replacing an earlier one of the same fingerprint.
@@ -155,7 +157,7 @@ class RecordStore:
             document["dead"] = vars(record.dead)
         payload = json.dumps(document, sort_keys=True, separators=(",", ":"))
         content = _HEAD.format(digest_bytes(payload.encode())) + payload + "}"
-        self._objects.put(record_key(record.fingerprint), content.encode())
+        self._objects.put(record_key(record.fingerprint), self._key.marked(content.encode()))
 
     def _remember(self, pipeline: str, step_key: str, fingerprint: str) -> None:
         earlier = [f for f in self._remembered(pipeline, step_key) if f != fingerprint]

@@ -19,9 +19,12 @@ class BlobStore:
         self._objects = objects
 
     def put_manifest(self, manifest: Manifest, *, durable: bool = True) -> None:
-        """Store a manifest under its digest, unless a sound one is there."""
+        """Store a manifest under its digest, unless a sound one was stored just now.
+
+        What is old is written anew, so that cleaning sees that it is in use.
+        """
         key = manifest_key(manifest.digest)
-        if self._objects.get(key) != manifest.content:  # compared, so that a damaged one is replaced
+        if not self._objects.is_fresh(key) or self._objects.get(key) != manifest.content:  # it may be damaged
             self._objects.put(key, manifest.content, durable=durable)
 
     def get_manifest(self, digest: str) -> Manifest | None:
@@ -33,12 +36,12 @@ class BlobStore:
         return None if content is None else Manifest.from_content(content, digest)
 
     def put_file(self, path: str, digest: str) -> None:
-        """Store a file's bytes under *digest*, unless they are there.
+        """Store a file's bytes under *digest*, unless that was done just now; see :meth:`put_manifest`.
 
         :raises SnapshotError: when the file cannot be read, or no longer has that digest.
         """
         key = blob_key(digest)
-        if self._objects.exists(key):
+        if self._objects.is_fresh(key):
             return
         try:
             data = Path(path).read_bytes()

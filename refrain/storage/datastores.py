@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from refrain.errors import UnknownNameError, UserError, WorkspaceSchemaError, did_you_mean, known
 from refrain.storage.connections import is_secret_name
 from refrain.storage.registry import Registry
+from refrain.storage.root import Option, Root
 
 if TYPE_CHECKING:
     from refrain.storage.sql.address import DatabaseLocation
@@ -27,9 +28,6 @@ _DATABASE_SCHEMA = 3
 
 WAY_OUT = "Make an Airflow connection (or set AIRFLOW_CONN_<ID>) that holds the credentials, and give its conn_id."
 _DEFAULT = "default-datastore"
-
-
-Option = str | int | float | bool | None
 
 
 @dataclass(frozen=True)
@@ -73,10 +71,10 @@ class DatastoreLocation:
 class DatastoreTable:
     """The datastores of a workspace: two built-in ones and those that were registered."""
 
-    def __init__(self, root: Path, registry: Registry) -> None:
+    def __init__(self, root: Root, registry: Registry) -> None:
         """Keep the built-in datastores' files below *root* and the registrations in *registry*."""
         self._registry = registry
-        self._built_in = {name: DatastoreLocation(name, root / "datastores" / name) for name in BUILT_IN}
+        self._built_in = {name: _below(root, name) for name in BUILT_IN}
 
     def get(self, name: str) -> DatastoreLocation:
         """Return the datastore of this name, which keeps files.
@@ -199,6 +197,13 @@ class DatastoreTable:
                     f"Datastore {made.name!r}: {made.url} is already reached through datastore {other.name!r}, with "
                     "another connection or other options. Give both the same."
                 )
+
+
+def _below(root: Root, name: str) -> DatastoreLocation:
+    key = f"datastores/{name}"
+    if root.folder is not None:
+        return DatastoreLocation(name, root.folder / key)
+    return DatastoreLocation(name, None, f"{root.url}/{key}", root.conn_id, root.options)
 
 
 def _location(name: str, record: Mapping[str, Any]) -> DatastoreLocation | DatabaseLocation:

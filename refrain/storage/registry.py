@@ -74,6 +74,21 @@ class Registry:
         """Return the names of a kind, sorted."""
         return self._objects.names(f"registry/{kind}")
 
+    def latest(self, kind: str) -> list[str]:
+        """Return the names of a kind, that with the latest version or :meth:`refresh` first."""
+        written: dict[str, float] = {}
+        for stored in self._objects.walk(f"registry/{kind}"):
+            name = stored.key.split("/")[2]
+            written[name] = max(stored.changed, written.get(name, 0.0))
+        return sorted(written, key=lambda name: (-written[name], name))
+
+    def refresh(self, kind: str, name: str) -> None:
+        """Let the newest version of a name count as written now; nothing happens when there is none."""
+        key = f"registry/{kind}/{name}/{max(self.versions(kind, name), default=0)}"
+        content = self._objects.get(key)
+        if content is not None:
+            self._objects.put(key, content)
+
 
 def _is_name(name: object) -> bool:
     return isinstance(name, str) and _NAME.fullmatch(name) is not None

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import time
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -13,13 +14,19 @@ from refrain.errors import WorkspaceError, WorkspaceSchemaError
 from refrain.storage.blobs import BlobStore
 from refrain.storage.cache import WorkerCache
 from refrain.storage.datastores import DatastoreTable
+from refrain.storage.digest import digest_bytes
+from refrain.storage.filesystem import FileSystem
 from refrain.storage.identity import DataIdentity, data_identity
 from refrain.storage.knowledge import Knowledge
 from refrain.storage.ledger import Ledgers
-from refrain.storage.objects import LocalObjectStore, NoObjects
+from refrain.storage.objects import LocalObjectStore, NoObjects, ObjectStore
 from refrain.storage.receipts import Receipts
 from refrain.storage.registry import Registry
+from refrain.storage.remembering import RememberingObjects
+from refrain.storage.remote_objects import RemoteObjectStore
+from refrain.storage.root import Root
 from refrain.storage.statindex import StatIndex
+from refrain.storage.store import Place
 from refrain.storage.stores import NoDatastores, Stores
 from refrain.storage.trees import Trees
 
@@ -35,18 +42,36 @@ class WorkspaceState:
     ::
 
         <root>/workspace.json   schema, name
-        <root>/secret.key       for keyed hashes of secret values, readable by the owner only
+        <root>/secret.key       for keyed hashes of secret values, readable by the owner only where files have owners
         <root>/reuse/ manifests/ blobs/ runs/ registry/ datastores/
+
+    Where the root is a URL, this machine has a folder of its own for what must be local while a step works.
     """
 
-    def __init__(self, root: str | os.PathLike[str]) -> None:
-        """Name the root folder; nothing is read or written yet."""
-        self.root = Path(root).expanduser().absolute()
-        self.objects = LocalObjectStore(self.root)
+    def __init__(self, root: str | os.PathLike[str] | Root) -> None:
+        """Name the root, a folder or a URL; nothing is read or written yet.
+
+        :raises WorkspaceError: when it names no place where a workspace can be.
+        """
+        given = root if isinstance(root, Root) else Root.parse(root)
+        self.address = given if given.folder is None else replace(given, folder=given.folder.expanduser().absolute())
+        self.root = self.address.folder or machine_folder(self.address)
+        """The folder of this machine: the workspace itself, or where its steps work."""
+        self.objects: ObjectStore = self._object_store()
         self.blobs = BlobStore(self.objects)
-        self.registry = Registry(self.objects)
-        self.datastores = DatastoreTable(self.root, self.registry)
+        self.registry = Registry(self.objects if self.is_local else RememberingObjects(self.objects))
+        self.datastores = DatastoreTable(self.address, self.registry)
         self.ledgers = Ledgers(self.root / "transfers")
+
+    @property
+    def is_local(self) -> bool:
+        """Say whether the workspace is a folder of this machine."""
+        return self.address.folder is not None
+
+    @cached_property
+    def place(self) -> Place:
+        """The root as a place, for files that are too large to be objects."""
+        return self.stores.within(self.address)
 
     @cached_property
     def trees(self) -> Trees:
@@ -76,7 +101,7 @@ class WorkspaceState:
         if found is None:
             record = {"schema": SCHEMA, "name": name or self._default_name(), "created": time.time()}
             self._require_writable()
-            self.objects.create(_RECORD, json.dumps(record, indent=1).encode())
+            self.objects.create(_RECORD, json.dumps(record, indent=1).encode(), may_repeat=True)
             found = self.peek()
         return found or ""
 
@@ -89,11 +114,12 @@ class WorkspaceState:
             record = json.loads(data)
             schema, name = int(record["schema"]), str(record["name"])
         except (ValueError, KeyError, TypeError) as error:
-            path = self.root / _RECORD
-            raise WorkspaceError(f"{str(path)!r} is damaged; restore it, or remove it to have it made anew.") from error
+            raise WorkspaceError(
+                f"{self.objects.location(_RECORD)!r} is damaged; restore it, or remove it to have it made anew."
+            ) from error
         if schema > SCHEMA:
             raise WorkspaceSchemaError(
-                f"The workspace {str(self.root)!r} has schema {schema}, this Refrain reads up to {SCHEMA}. "
+                f"The workspace {str(self.address)!r} has schema {schema}, this Refrain reads up to {SCHEMA}. "
                 "Upgrade Refrain, or use another workspace."
             )
         return name
@@ -105,21 +131,29 @@ class WorkspaceState:
         :raises WorkspaceError: when it cannot be read or made, or is damaged.
         """
         if not self.objects.exists(_KEY):
-            self.objects.create(_KEY, secrets.token_bytes(_KEY_BYTES), private=True)
+            self.objects.create(_KEY, secrets.token_bytes(_KEY_BYTES), private=True, may_repeat=True)
         key = self.objects.get(_KEY) or b""
         if len(key) != _KEY_BYTES:
             raise WorkspaceError(
-                f"{str(self.root / _KEY)!r} is damaged; restore it, or remove it: steps with secret variables then run "
-                "once more."
+                f"{self.objects.location(_KEY)!r} is damaged; restore it, or remove it: steps with secret variables "
+                "then run once more."
             )
         return key
 
     def _default_name(self) -> str:
         """Name a workspace after its folder, or after the project where it is ``<project>/.refrain/workspace``."""
-        folder = self.root.parent.parent if self.root.parent.name == ".refrain" else self.root
-        return folder.name or "workspace"
+        is_in_project = self.is_local and self.root.parent.name == ".refrain"
+        return (self.root.parent.parent.name if is_in_project else self.address.name) or "workspace"
+
+    def _object_store(self) -> ObjectStore:
+        if self.address.folder is not None:
+            return LocalObjectStore(self.root)
+        files = FileSystem(self.address.url, self.address.conn_id, dict(self.address.options))
+        return RemoteObjectStore(files, self.address.url)
 
     def _require_writable(self) -> None:
+        if not self.is_local:
+            return  # a store has no folders to be made, and says so itself when it cannot be written to
         try:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -148,3 +182,8 @@ def cache_folder() -> Path:
         return Path(named)
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(base) / "refrain"
+
+
+def machine_folder(address: Root) -> Path:
+    """Return the folder in which steps of a remote workspace work on this machine."""
+    return cache_folder().absolute() / "workspaces" / digest_bytes(str(address).encode())[:32]

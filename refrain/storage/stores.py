@@ -11,6 +11,7 @@ from refrain.storage.cache import WorkerCache
 from refrain.storage.datastores import DatastoreLocation, normalized
 from refrain.storage.knowledge import Knowledge
 from refrain.storage.local import LocalStore, local_text
+from refrain.storage.root import Root
 from refrain.storage.store import Place, Store
 from refrain.storage.trees import Trees
 
@@ -81,6 +82,10 @@ class Stores:
         :raises UserError: when the path would leave the datastore.
         """
         return self._root(self._datastores.get(datastore)).below(normalized(path))
+
+    def within(self, root: Root) -> Place:
+        """Return the place of a workspace's root."""
+        return self._root(DatastoreLocation("", root.folder, root.url, root.conn_id, root.options))
 
     def database(self, datastore: str) -> Database:
         """Return the database that a datastore stands for; nothing is connected.

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any
 
 from refrain.errors import CorruptObjectError, RunNotFoundError, WorkspaceError
 from refrain.storage.digest import digest_bytes
+from refrain.storage.retry import in_parallel
 from refrain.storage.state import WorkspaceState
+from refrain.tracking.run_files import RunFiles
 from refrain.tracking.run_id import StepRunId, run_folder
 
 SCHEMA = 1
@@ -108,26 +109,26 @@ class RunStore:
         self._state = state
 
     def folder(self, run_id: str) -> str:
-        """Return the absolute folder of a run; raises as :func:`run_folder`."""
+        """Return the folder of a run on this machine; raises as :func:`run_folder`.
+
+        It holds the run's files where the workspace is a folder, or while the run goes on here.
+        """
         return str(self._state.root / run_folder(run_id))
+
+    def files(self, run_id: str) -> RunFiles:
+        """Return the files of a run; raises as :func:`run_folder`."""
+        return RunFiles(self._state, run_id)
 
     def new_step_run(self, root: str, key: str, attempt: int = 1) -> StepRunId:
         """Take the next free attempt number, from *attempt* on, by making its folder; safe with many writers.
 
         :raises WorkspaceError: when the folder cannot be made.
         """
-        steps = os.path.join(self.folder(root), "steps")
         while True:
             run_id = StepRunId(root, key, attempt)
-            try:
-                os.mkdir(os.path.join(steps, f"{key}.{attempt}"))
+            if self._state.objects.claim(run_folder(str(run_id))):
                 return run_id
-            except FileExistsError:
-                attempt += 1
-            except FileNotFoundError:
-                self._make_folder(steps)
-            except OSError as error:
-                raise WorkspaceError(f"Cannot make a folder in {steps!r}: {error.strerror}.") from error
+            attempt += 1
 
     def put(self, record: RunRecord, *, durable: bool = False) -> None:
         """Write a record, replacing the run's earlier one."""
@@ -135,7 +136,8 @@ class RunStore:
 
     def create(self, record: RunRecord) -> bool:
         """Write a record unless the run has one, and say whether it was written."""
-        return self._state.objects.create(f"{run_folder(record.run_id)}/{RECORD_FILE}", _encode(record))
+        key = f"{run_folder(record.run_id)}/{RECORD_FILE}"
+        return self._state.objects.create(key, _encode(record), may_repeat=True)
 
     def exists(self, run_id: str) -> bool:
         """Say whether a run has a record."""
@@ -155,7 +157,7 @@ class RunStore:
         """
         content = self._state.objects.get(f"{run_folder(run_id)}/{RECORD_FILE}")
         if content is None:
-            raise RunNotFoundError(f"There is no run {run_id!r} in the workspace {str(self._state.root)!r}.")
+            raise RunNotFoundError(f"There is no run {run_id!r} in the workspace {str(self._state.address)!r}.")
         record = _parse(content, run_id)
         later = self._later_tags(run_id)
         return replace(record, tags={**record.tags, **later}) if later else record
@@ -188,18 +190,18 @@ class RunStore:
 
     def roots(self) -> list[RunRecord]:
         """Return the pipeline runs, newest first; damaged records are left out."""
-        records = self._sound(name for name in self._state.objects.names("runs"))
+        records = self._sound(self._state.objects.names("runs"))
         return sorted(records, key=lambda record: record.created, reverse=True)
 
     def steps(self, root: str) -> list[RunRecord]:
         """Return the step runs of a pipeline run, every attempt, in the order of their start."""
-        names = (f"{root}.{name}" for name in self._state.objects.names(f"{run_folder(root)}/steps"))
+        names = [f"{root}.{name}" for name in self._state.objects.names(f"{run_folder(root)}/steps")]
         return sorted(self._sound(names), key=lambda record: (record.created, record.run_id))
 
     def attempts(self, root: str, key: str) -> list[RunRecord]:
         """Return every attempt of one step of a pipeline run, in the order of their start."""
         names = self._state.objects.names(f"{run_folder(root)}/steps")
-        found = (f"{root}.{name}" for name in names if name.rpartition(".")[0] == key)
+        found = [f"{root}.{name}" for name in names if name.rpartition(".")[0] == key]
         return sorted(self._sound(found), key=lambda record: (record.created, record.run_id))
 
     def latest_steps(self, root: str) -> list[RunRecord]:
@@ -221,20 +223,15 @@ class RunStore:
                 continue  # a damaged tag is no reason to lose the run
         return tags
 
-    def _make_folder(self, folder: str) -> None:
-        try:
-            os.makedirs(folder, exist_ok=True)
-        except OSError as error:
-            raise WorkspaceError(f"Cannot make the folder {folder!r}: {error.strerror}.") from error
+    def _sound(self, run_ids: Sequence[str]) -> list[RunRecord]:
+        found = map(self._get, run_ids) if self._state.is_local else in_parallel(self._get, run_ids)
+        return [record for record in found if record is not None]
 
-    def _sound(self, run_ids: Any) -> list[RunRecord]:
-        found = []
-        for run_id in run_ids:
-            try:
-                found.append(self.get(run_id))
-            except (RunNotFoundError, WorkspaceError, ValueError):
-                continue
-        return found
+    def _get(self, run_id: str) -> RunRecord | None:
+        try:
+            return self.get(run_id)
+        except (RunNotFoundError, WorkspaceError, ValueError):
+            return None
 
 
 def _encode(record: RunRecord) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,8 +41,10 @@ class RunningAirflow:
         return self.client.wait_for_run(dag_id, run["dag_run_id"], timeout=timeout)
 
 
-def running(folder: Path, sql_alchemy_conn: str | None = None) -> Iterator[RunningAirflow]:
-    """Start an Airflow with a workspace beside its home, and stop it."""
+def running(
+    folder: Path, sql_alchemy_conn: str | None = None, environment: Mapping[str, str] | None = None
+) -> Iterator[RunningAirflow]:
+    """Start an Airflow with a workspace beside its home, unless *environment* names another, and stop it."""
     workspace, dags_folder = folder / "workspace", folder / "dags"
     dags_folder.mkdir()
     embedded = EmbeddedAirflow(
@@ -50,7 +52,7 @@ def running(folder: Path, sql_alchemy_conn: str | None = None) -> Iterator[Runni
         dags_folder=dags_folder,
         port=0,
         sql_alchemy_conn=sql_alchemy_conn,
-        environment={"REFRAIN_WORKSPACE": str(workspace)},
+        environment={"REFRAIN_WORKSPACE": str(workspace), **(environment or {})},
     )
     with embedded:
         yield RunningAirflow(embedded.client(), embedded.home.path, dags_folder, workspace, embedded.url)

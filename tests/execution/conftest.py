@@ -1,4 +1,4 @@
-"""A project to run."""
+"""A project to run, and many processes that do the same at one moment."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from fakes.disks import small_disk
+from fakes.processes import race
 from fakes.project import Project
 
-__all__ = ["small_disk"]
+__all__ = ["race", "small_disk"]
 
 
 @pytest.fixture

@@ -103,11 +103,11 @@ class Ran:
 
 
 class Project:
-    """Scripts below ``<folder>/steps`` and a workspace in ``<folder>/workspace``."""
+    """Scripts below ``<folder>/steps`` and a workspace, in ``<folder>/workspace`` unless it is elsewhere."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, root: str | None = None) -> None:
         self.folder = folder
-        self.workspace = Workspace(folder / "workspace")
+        self.workspace = Workspace(root or folder / "workspace")
 
     @property
     def state(self) -> WorkspaceState:

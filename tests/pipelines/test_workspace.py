@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
+import uuid
 from pathlib import Path
 
 import pytest
 
-from refrain.errors import UnknownNameError, WorkspaceError, WorkspaceSchemaError
+from refrain.errors import UnknownNameError, UserError, WorkspaceError, WorkspaceSchemaError
 from refrain.pipelines.workspace import Workspace
 
 AZURE = {"subscription_id": "s", "resource_group": "g", "workspace_name": "azure"}
@@ -60,15 +62,9 @@ def test_a_home_is_found(monkeypatch, tmp_path):
     assert Workspace("~/ws").root == str(tmp_path / "ws")
 
 
-@pytest.mark.parametrize("root", ["s3://bucket/ws", "https://host/ws"])
-def test_another_url_is_refused(root):
-    with pytest.raises(WorkspaceError, match=f"The workspace '{root}' is not a local folder; only local folders"):
-        Workspace(root)
-
-
 @pytest.mark.parametrize("root", ["", " "])
 def test_an_empty_name_does_not_mean_the_current_directory(root):
-    with pytest.raises(WorkspaceError, match="The workspace's folder has an empty name; give a folder"):
+    with pytest.raises(WorkspaceError, match="The workspace's folder has an empty name; give a folder or a URL"):
         Workspace(root)
 
 
@@ -203,3 +199,84 @@ def test_the_default_datastore_can_be_changed(workspace):
     assert workspace.get_default_datastore().name == "workspacefilestore"
     with pytest.raises(UnknownNameError, match="Unknown datastore 'nope'"):
         workspace.set_default_datastore("nope")
+
+
+# ---- on a URL
+
+
+@pytest.fixture
+def url(tmp_path, monkeypatch):
+    monkeypatch.setenv("REFRAIN_CACHE", str(tmp_path / "cache"))
+    return f"memory://{uuid.uuid4().hex}/team"
+
+
+def test_a_workspace_may_be_below_any_url(url):
+    assert Workspace(url, name="ours").name == "ours"
+    assert Workspace(url).name == "ours"
+    assert Workspace(f"{url}/").root == url
+
+
+def test_a_workspace_on_a_url_is_called_like_its_last_folder(url):
+    assert Workspace(url).name == "team"
+
+
+def test_its_own_datastores_are_below_the_url(url):
+    assert Workspace(url).get_default_datastore().root == f"{url}/datastores/workspaceblobstore"
+
+
+def test_its_root_says_how_it_is_reached_in_one_line(url, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_LAKE", "{}")
+    workspace = Workspace(url, conn_id="lake", options={"endpoint_url": "http://127.0.0.1:9000"})
+    assert workspace.root == f"{url}?conn_id=lake&endpoint_url=http%3A%2F%2F127.0.0.1%3A9000"
+
+
+def test_a_connection_that_is_not_there_is_named(url):
+    with pytest.raises(UnknownNameError, match="There is no connection 'lake'"):
+        Workspace(f"{url}?conn_id=lake")
+
+
+def test_the_connection_comes_from_the_text_then_from_the_variable(url, monkeypatch):
+    monkeypatch.setenv("REFRAIN_WORKSPACE_CONN_ID", "from_the_variable")
+    monkeypatch.setenv("AIRFLOW_CONN_FROM_THE_VARIABLE", "{}")
+    monkeypatch.setenv("AIRFLOW_CONN_OWN", "{}")
+    monkeypatch.setenv("REFRAIN_WORKSPACE", url)
+    assert Workspace().root == f"{url}?conn_id=from_the_variable"
+    assert Workspace(f"{url}?conn_id=own").root == f"{url}?conn_id=own"
+    assert Workspace("/data").root == "/data"
+
+
+def test_a_configuration_file_may_name_a_url(project, url, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_LAKE", "{}")
+    config = {"schema": 1, "name": "ours", "root": url, "conn_id": "lake"}
+    write(project / ".refrain/config.json", config)
+    workspace = Workspace.from_config()
+    assert (workspace.root, workspace.name) == (f"{url}?conn_id=lake", "ours")
+    workspace.write_config(project / "copy")
+    assert json.loads((project / "copy/.refrain/config.json").read_text()) == config
+
+
+def test_a_configuration_file_with_wrong_options_is_named(project, url):
+    write(project / ".refrain/config.json", {"root": url, "options": "none"})
+    with pytest.raises(WorkspaceError, match="'conn_id' must be a text, and 'options' names with their values"):
+        Workspace.from_config()
+
+
+@pytest.mark.parametrize(
+    ("root", "message"),
+    [
+        ("https://host/ws", "'https://host/ws' can be read only; give a folder, or a URL that can be written to"),
+        ("s3://", "'s3://' names no place; write it as 's3://bucket/folder'"),
+        ("sftp://user:word@host/ws", "The workspace's URL on 'host/ws' holds a password. Keep credentials in an"),
+        ("s3://bucket/ws?secret=word", "the option 'secret' holds a secret. Keep credentials in an Airflow connection"),
+    ],
+)
+def test_a_url_that_cannot_be_a_workspace_is_refused_without_showing_a_secret(root, message):
+    with pytest.raises(WorkspaceError, match=re.escape(message)) as caught:
+        Workspace(root)
+    assert "word@" not in str(caught.value)
+    assert "=word" not in str(caught.value)
+
+
+def test_a_scheme_that_nobody_knows_is_named():
+    with pytest.raises(UserError, match="No file system is known for nonsense://"):
+        Workspace("nonsense://bucket/ws")

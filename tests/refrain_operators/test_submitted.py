@@ -58,7 +58,7 @@ def test_of_many_the_latest_are_loaded_and_one_submitted_again_is_among_them(
         for number in range(MOST_LOADED + 1)
     ]
     for age, dag_id in enumerate(reversed(ids)):
-        os.utime(workspace.state.objects.path(f"registry/{KIND}/{dag_id}"), (1e9 - age, 1e9 - age))
+        os.utime(workspace.state.objects.path(f"registry/{KIND}/{dag_id}/1"), (1e9 - age, 1e9 - age))
     assert set(submitted_dags(workspace)) == set(ids[1:])
     store(replace(definition, name="p0"), "trial", False, workspace.state)
     assert set(submitted_dags(workspace)) == {ids[0], *ids[2:]}

@@ -6,11 +6,12 @@ from refrain.errors import UnknownNameError, UserError
 from refrain.storage.datastores import DatastoreTable, normalized
 from refrain.storage.objects import LocalObjectStore
 from refrain.storage.registry import Registry
+from refrain.storage.root import Root
 
 
 @pytest.fixture
 def table(tmp_path):
-    return DatastoreTable(tmp_path / "ws", Registry(LocalObjectStore(tmp_path / "ws")))
+    return DatastoreTable(Root(tmp_path / "ws"), Registry(LocalObjectStore(tmp_path / "ws")))
 
 
 @pytest.mark.parametrize("name", ["workspaceblobstore", "workspacefilestore"])

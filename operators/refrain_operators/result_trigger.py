@@ -1,0 +1,52 @@
+"""ResultTrigger: waits, in Airflow's triggerer and without a worker's slot, while another run makes a result."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from refrain.errors import RefrainError
+from refrain.execution.lease import is_being_made
+from refrain.storage.state import WorkspaceState
+
+_LOOK_EVERY_SECONDS = 2.0
+_UNREACHABLE_SECONDS = 30.0
+
+log = logging.getLogger(__name__)
+
+
+class ResultTrigger(BaseTrigger):
+    """Fires when nobody makes the result any more: it is there, or whoever made it has failed.
+
+    Where the triggerer cannot read the workspace, it fires after half a minute, and the task looks for itself.
+
+    :param workspace: the workspace's root.
+    :param fingerprint: of the result.
+    """
+
+    def __init__(self, workspace: str, fingerprint: str) -> None:
+        super().__init__()
+        self.workspace = workspace
+        self.fingerprint = fingerprint
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what the trigger is made of anew, in another process."""
+        path = f"{type(self).__module__}.{type(self).__qualname__}"
+        return path, {"workspace": self.workspace, "fingerprint": self.fingerprint}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield one event."""
+        try:
+            while await asyncio.to_thread(self._is_being_made):  # noqa: ASYNC110  # another process ends it
+                await asyncio.sleep(_LOOK_EVERY_SECONDS)
+        except RefrainError as error:
+            log.warning("The workspace %s cannot be read here: %s", self.workspace, error)
+            await asyncio.sleep(_UNREACHABLE_SECONDS)
+        yield TriggerEvent(self.fingerprint)
+
+    def _is_being_made(self) -> bool:
+        return is_being_made(WorkspaceState(self.workspace), self.fingerprint)

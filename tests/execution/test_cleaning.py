@@ -1,0 +1,401 @@
+"""Cleaning: what nobody needs goes, in two visits, and nothing else ever does."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from fakes.project import COPIES, WRITES, Project
+from refrain import OutputFileDatasetConfig, PipelineData
+from refrain.errors import UserError
+from refrain.execution.cleaning import Cleaning, Waste, WasteKind
+from refrain.reuse.decision import Verdict
+from refrain.reuse.record import RecordStore
+from refrain.storage.retention import Retention, retention, set_retention
+from refrain.tracking.record import RunStatus
+
+DAY = 24 * 3600.0
+OLD = Retention(days=30)
+
+
+def age(project: Project, days: float) -> None:
+    """Let everything that is stored have been written *days* earlier."""
+    for path in project.state.root.rglob("*"):
+        status = path.lstat()
+        os.utime(path, (status.st_atime - days * DAY, status.st_mtime - days * DAY), follow_symlinks=False)
+
+
+def made(project: Project, text: str = "hello", name: str = "project"):
+    return project.run(project.step("made", WRITES, [PipelineData("out"), text]), name=name)
+
+
+def visit(project: Project, limits: Retention = OLD) -> list[Waste]:
+    return Cleaning(project.state, limits).clean()
+
+
+def names(wastes: list[Waste], kind: WasteKind = WasteKind.STEP) -> list[str]:
+    return sorted(waste.name for waste in wastes if waste.kind is kind)
+
+
+def kinds(wastes: list[Waste]) -> set[WasteKind]:
+    return {waste.kind for waste in wastes}
+
+
+def stored(project: Project) -> dict[str, tuple[int, int]]:
+    root = project.state.root
+    return {str(p.relative_to(root)): (p.stat().st_size, p.stat().st_mtime_ns) for p in root.rglob("*") if p.is_file()}
+
+
+def test_without_limits_every_run_stays(project: Project) -> None:
+    made(project)
+    age(project, 1000)
+    assert kinds(visit(project, Retention())) == {WasteKind.LEASE}
+    assert made(project).reused() == ["made"]
+
+
+def test_a_plan_changes_nothing(project: Project) -> None:
+    made(project)
+    age(project, 31)
+    before = stored(project)
+    assert Cleaning(project.state, OLD).plan() != []
+    assert stored(project) == before
+
+
+def test_an_old_run_goes_in_two_visits(project: Project) -> None:
+    ran = made(project)
+    age(project, 31)
+    (step,) = (waste for waste in visit(project) if waste.kind is WasteKind.STEP)
+    assert (step.name, step.reason, step.is_due) == (ran.result("made").run_id, "older than 30 days", False)
+    assert step.bytes > len("hello")
+    assert ran.text("made", "out") == "hello"
+    record = RecordStore(project.state.objects).get(ran.step("made").fingerprint)
+    assert record is not None
+    assert record.dead is not None
+    assert record.dead.detail == "its data is being cleaned away: older than 30 days"
+    age(project, 6)
+    assert [waste.is_due for waste in visit(project) if waste.kind is WasteKind.STEP] == [False]
+    assert ran.text("made", "out") == "hello"
+    age(project, 2)
+    done = visit(project)
+    assert names(done) == [step.name]
+    assert names(done, WasteKind.RUN) == [ran.id]
+    visit(project)
+    left = {Path(name).parts[0] for name in stored(project)}
+    assert left <= {"workspace.json", "gc"}
+    assert project.state.objects.names("runs") == []
+
+
+def test_what_is_young_stays_whatever_the_limits_say(project: Project) -> None:
+    for text in ("one", "two", "three"):
+        made(project, text)
+    assert visit(project, Retention(days=0, runs=1, bytes=0)) == []
+
+
+def test_the_latest_runs_of_each_pipeline_stay(project: Project) -> None:
+    runs = []
+    for text, name in (("one", "a"), ("two", "a"), ("three", "b"), ("four", "a")):
+        runs.append(made(project, text, name).result("made").run_id)
+        age(project, 10)
+    assert names(visit(project, Retention(runs=1))) == sorted(runs[:2])
+    assert {made(project, text).verdict("made") for text in ("three", "four")} == {Verdict.REUSED}
+
+
+def test_the_latest_bytes_stay(project: Project) -> None:
+    runs = []
+    for text in ("1" * 100, "2" * 100, "3" * 100):
+        runs.append(made(project, text).result("made").run_id)
+        age(project, 10)
+    assert names(visit(project, Retention(bytes=200))) == [runs[0]]
+
+
+def test_a_result_that_a_younger_run_uses_stays(project: Project) -> None:
+    first = made(project)
+    age(project, 31)
+    second = made(project)
+    assert second.reused() == ["made"]
+    done = visit(project)
+    assert names(done) == []
+    assert names(done, WasteKind.RUN) == []
+    age(project, 8)
+    visit(project)
+    assert made(project).reused() == ["made"]
+    assert first.text("made", "out") == "hello"
+
+
+def test_a_result_that_somebody_used_between_the_visits_stays(project: Project) -> None:
+    """As a run does that had looked just before the first visit."""
+    ran = made(project)
+    age(project, 31)
+    (record,) = project.reuse_records()
+    content = record.read_bytes()
+    visit(project)
+    record.write_bytes(content)
+    assert made(project).reused() == ["made"]
+    record.unlink()
+    age(project, 8)
+    assert names(visit(project)) == []
+    assert project.state.objects.names("gc/condemned") == []
+    assert ran.text("made", "out") == "hello"
+
+
+def test_data_that_was_registered_stays(project: Project) -> None:
+    out = OutputFileDatasetConfig("out").register_on_complete("kept")
+    code = "import os, sys; open(os.path.join(sys.argv[1], 'a'), 'w').write('data')"
+    ran = project.run(project.step("made", code, [out], outputs=[out]))
+    assert ran.status == "Completed", ran.outcome.errors
+    for _ in range(3):
+        age(project, 31)
+        visit(project)
+    assert (ran.path("made", "out") / "a").read_text() == "data"
+    assert ran.step("made").status is RunStatus.COMPLETED
+
+
+def test_a_pinned_result_stays(project: Project) -> None:
+    ran = made(project)
+    fingerprint = ran.step("made").fingerprint
+    project.state.objects.put(f"reuse/pinned/{fingerprint}", b"{}")
+    for _ in range(3):
+        age(project, 31)
+        visit(project)
+    assert made(project).reused() == ["made"]
+
+
+def test_data_of_users_is_never_touched(project: Project, tmp_path: Path) -> None:
+    store = project.workspace.get_default_datastore()
+    out = OutputFileDatasetConfig("out", (store, "results/latest"))
+    code = "import os, sys; open(os.path.join(sys.argv[1], 'a'), 'w').write('data')"
+    ran = project.run(project.step("made", code, [out], outputs=[out]))
+    assert ran.status == "Completed", ran.outcome.errors
+    own = project.state.datastores.get("workspaceblobstore").root
+    for name in ("azureml/data.v2.1/mine", "azureml/notes.txt", "raw/a.csv"):
+        (own / name).parent.mkdir(parents=True, exist_ok=True)
+        (own / name).write_text("mine")
+    for _ in range(3):
+        age(project, 31)
+        visit(project)
+    assert names(visit(project)) == []
+    files = {str(path.relative_to(own)) for path in own.rglob("*") if path.is_file()}
+    assert files == {"azureml/data.v2.1/mine", "azureml/notes.txt", "raw/a.csv", "results/latest/a"}
+
+
+def test_a_run_that_goes_on_is_left_alone_even_without_a_grace_period(project: Project, tmp_path: Path) -> None:
+    code = """
+        import os, sys, time
+        while not os.path.exists(sys.argv[2]): time.sleep(0.01)
+        open(sys.argv[1], "w").write("data")
+    """
+    with ThreadPoolExecutor(1) as pool:
+        going = pool.submit(
+            project.run, project.step("slow", code, [PipelineData("out"), str(tmp_path / "go")]), jobs=1
+        )
+        while not list(project.state.root.glob("runs/*/steps/*/logs")):
+            time.sleep(0.01)
+        assert names(visit(project, Retention(days=0, runs=1, bytes=0, grace_days=0))) == []
+        (tmp_path / "go").touch()
+        ran = going.result()
+    assert ran.status == "Completed", ran.outcome.errors
+    assert ran.text("slow", "out") == "data"
+
+
+def test_what_a_record_that_cannot_be_read_may_name_stays(project: Project) -> None:
+    ran = made(project)
+    path = project.state.root / f"runs/{ran.id}/steps/made.1/run.json"
+    path.write_text(json.dumps({"schema": 99}))
+    for _ in range(3):
+        age(project, 31)
+        assert kinds(visit(project)) <= {WasteKind.LEASE}
+    assert ran.text("made", "out") == "hello"
+
+
+def test_objects_that_nobody_names_go_and_those_in_use_stay(project: Project) -> None:
+    ran = made(project)
+    lost = {f"{kind}/ab/ab{'0' * 62}" for kind in ("blobs", "manifests", "receipts")}
+    for key in (*lost, f"leases/ab/{'ab' * 32}/7", "probes/x", f"reuse/ab/ab{'0' * 62}.json"):
+        project.state.objects.put(key, b"{}")
+    orphan = f"datastores/workspaceblobstore/azureml/{'ab' * 16}.lost.1"
+    project.state.objects.put(f"{orphan}/out/file", b"half")
+    age(project, 8)
+    fresh = f"blobs/cd/cd{'0' * 62}"
+    project.state.objects.put(fresh, b"being captured")
+    done = visit(project, Retention())
+    assert {waste.name for waste in done if waste.kind is not WasteKind.LEASE} == {
+        *lost,
+        orphan,
+        f"reuse/ab/ab{'0' * 62}.json",
+    }
+    assert f"leases/ab/{'ab' * 32}/7" in names(done, WasteKind.LEASE)
+    assert project.state.objects.exists(fresh)
+    assert visit(project, Retention()) == []
+    assert made(project).reused() == ["made"]
+    changed = project.run(project.step("made", WRITES + "\n# changed\n", [PipelineData("out"), "hello"]))
+    assert changed.heard.decisions["made"].sentence() == "runs: changed: source: changed made.py"
+    assert ran.text("made", "out") == "hello"
+
+
+def test_a_source_in_use_counts_as_new_when_it_is_captured_again(project: Project) -> None:
+    """So that cleaning never takes the files of a run whose record is not yet written."""
+    made(project)
+    age(project, 100)
+    made(project)
+    blobs = [path for path in project.state.root.glob("blobs/??/*") if b"sys.argv" in path.read_bytes()]
+    assert all(time.time() - path.stat().st_mtime < DAY for path in blobs)
+
+
+def test_a_source_that_was_cleaned_away_meanwhile_is_stored_anew(project: Project) -> None:
+    runner, _ = project.runner(project.step("made", WRITES, [PipelineData("out"), "hello"]))
+    (step,) = runner._definition.steps
+    runner._engine.sources.capture(step.source)
+    for path in project.state.root.glob("blobs/??/*"):
+        path.unlink()
+    assert runner.run().status is RunStatus.COMPLETED
+
+
+def test_abandoned_stages_of_this_machine_are_planned_and_swept(project: Project) -> None:
+    tests = str(Path(__file__).parents[1])
+    code = f"""
+import os, signal, sys
+sys.path[:0] = [{tests!r}]
+from pathlib import Path
+from fakes.project import Heard, Project
+class Killer(Heard):
+    def line(self, key, line): os.kill(os.getpid(), signal.SIGKILL)
+project = Project(Path({str(project.folder)!r}))
+project.run(project.step("hangs", "import time; print('x', flush=True); time.sleep(600)"), listener=Killer())
+"""
+    killed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    (waste,) = Cleaning(project.state, Retention()).plan()
+    assert (waste.kind, waste.reason) == (WasteKind.STAGING, "the process that worked there was killed")
+    visit(project, Retention())
+    assert project.leftovers() == []
+
+
+def test_a_workspace_on_a_url_is_cleaned_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REFRAIN_CACHE", str(tmp_path / "cache"))
+    project = Project(tmp_path, f"memory://{uuid.uuid4().hex}")
+    first = made(project, "one")
+    second = made(project, "two")
+    done = visit(project, Retention(runs=1, grace_days=0))
+    assert names(done) == [first.result("made").run_id]
+    visit(project, Retention(runs=1, grace_days=0))
+    keys = [stored.key for stored in project.state.objects.walk("")]
+    assert not [key for key in keys if first.id in key]
+    assert [key for key in keys if second.id in key]
+    assert made(project, "two").reused() == ["made"]
+    assert made(project, "one").verdict("made") is not Verdict.REUSED
+
+
+KILLED = """
+import os, signal, sys
+from refrain.execution.cleaning import Cleaning
+from refrain.storage.retention import Retention
+from refrain.storage.state import WorkspaceState
+left = [int(sys.argv[2])]
+def dying(act):
+    def call(*arguments, **options):
+        left[0] -= 1
+        if left[0] < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return act(*arguments, **options)
+    return call
+os.unlink, os.rmdir = dying(os.unlink), dying(os.rmdir)
+Cleaning(WorkspaceState(sys.argv[1]), Retention(days=30)).clean()
+"""
+
+
+def test_a_cleaning_that_is_killed_anywhere_is_taken_up_by_the_next(project: Project) -> None:
+    made(project, "old")
+    age(project, 31)
+    visit(project)
+    age(project, 8)
+    kept = made(project, "new")
+    for deletions in range(0, 100, 2):
+        command = [sys.executable, "-c", KILLED, str(project.state.root), str(deletions)]
+        killed = subprocess.run(command, capture_output=True, check=False)
+        assert killed.returncode in (0, -signal.SIGKILL), killed.stderr
+        assert kept.text("made", "out") == "new"
+        if killed.returncode == 0:
+            break
+    assert deletions > 4
+    visit(project)
+    assert {Path(name).parts[1] for name in stored(project) if name.startswith("runs/")} == {kept.id}
+    assert project.outputs() == ["azureml", f"azureml/{kept.id}.made.1", f"azureml/{kept.id}.made.1/out"]
+    assert made(project, "new").reused() == ["made"]
+
+
+CLEANING = """
+import os, sys, time
+from refrain.execution.cleaning import Cleaning, WasteKind
+from refrain.storage.retention import Retention
+from refrain.storage.state import WorkspaceState
+root, grace, end = sys.argv[1:]
+while not os.path.exists(end):
+    removed = Cleaning(WorkspaceState(root), Retention(runs=2, grace_days=float(grace) / 86400)).clean()
+    for waste in removed:
+        if waste.is_due:
+            print(waste.kind.value, flush=True)
+    time.sleep(0.2)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_beside_many_readers_and_writers_nothing_live_is_removed(project: Project, tmp_path: Path) -> None:
+    """Every run checks, when it has ended, that what it made or reused is there."""
+    grace = 10.0
+    command = [sys.executable, "-c", CLEANING, str(project.state.root), str(grace), str(tmp_path / "end")]
+    cleaner = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def work(worker: int) -> int:
+        runs, deadline = 0, time.monotonic() + 7 * grace
+        while time.monotonic() < deadline:
+            text = f"text {(worker + runs) % 5}"
+            produced, copied = PipelineData("made"), PipelineData("copied")
+            first = project.step("first", WRITES, [produced, text])
+            ran = project.run(
+                first, project.step("second", COPIES, [produced, copied], inputs=[produced]), name=f"p{worker}"
+            )
+            assert ran.status == "Completed", ran.outcome.errors
+            assert ran.text("second", "copied") == ran.text("first", "made") == text
+            runs += 1
+        return runs
+
+    try:
+        with ThreadPoolExecutor(32) as pool:
+            assert min(pool.map(work, range(32))) > 0
+    finally:
+        (tmp_path / "end").touch()
+        removed, errors = cleaner.communicate(timeout=200)
+    assert cleaner.returncode == 0, errors
+    assert {"step run", "run"} <= set(removed.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"days": -1}, "days must be 0 or more, not -1"),
+        ({"runs": 0}, "runs must be 1 or more, not 0"),
+        ({"bytes": -5}, "bytes must be 0 or more, not -5"),
+        ({"grace_days": float("nan")}, "grace_days must be 0 or more, not nan"),
+    ],
+)
+def test_limits_that_are_none_are_refused(limits: dict[str, float], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Retention(**limits)
+
+
+def test_the_limits_are_a_setting_of_the_workspace(project: Project) -> None:
+    assert retention(project.state.registry) == Retention()
+    project.workspace.set_retention(days=30, runs=5, bytes=10**9, grace_days=3)
+    assert retention(project.state.registry) == Retention(30, 5, 10**9, 3)
+    set_retention(project.state.registry, Retention())
+    assert retention(project.state.registry).is_unlimited

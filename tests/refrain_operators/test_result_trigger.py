@@ -1,0 +1,53 @@
+"""The trigger that waits for another run's result."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from refrain.execution.lease import Leases
+from refrain.storage.state import WorkspaceState
+from refrain_operators import result_trigger
+from refrain_operators.result_trigger import ResultTrigger
+
+FINGERPRINT = "ab" * 32
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(result_trigger, "_LOOK_EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(result_trigger, "_UNREACHABLE_SECONDS", 0.01)
+
+
+async def _event(trigger: ResultTrigger) -> object:
+    async for event in trigger.run():
+        return event.payload
+    return None
+
+
+def test_it_fires_when_the_one_who_makes_the_result_is_done(tmp_path: Path) -> None:
+    lease = Leases(WorkspaceState(tmp_path).objects).try_acquire(FINGERPRINT, "run.step.1")
+    assert lease is not None
+
+    async def waited() -> tuple[bool, object]:
+        firing = asyncio.create_task(_event(ResultTrigger(str(tmp_path), FINGERPRINT)))
+        await asyncio.sleep(0.2)
+        was_done = firing.done()
+        await asyncio.to_thread(lease.release)
+        return was_done, await firing
+
+    assert asyncio.run(waited()) == (False, FINGERPRINT)
+
+
+def test_it_is_made_anew_from_what_it_was_made_of(tmp_path: Path) -> None:
+    path, arguments = ResultTrigger("s3://bucket/team?conn_id=lake", FINGERPRINT).serialize()
+    assert path == "refrain_operators.result_trigger.ResultTrigger"
+    assert arguments == {"workspace": "s3://bucket/team?conn_id=lake", "fingerprint": FINGERPRINT}
+
+
+def test_a_workspace_that_cannot_be_read_is_left_to_the_task(caplog: pytest.LogCaptureFixture) -> None:
+    trigger = ResultTrigger("memory://x?conn_id=nobody", FINGERPRINT)
+    assert asyncio.run(_event(trigger)) == FINGERPRINT
+    assert "cannot be read here: There is no connection 'nobody'" in caplog.text
