@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from refrain.data.sql.reference import StoredProcedureParameter as StoredProcedureParameter
     from refrain.data.sql.reference import StoredProcedureParameterType as StoredProcedureParameterType
     from refrain.data.tabular.dataset import TabularDataset as TabularDataset
-    from refrain.data.tabular.source import PromoteHeadersBehavior as PromoteHeadersBehavior
+    from refrain.data.tabular.promotion import PromoteHeadersBehavior as PromoteHeadersBehavior
     from refrain.data.tabular.types import DataType as DataType
     from refrain.environments.run_configuration import Environment as Environment
     from refrain.environments.run_configuration import RunConfiguration as RunConfiguration
@@ -72,7 +72,7 @@ _MODULES = {
     "PipelineParameter": "refrain.data.parameters",
     "PipelineRun": "refrain.pipelines.run",
     "PortDataReference": "refrain.data.port_data",
-    "PromoteHeadersBehavior": "refrain.data.tabular.source",
+    "PromoteHeadersBehavior": "refrain.data.tabular.promotion",
     "PythonScriptStep": "refrain.steps.python_script",
     "Run": "refrain.runtime.run",
     "RunConfiguration": "refrain.environments.run_configuration",

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from refrain.cli.answer import FAILED, OK, Answer
 from refrain.cli.explanation import details, overview, with_fields
-from refrain.cli.found_run import FoundRun, find_run, open_workspace
 from refrain.cli.load import forced, given_parameters, load_pipeline
 from refrain.errors import RefrainError
 from refrain.execution.preview import Explained
@@ -18,6 +17,9 @@ from refrain.reuse.lookup import Lookup
 from refrain.steps.definition import StepDefinition
 from refrain.steps.sharing import shared_sources
 from refrain.tracking.record import RunRecord
+
+if TYPE_CHECKING:
+    from refrain.cli.found_run import FoundRun
 
 _RUN = re.compile(r"[0-9a-f]{2,32}(\..+)?")
 
@@ -37,6 +39,8 @@ def explain(options: argparse.Namespace) -> Answer:
 
 def explain_run(options: argparse.Namespace, run: str | None) -> Answer:
     """Say why a run's steps ran or were reused: the same that was decided then, from the run's own records."""
+    from refrain.cli.found_run import find_run, open_workspace
+
     workspace = open_workspace(options)
     found = find_run(workspace, run)
     lookup, record = Lookup(workspace.state), found.run.record

@@ -5,17 +5,15 @@ from __future__ import annotations
 import argparse
 
 from refrain.cli.answer import FAILED, OK, Answer, say, say_where
-from refrain.cli.documents import document_of
 from refrain.cli.interrupt import Interrupt, interruptible
 from refrain.cli.load import forced, given_parameters, load_pipeline
 from refrain.errors import RefrainError
 from refrain.execution.progress import show_progress
 from refrain.execution.runner import Outcome, RunOptions
-from refrain.pipelines.backends import backend
 from refrain.pipelines.experiment import Experiment
 from refrain.pipelines.local import make_runner, run_options, verification_of
 from refrain.pipelines.pipeline import Pipeline
-from refrain.pipelines.run import PipelineRun
+from refrain.pipelines.workspace import Workspace
 from refrain.tracking.record import RunStatus
 from refrain.tracking.run_id import short_id
 
@@ -45,11 +43,20 @@ def run(options: argparse.Namespace) -> Answer:
         )
         outcome = runner.run()
         _tell(outcome, run_id)
-        document = document_of(PipelineRun.get(pipeline.workspace, run_id)) if options.json else {}
+        document = _document(pipeline.workspace, run_id) if options.json else {}
         return Answer(document, exit_code=_exit_code(outcome, interrupt))
 
 
+def _document(workspace: Workspace, run_id: str) -> dict[str, object]:
+    from refrain.cli.documents import document_of
+    from refrain.pipelines.run import PipelineRun
+
+    return document_of(PipelineRun.get(workspace, run_id))
+
+
 def _detach(pipeline: Pipeline, parameters: dict[str, object], experiment: str, how: RunOptions) -> Answer:
+    from refrain.pipelines.backends import backend
+
     run_id = backend("local").submit(pipeline.workspace, pipeline.definition, parameters, experiment, how)
     say(
         f"{pipeline.name} runs in the background. See: refrain runs show {short_id(run_id)}; "

@@ -5,15 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from typing_extensions import Self
-
+from refrain.data.data_value import DataValue
+from refrain.data.ports import InputMode
 from refrain.data.recipe import canonical, dataset_id, recipe_of
 from refrain.data.registered import DatasetRecord, DatasetVersions, Tags
 from refrain.errors import UserError
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from refrain.data.datastore import HasState
     from refrain.storage.state import WorkspaceState
 
@@ -38,6 +40,12 @@ class AbstractDataset(ABC):
     """A dataset: a definition that never changes, over files that may."""
 
     registered: Registered | None
+
+    input_modes: ClassVar[tuple[InputMode, ...]] = tuple(InputMode)
+
+    @abstractmethod
+    def as_value(self) -> DataValue:
+        """Return what a pipeline parameter holds of it."""
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
@@ -77,6 +85,11 @@ class AbstractDataset(ABC):
     def tags(self) -> dict[str, str]:
         """The tags that its version has now."""
         return self._labels()[1]
+
+    @property
+    def text(self) -> str:
+        """Its name and version if it is registered, else its definition: what reads back as the same dataset."""
+        return f"{self.name}:{self.version}" if self.name else self.identity
 
     def register(
         self,

@@ -6,9 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Protocol, runtime_checkable
 
-from refrain.data.files.dataset import FileDataset
 from refrain.data.ports import FromDatabase, FromDatastore, FromFiles, InputMode, InputPort
-from refrain.data.tabular.dataset import TabularDataset
 
 
 class DataKind(str, Enum):
@@ -65,7 +63,7 @@ class NamesData(Protocol):
         """Return what it stands for."""
 
 
-AnyData = DataValue | NamesData | FileDataset | TabularDataset
+AnyData = DataValue | NamesData
 
 
 def data_value(item: object) -> DataValue | None:
@@ -74,14 +72,4 @@ def data_value(item: object) -> DataValue | None:
         return item
     if isinstance(item, NamesData):
         return item.as_value()
-    if isinstance(item, FileDataset):
-        recipe = "" if item.is_whole else item.recipe
-        return DataValue(DataKind.FILES, item.reads, _text(item), recipe, item.recipe)
-    if isinstance(item, TabularDataset):
-        return DataValue(DataKind.TABLE, item.reads, _text(item), item.recipe, item.recipe)
     return None
-
-
-def _text(dataset: FileDataset | TabularDataset) -> str:
-    """Return a registered dataset's name and version, and of any other its definition."""
-    return f"{dataset.name}:{dataset.version}" if dataset.name else dataset.identity

@@ -12,7 +12,6 @@ from refrain.data.transfer import receive, send
 from refrain.errors import DataNotFoundError, UserError
 from refrain.storage.datastores import WAY_OUT, DatastoreLocation, normalized
 from refrain.storage.root import Option
-from refrain.storage.sql.address import DatabaseLocation
 from refrain.storage.store import Place
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ class Datastore:
     def __new__(cls, workspace: HasState, name: str | None = None) -> Datastore:  # noqa: PYI034  # or its kind
         """Make the datastore of the kind that is registered, as Azure ML does."""
         table = workspace.state.datastores
-        if isinstance(table.find(name or table.default()), DatabaseLocation):
+        if not isinstance(table.find(name or table.default()), DatastoreLocation):
             from refrain.data.sql.datastore import SqlDatastore
 
             return object.__new__(SqlDatastore)

@@ -10,21 +10,21 @@ import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from typing_extensions import Self
-
 from refrain.data.consumption import DatasetConsumptionConfig
 from refrain.data.names import dataset_name
 from refrain.data.pipeline_data import Origin
 from refrain.data.ports import OUTPUT_NAME, RUN_ID, TABLE_MODES, InputMode, OutputKind, OutputMode, Registration
 from refrain.data.reference import store_name
-from refrain.data.tabular.partition import PartitionFormat
-from refrain.data.tabular.planned import plan
-from refrain.data.tabular.source import Delimited, Parquet, PromoteHeadersBehavior, promotion
+from refrain.data.tabular.promotion import PromoteHeadersBehavior, promotion
 from refrain.errors import UserError
 from refrain.storage.datastores import BLOB_STORE, normalized
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from refrain.data.tabular.dataset import TabularDataset
+    from refrain.data.tabular.partition import PartitionFormat
+    from refrain.data.tabular.source import Delimited, Parquet
     from refrain.data.tabular.types import DataType
 
 DATASET_PATH = f"dataset/{RUN_ID}/{OUTPUT_NAME}"
@@ -133,6 +133,8 @@ class ReadsTables(OutputDatasetConfig):
         :param path_glob: a regular expression, whatever its name says: files whose path it does not find are left out.
         :raises UserError: for an argument that cannot be right.
         """
+        from refrain.data.tabular.source import Delimited
+
         form = Delimited(separator, promotion(header))
         return self._read(form, "read_delimited_files", include_path, set_column_types, partition_format, path_glob)
 
@@ -144,9 +146,13 @@ class ReadsTables(OutputDatasetConfig):
         set_column_types: Mapping[str, DataType] | None = None,
     ) -> OutputTabularDatasetConfig:
         """Return the output as a table of Parquet files; parameters as for delimited files."""
+        from refrain.data.tabular.source import Parquet
+
         return self._read(Parquet(), "read_parquet_files", include_path, set_column_types, partition_format, path_glob)
 
     def _read(self, form: Delimited | Parquet, method: str, *how: Any) -> OutputTabularDatasetConfig:
+        from refrain.data.tabular.planned import plan
+
         planned = plan(f"{type(self).__name__} {self.name!r}: {method}", form, *how)
         return self._as(OutputTabularDatasetConfig, plan=planned)
 
@@ -169,7 +175,7 @@ class OutputFileDatasetConfig(ReadsTables):
     ) -> None:
         super().__init__(name, destination)
         self.source = source
-        self.partition = None if partition_format is None else PartitionFormat(partition_format)
+        self.partition = None if partition_format is None else _partition(partition_format)
 
     def as_mount(self, disable_metadata_cache: bool = False) -> OutputFileDatasetConfig:  # noqa: ARG002  # Azure ML's
         """Return a copy whose directory the engine provides (the default). The flag has no effect here."""
@@ -272,3 +278,9 @@ class LinkTabularOutputDatasetConfig(OutputDatasetConfig):
 
     def __init__(self, name: str | None = None) -> None:
         super().__init__(name)
+
+
+def _partition(text: str) -> PartitionFormat:
+    from refrain.data.tabular.partition import PartitionFormat
+
+    return PartitionFormat(text)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from refrain.data.data_value import AnyData, DataKind, DataValue, data_value
-from refrain.data.given_data import given_data
 from refrain.data.ports import TABLE_MODES, InputMode
 from refrain.errors import ParameterError, did_you_mean, known
 
@@ -98,6 +97,8 @@ def recorded(values: Mapping[str, Value]) -> dict[str, Scalar]:
 def _checked(parameter: PipelineParameter, value: Any, workspace: HasState) -> Value:
     default = parameter.default_value
     if isinstance(default, DataValue):
+        from refrain.data.given_data import given_data
+
         return given_data(parameter.name, default, value, workspace)
     wanted = type(default)
     if wanted is float and type(value) is int:

@@ -10,16 +10,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from typing_extensions import Self
-
 from refrain.data.names import dataset_name
 from refrain.data.pipeline_data import Origin, PipelineData
 from refrain.data.ports import Registration
-from refrain.data.tabular.planned import ending, plan
-from refrain.data.tabular.source import Delimited, Parquet, PromoteHeadersBehavior, promotion
+from refrain.data.tabular.promotion import PromoteHeadersBehavior, promotion
 from refrain.errors import UserError
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from refrain.data.tabular.dataset import TabularDataset
     from refrain.data.tabular.types import DataType
 
@@ -118,6 +117,9 @@ class PipelineOutputFileDataset(PipelineOutputAbstractDataset):
             other separators; None means all files.
         :raises UserError: for an argument that cannot be right.
         """
+        from refrain.data.tabular.planned import ending, plan
+        from refrain.data.tabular.source import Delimited
+
         what = self._what("parse_delimited_files")
         form = Delimited(separator, promotion(header), support_multi_line=quoted_line_breaks)
         match = ending(what, file_extension, separator)
@@ -131,6 +133,9 @@ class PipelineOutputFileDataset(PipelineOutputAbstractDataset):
         set_column_types: Mapping[str, DataType] | None = None,
     ) -> PipelineOutputTabularDataset:
         """Return the files as a table of Parquet files; parameters as for delimited files."""
+        from refrain.data.tabular.planned import ending, plan
+        from refrain.data.tabular.source import Parquet
+
         what = self._what("parse_parquet_files")
         match = ending(what, file_extension)
         return self._table(plan(what, Parquet(), include_path, set_column_types, partition_format, match))

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from refrain.data.data_value import DataValue
 from refrain.data.ports import FromParameter, InputPort
-from refrain.execution.links import linked_data
 from refrain.execution.request import StepRequest
 from refrain.storage.state import WorkspaceState
 
@@ -17,6 +16,8 @@ def bound(request: StepRequest, state: WorkspaceState) -> StepRequest:
     :raises InputChangedError: when what an earlier step linked was changed since.
     """
     inputs = tuple(_bound(port, request, state) for port in request.step.inputs)
+    if inputs == request.step.inputs:
+        return request
     return replace(request, step=replace(request.step, inputs=inputs))
 
 
@@ -28,5 +29,7 @@ def _bound(port: InputPort, request: StepRequest, state: WorkspaceState) -> Inpu
         return value.put_in(port)
     handle = request.handles.get(port.name)
     if port.is_link and handle is not None and not isinstance(handle, tuple):
+        from refrain.execution.links import linked_data
+
         return linked_data(handle, port, state, request.step.name).put_in(port)
     return port

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import ClassVar
 
 from refrain.data import brought
 from refrain.data.definition import AnyDataset, dataset_from
@@ -34,6 +35,9 @@ class MadeDataset:
     dataset: AnyDataset
     listed: tuple[SourceFile, ...]
     needed: tuple[SourceFile, ...]
+
+    is_kept: ClassVar[bool] = False
+    """Whether a process gets the very data that was counted, whatever becomes of the source."""
 
     @property
     def bytes(self) -> int:

@@ -206,6 +206,7 @@ class Engine:
         self, request: StepRequest, record: RunRecord, earlier: ReuseRecord, inputs: Mapping[str, ResolvedInput]
     ) -> StepResult:
         now = time.time()
+        made_by = StepRunId.parse(earlier.run_id)
         registered = register_outputs(request.step.outputs, earlier.outputs, earlier.run_id, self.state)
         self.runs.put(
             replace(
@@ -220,8 +221,8 @@ class Engine:
                 registered=registered,
                 properties={
                     "azureml.reusedrunid": earlier.run_id,
-                    "azureml.reusednodeid": StepRunId.parse(earlier.run_id).key,
-                    "azureml.reusedpipeline": StepRunId.parse(earlier.run_id).root,
+                    "azureml.reusednodeid": made_by.key,
+                    "azureml.reusedpipeline": made_by.root,
                 },
             )
         )

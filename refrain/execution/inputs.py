@@ -9,12 +9,11 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from refrain.data.handle import DataHandle
 from refrain.data.ports import FromDatabase, FromDatastore, FromFiles, FromStep, InputMode, InputPort
 from refrain.errors import DataError, DataNotFoundError, InputChangedError
-from refrain.execution.datasets import MadeDataset, make
-from refrain.execution.queries import QueriedDataset, ask
 from refrain.execution.stage import Stage, inside
 from refrain.steps.codec import encode
 from refrain.storage.cache import written_to
@@ -26,6 +25,10 @@ from refrain.storage.state import WorkspaceState
 from refrain.storage.store import Place
 from refrain.storage.stores import Stores
 from refrain.storage.trees import DATA
+
+if TYPE_CHECKING:
+    from refrain.execution.datasets import MadeDataset
+    from refrain.execution.queries import QueriedDataset
 
 Member = tuple[str, Place]
 
@@ -52,7 +55,7 @@ class ResolvedInput:
     @property
     def counted(self) -> DataHandle:
         """The handle as a fingerprint counts it."""
-        if not isinstance(self.made, MadeDataset) or not self.is_ours:
+        if self.made is None or not self.is_ours:
             return self.handle
         return replace(self.handle, digest=self.made.told_with(self.handle.digest))
 
@@ -199,7 +202,7 @@ def require_unchanged(item: ResolvedInput, state: WorkspaceState, step_name: str
 
     :raises InputChangedError: when the data belongs to an earlier step, whose result would now be wrong.
     """
-    if isinstance(item.made, QueriedDataset):  # the process got the very rows that were counted
+    if item.made is not None and item.made.is_kept:  # the process got the very rows that were counted
         return True
     try:
         now = _digest_now(item, state, step_name)
@@ -251,6 +254,8 @@ def _resolve_files(port: InputPort, source: FromFiles, stores: Stores) -> Resolv
 
 
 def _of_files(port: InputPort, places: list[Place], stores: Stores) -> ResolvedInput:
+    from refrain.execution.datasets import make
+
     made = make(port.recipe, places, stores)
     uri = _folder_uri(places[0]) if places else "dataset://none"
     handle = DataHandle(uri, TreeKind.DIRECTORY, made.digest(), len(made.needed), made.bytes)
@@ -259,6 +264,8 @@ def _of_files(port: InputPort, places: list[Place], stores: Stores) -> ResolvedI
 
 def _of_database(port: InputPort, source: FromDatabase, state: WorkspaceState) -> ResolvedInput:
     """Ask the database, and keep its rows for the process; where the definition counts, ask when the step runs."""
+    from refrain.execution.queries import ask
+
     queried = ask(port.recipe, source.datastore, state.stores)
     if state.data_identity is DataIdentity.DEFINITION:
         definition = json.dumps([encode(source), queried.dataset.identity], sort_keys=True)
@@ -271,6 +278,8 @@ def _of_database(port: InputPort, source: FromDatabase, state: WorkspaceState) -
 
 
 def _of_output(item: ResolvedInput, stores: Stores, step_name: str) -> ResolvedInput:
+    from refrain.execution.datasets import make
+
     places = [place for _, place in item.members] or [stores.at(item.handle.uri)]
     try:
         return replace(item, made=make(item.port.recipe, places, stores))

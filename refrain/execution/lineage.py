@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from refrain.data.files.dataset import FileDataset
 from refrain.data.handle import DataHandle
 from refrain.data.ports import FromFiles, OutputPort
 from refrain.data.recipe import placed
@@ -46,7 +45,11 @@ def _definition(item: ResolvedInput, stores: Stores) -> dict[str, Any]:
     if item.made is not None:
         return item.made.dataset.to_json()
     source = item.port.source
-    return FileDataset(source).to_json() if isinstance(source, FromFiles) else _placed("", item.handle, stores)
+    if not isinstance(source, FromFiles):
+        return _placed("", item.handle, stores)
+    from refrain.data.files.dataset import FileDataset
+
+    return FileDataset(source).to_json()
 
 
 def _placed(recipe: str, handle: DataHandle, stores: Stores) -> dict[str, Any]:

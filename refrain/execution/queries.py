@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from refrain.data.definition import AnyDataset, dataset_from
 from refrain.data.ports import InputMode
@@ -39,6 +40,13 @@ class QueriedDataset:
     digest: str = ""
     key: str = ""
     size: int = 0
+
+    is_kept: ClassVar[bool] = True
+    """See :attr:`refrain.execution.datasets.MadeDataset.is_kept`."""
+
+    def told_with(self, digest: str) -> str:
+        """Return the digest: of rows, nothing is told beside them."""
+        return digest
 
     def answered(self) -> QueriedDataset:
         """Ask the database, keep the answer, and return the dataset with it.

@@ -9,16 +9,19 @@ import shutil
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from refrain.errors import CorruptObjectError, SnapshotError
 from refrain.steps.counting import select
 from refrain.steps.definition import NO_SOURCE, Counted, PipelineDefinition, SourceCode, freeze
-from refrain.steps.imports import Imported, read_imports
 from refrain.storage.blobs import blob_key
 from refrain.storage.digest import digest_bytes
 from refrain.storage.manifest import Manifest, TreeKind
 from refrain.storage.snapshot import Snapshot, capture, read_manifest, restore, take_snapshot
 from refrain.storage.state import WorkspaceState
+
+if TYPE_CHECKING:
+    from refrain.steps.imports import Imported
 
 NO_FILES = Manifest(TreeKind.DIRECTORY, ())
 """The snapshot of a step that has no source."""
@@ -138,6 +141,8 @@ class Sources:
         return manifest
 
     def _imported(self, source: SourceCode, path: str, digest: str) -> Imported:
+        from refrain.steps.imports import read_imports
+
         if digest not in self._imports:
             self._imports[digest] = read_imports(self._content(source, path, digest))
         return self._imports[digest]

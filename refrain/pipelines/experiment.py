@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from refrain.errors import UserError
 from refrain.execution.force import Force, Wanted
 from refrain.execution.runner import OnFailure, RunOptions
-from refrain.pipelines.backends import backend, default_backend
 from refrain.pipelines.pipeline import Pipeline
-from refrain.pipelines.run import PipelineRun
 from refrain.pipelines.workspace import Workspace
 from refrain.tracking.record import RunStore
+
+if TYPE_CHECKING:
+    from refrain.pipelines.run import PipelineRun
 
 _NAME = re.compile(r"[a-zA-Z0-9][\w\-]{0,254}", re.ASCII)
 
@@ -58,6 +59,9 @@ class Experiment:
         :raises UserError: when *config* is no pipeline.
         :raises ParameterError: for an unknown parameter or a wrong type.
         """
+        from refrain.pipelines.backends import backend, default_backend
+        from refrain.pipelines.run import PipelineRun
+
         if not isinstance(config, Pipeline):
             raise UserError(f"Experiment {self.name!r} can submit a Pipeline, not {config!r}.")
         if ignored:
@@ -76,6 +80,8 @@ class Experiment:
 
     def get_runs(self) -> Iterator[PipelineRun]:
         """Yield the experiment's pipeline runs, newest first."""
+        from refrain.pipelines.run import PipelineRun
+
         for record in RunStore(self.workspace.state).roots():
             if record.experiment == self.name:
                 yield PipelineRun(self, record.run_id)

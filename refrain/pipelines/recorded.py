@@ -6,17 +6,18 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from refrain.data.definition import dataset_from
 from refrain.data.handle import DataHandle
 from refrain.data.registered import files_definition
-from refrain.data.tabular.access import StoreAccess
 from refrain.errors import DataNotFoundError, RunNotFoundError, known
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.metrics import RunLog
 from refrain.tracking.record import RunRecord, RunStore
 from refrain.tracking.run_files import RunFiles
+
+if TYPE_CHECKING:
+    from refrain.data.definition import AnyDataset
 
 _LOGS = "user_logs/"
 _POLL_SECONDS = 0.2
@@ -134,15 +135,21 @@ class RecordedRun(ABC):
         return _POLL_SECONDS if self.state.is_local else _REMOTE_POLL_SECONDS
 
     def _read(self, name: str, mode: str, dataset: Mapping[str, Any]) -> dict[str, Any]:
-        found = dataset_from(dataset, StoreAccess(self.state.stores))
+        found = self._dataset(dataset)
         details = {"type": "RunInput", "inputName": name, "mechanism": mode.capitalize()}
         return {"dataset": found, "identifier": {"savedId": found.id}, "consumptionDetails": details}
+
+    def _dataset(self, definition: Mapping[str, Any]) -> AnyDataset:
+        from refrain.data.definition import dataset_from
+        from refrain.data.tabular.access import StoreAccess
+
+        return dataset_from(definition, StoreAccess(self.state.stores))
 
     def _wrote(self, name: str, record: RunRecord) -> dict[str, Any]:
         handle = DataHandle.from_json(record.outputs[name])
         # A record of an earlier Refrain has no definitions: its outputs are the files that are there.
         files = files_definition("", handle.location)
-        found = dataset_from(record.datasets.get("wrote", {}).get(name, files), StoreAccess(self.state.stores))
+        found = self._dataset(record.datasets.get("wrote", {}).get(name, files))
         return {
             "name": name,
             **handle.to_json(),

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from refrain.data.datastore import Datastore
 from refrain.errors import WorkspaceError, WorkspaceSchemaError
-from refrain.pipelines.reuse import Reuse
 from refrain.reuse.verification import set_verification
 from refrain.storage.identity import set_data_identity
 from refrain.storage.retention import DEFAULT_GRACE_DAYS, Retention, set_retention
@@ -22,6 +21,7 @@ from refrain.storage.state import WorkspaceState
 if TYPE_CHECKING:
     from refrain.data.files.dataset import FileDataset
     from refrain.data.tabular.dataset import TabularDataset
+    from refrain.pipelines.reuse import Reuse
 
 ROOT_VARIABLE = "REFRAIN_WORKSPACE"
 CONNECTION_VARIABLE = "REFRAIN_WORKSPACE_CONN_ID"
@@ -111,6 +111,8 @@ class Workspace:
     @cached_property
     def reuse(self) -> Reuse:
         """The results that are kept for reuse."""
+        from refrain.pipelines.reuse import Reuse
+
         return Reuse(self.state)
 
     @property

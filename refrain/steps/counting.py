@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from refrain.errors import UserError
 from refrain.steps.definition import Counted
-from refrain.steps.imports import Imported, closure
+
+if TYPE_CHECKING:
+    from refrain.steps.imports import Imported
 
 _MODES = ("snapshot", "imports")
 _NOT_FOLLOWED = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH")
@@ -57,6 +59,8 @@ def select(paths: Iterable[str], of: Counted, imported: Callable[[str], Imported
     known, note = set(paths), ""
     chosen = set(known)
     if of.script is not None:
+        from refrain.steps.imports import closure
+
         found = closure(of.script, known, imported)
         if found.doubt:
             note = f"its whole source counts, because nobody can say what it imports: {found.doubt}"

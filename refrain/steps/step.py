@@ -99,10 +99,12 @@ def locate_script(
     :raises PipelineError: when the directory is missing or the script is not in it.
     """
     directory = os.path.abspath(os.path.expanduser(source_directory or build.default_source_directory or os.curdir))
-    if not os.path.isdir(directory):
-        raise PipelineError(f"Step {step_name!r}: the source_directory {directory!r} does not exist.")
-    path = os.path.relpath(os.path.join(directory, script_name), directory)
+    path = os.path.normpath(script_name)
+    if os.path.isabs(path) or path.startswith(os.pardir):  # it may lead back into the directory
+        path = os.path.relpath(os.path.join(directory, path), directory)
     if path.split(os.sep)[0] == os.pardir or not os.path.isfile(os.path.join(directory, path)):
+        if not os.path.isdir(directory):
+            raise PipelineError(f"Step {step_name!r}: the source_directory {directory!r} does not exist.")
         raise PipelineError(
             f"Step {step_name!r}: the script {script_name!r} is not in the source_directory {directory!r}. "
             "script_name is relative to it."

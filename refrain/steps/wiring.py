@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from refrain.data.abstract import AbstractDataset
 from refrain.data.consumption import DatasetConsumptionConfig
 from refrain.data.data_path import BoundPath, DataPath
 from refrain.data.data_value import DataKind, DataValue, data_value
-from refrain.data.dataset import FileDataset
 from refrain.data.output_config import OutputDatasetConfig
 from refrain.data.parameters import PipelineParameter
 from refrain.data.pipeline_data import INTERMEDIATE_PATH, InputPortBinding, Origin, PipelineData
@@ -31,24 +31,25 @@ from refrain.data.ports import (
     Source,
 )
 from refrain.data.reference import DataReference
-from refrain.data.tabular.dataset import TabularDataset
-from refrain.data.tabular.planned import output_recipe
 from refrain.errors import PipelineError
 from refrain.steps.command import InputPath, Literal, OutputPath, ParameterValue, Token
 
+if TYPE_CHECKING:
+    from refrain.data.tabular.dataset import TabularDataset
+    from refrain.data.tabular.partition import PartitionFormat
+
 _COLLISION_PREFIX = "INPUT_"
 _DATA = (
+    AbstractDataset,
     BoundPath,
     DataPath,
     DataReference,
     DatasetConsumptionConfig,
-    FileDataset,
     InputPortBinding,
     OutputDatasetConfig,
     PipelineData,
     PipelineOutputAbstractDataset,
     PortDataReference,
-    TabularDataset,
 )
 _WAY_FOR_DATA = {
     DataKind.PATH: "Pass (parameter, DataPathComputeBinding()) among the inputs and the arguments.",
@@ -219,7 +220,7 @@ class Wiring:
     def _literal(self, item: Any) -> Literal:
         inside = item.values() if isinstance(item, dict) else item if isinstance(item, (list, tuple, set)) else ()
         for data in (item, *inside):
-            if isinstance(data, FileDataset | TabularDataset):
+            if isinstance(data, AbstractDataset):
                 raise PipelineError(
                     f"Step {self.step_name!r}: a dataset cannot be an argument by itself; pass {_as_input(data)}."
                 )
@@ -248,7 +249,7 @@ class Wiring:
                 overwrite=bool(item.output_overwrite),
             )
         if isinstance(item, PipelineOutputAbstractDataset):
-            recipe = output_recipe(item.plan) if item.plan else ""
+            recipe = _recipe(item.plan) if item.plan else ""
             plain = self._output_port(item.pipeline_data, name)
             return replace(plain, registration=item.registration, is_dataset=True, recipe=recipe)
         if isinstance(item, OutputDatasetConfig):
@@ -265,7 +266,7 @@ class Wiring:
                 globs=item.source_globs,
                 registration=item.registration,
                 is_dataset=True,
-                recipe=output_recipe(item.plan, item.partition) if item.plan or item.partition else "",
+                recipe=_recipe(item.plan, item.partition) if item.plan or item.partition else "",
             )
         if isinstance(item, DataReference) and item.mode == "upload":
             return self._uploaded(item, name)
@@ -315,10 +316,10 @@ class Wiring:
             return InputPort(name, source, InputMode(item.bind_mode), item.path_on_compute)
         if isinstance(item, PipelineOutputAbstractDataset):
             source, mode = self._promoted(item, name), InputMode(item.input_mode)
-            return InputPort(name, source, mode, item.path_on_compute, True, output_recipe(item.plan, None, mode))
+            return InputPort(name, source, mode, item.path_on_compute, True, _recipe(item.plan, None, mode))
         if isinstance(item, DatasetConsumptionConfig):
             output, mode = item.dataset, InputMode(item.mode)
-            recipe = "" if output.kind.linked else output_recipe(output.plan, output.partition, mode)
+            recipe = "" if output.kind.linked else _recipe(output.plan, output.partition, mode)
             source = self._produced(output, name)
             return InputPort(name, source, mode, item.path_on_compute, True, recipe, bool(output.kind.linked))
         return InputPort(name, self._produced(item, name))
@@ -358,14 +359,30 @@ class Wiring:
             )
 
 
-def _as_input(dataset: FileDataset | TabularDataset) -> str:
-    return "dataset.as_named_input('name')" + (".as_mount()" if isinstance(dataset, FileDataset) else "")
+def _recipe(
+    planned: TabularDataset | None, partition: PartitionFormat | None = None, mode: InputMode = InputMode.DIRECT
+) -> str:
+    """Return the recipe of an output that is read in this mode: of a table, or of files; empty for files by their path.
+
+    :param partition: columns in the paths of files.
+    """
+    if planned is not None:
+        return planned.recipe
+    if mode is not InputMode.DIRECT:
+        return ""
+    from refrain.data.files.dataset import FileDataset
+
+    return FileDataset(FromFiles(()), partition=partition).recipe
+
+
+def _as_input(dataset: AbstractDataset) -> str:
+    return "dataset.as_named_input('name')" + (".as_mount()" if InputMode.MOUNT in dataset.input_modes else "")
 
 
 def _why_no_input(item: Any) -> str:
     if isinstance(item, DataPath):
         return "a DataPath cannot be an input by itself; pass (path, DataPathComputeBinding())."
-    if isinstance(item, FileDataset | TabularDataset):
+    if isinstance(item, AbstractDataset):
         return f"a dataset cannot be an input by itself; pass {_as_input(item)}."
     if isinstance(item, DataReference):
         return (

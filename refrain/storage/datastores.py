@@ -7,13 +7,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from refrain.errors import UnknownNameError, UserError, WorkspaceSchemaError, did_you_mean, known
 from refrain.storage.connections import is_secret_name
 from refrain.storage.registry import Registry
 from refrain.storage.root import Option, Root
-from refrain.storage.sql.address import DatabaseAddress, DatabaseLocation
+
+if TYPE_CHECKING:
+    from refrain.storage.sql.address import DatabaseLocation
 
 BLOB_STORE = "workspaceblobstore"
 FILE_STORE = "workspacefilestore"
@@ -71,8 +73,8 @@ class DatastoreTable:
 
     def __init__(self, root: Root, registry: Registry) -> None:
         """Keep the built-in datastores' files below *root* and the registrations in *registry*."""
-        self._root = root
         self._registry = registry
+        self._built_in = {name: _below(root, name) for name in BUILT_IN}
 
     def get(self, name: str) -> DatastoreLocation:
         """Return the datastore of this name, which keeps files.
@@ -81,7 +83,7 @@ class DatastoreTable:
         :raises UserError: when it is a database.
         """
         found = self.find(name)
-        if isinstance(found, DatabaseLocation):
+        if not isinstance(found, DatastoreLocation):
             raise UserError(
                 f"Datastore {name!r} is a database and has no files or paths. Read it with "
                 "Dataset.Tabular.from_sql_query((datastore, 'SELECT …')), or copy it with a DataTransferStep."
@@ -110,8 +112,8 @@ class DatastoreTable:
         record = self._registry.get(_KIND, name)
         if record is not None:
             return _location(name, record)
-        if name in BUILT_IN:
-            return self._built_in(name)
+        if name in self._built_in:
+            return self._built_in[name]
         raise UnknownNameError(
             f"Unknown datastore {name!r}. Known: {known(self.names())}.{did_you_mean(name, self.names())} "
             "Register a folder with Datastore.register_folder(workspace, name, folder)."
@@ -154,6 +156,8 @@ class DatastoreTable:
         :raises UserError: for an invalid name or URL, or a password in it.
         """
         _require_name(name)
+        from refrain.storage.sql.address import DatabaseAddress, DatabaseLocation
+
         made = DatabaseLocation(name, DatabaseAddress.parse(name, url), conn_id)
         record = {"schema": _DATABASE_SCHEMA, "database": made.address, "conn_id": conn_id}
         if self._registry.get(_KIND, name) != record:
@@ -166,7 +170,9 @@ class DatastoreTable:
 
     def of_files(self) -> list[DatastoreLocation]:
         """Return every datastore that keeps files, sorted by name."""
-        found = map(self.find, self.names())
+        registered = self._registry.names(_KIND)
+        built_in = (location for name, location in self._built_in.items() if name not in registered)
+        found = sorted((*built_in, *map(self.find, registered)), key=lambda location: location.name)
         return [location for location in found if isinstance(location, DatastoreLocation)]
 
     def default(self) -> str:
@@ -181,12 +187,6 @@ class DatastoreTable:
         """
         self._registry.add(_DEFAULT, "name", {"schema": 1, "datastore": self.get(name).name})
 
-    def _built_in(self, name: str) -> DatastoreLocation:
-        root, key = self._root, f"datastores/{name}"
-        if root.folder is not None:
-            return DatastoreLocation(name, root.folder / key)
-        return DatastoreLocation(name, None, f"{root.url}/{key}", root.conn_id, root.options)
-
     def _require_apart(self, made: DatastoreLocation) -> None:
         """A URI must lead back to one account: refuse a URL inside that of another datastore with another one."""
         for other in self.of_files():
@@ -199,6 +199,13 @@ class DatastoreTable:
                 )
 
 
+def _below(root: Root, name: str) -> DatastoreLocation:
+    key = f"datastores/{name}"
+    if root.folder is not None:
+        return DatastoreLocation(name, root.folder / key)
+    return DatastoreLocation(name, None, f"{root.url}/{key}", root.conn_id, root.options)
+
+
 def _location(name: str, record: Mapping[str, Any]) -> DatastoreLocation | DatabaseLocation:
     if record["schema"] > _DATABASE_SCHEMA:
         raise WorkspaceSchemaError(
@@ -206,6 +213,8 @@ def _location(name: str, record: Mapping[str, Any]) -> DatastoreLocation | Datab
             f"reads up to {_DATABASE_SCHEMA}. Upgrade Refrain."
         )
     if "database" in record:
+        from refrain.storage.sql.address import DatabaseAddress, DatabaseLocation
+
         return DatabaseLocation(name, DatabaseAddress.parse(name, record["database"]), record["conn_id"])
     if "url" not in record:
         return DatastoreLocation(name, Path(record["folder"]))

@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any
 
@@ -111,6 +110,8 @@ def tag_of(info: Mapping[str, Any]) -> str:
 
 def _time_tag(changed: Any) -> str:
     if isinstance(changed, str):  # of HTTP, in whole seconds
+        from email.utils import parsedate_to_datetime
+
         with contextlib.suppress(ValueError):
             changed = parsedate_to_datetime(changed)
     if isinstance(changed, datetime):

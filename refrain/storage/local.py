@@ -25,7 +25,6 @@ from refrain.storage.manifest import MISSING, Manifest, TreeKind
 from refrain.storage.reading import BLOCK
 from refrain.storage.scan import require_plain, scan
 from refrain.storage.streams import Reading, Writing
-from refrain.storage.transfer import Item, transfer
 from refrain.storage.trees import DATA, TreeIdentity, TreeRules, Trees
 
 _SYNC_EACH_UP_TO = 256
@@ -98,6 +97,8 @@ class LocalStore:
 
     def put(self, pairs: Iterable[tuple[Path, str]]) -> None:
         """See :meth:`Store.put`."""
+        from refrain.storage.transfer import Item, transfer
+
         files = [(self.reading(listed_file("", str(source))), self.writing(path)) for source, path in pairs]
         transfer([Item(to.name, source, to) for source, to in files])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import secrets
 import shutil
@@ -18,6 +19,7 @@ FRESH_SECONDS = 3600
 """How long a written object counts as just written; cleaning spares what is younger than many times that."""
 
 _TEMPORARY = ".tmp-"
+_BLOCK = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,10 @@ class LocalObjectStore:
     def __init__(self, root: Path) -> None:
         """Name the folder; it is made when the first object is written."""
         self.root = root
+        self._folder = os.fspath(root)  # a text: joining Paths costs as much as reading a small file
+        # Random, because writers on other hosts and in other containers may share the folder and the process ids.
+        self._writer = secrets.token_hex(8)
+        self._numbers = itertools.count()
 
     @property
     def is_conditional(self) -> bool:
@@ -157,20 +163,20 @@ class LocalObjectStore:
 
     def get(self, key: str) -> bytes | None:
         """See :meth:`ObjectStore.get`."""
+        path = self._file(key)
         try:
-            with open(self.path(key), "rb", buffering=0) as file:
-                return file.read()
+            return _read(path)
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise WorkspaceError(f"Cannot read {str(self.path(key))!r}: {error.strerror}.") from error
+            raise WorkspaceError(f"Cannot read {path!r}: {error.strerror}.") from error
 
     def put(self, key: str, data: bytes, *, durable: bool = True) -> None:
         """See :meth:`ObjectStore.put`."""
         with self._written(key, data, durable) as (temporary, path):
             os.replace(temporary, path)
             if durable:
-                _sync_folder(path.parent)
+                _sync_folder(os.path.dirname(path))
 
     def create(
         self,
@@ -190,48 +196,49 @@ class LocalObjectStore:
             finally:
                 os.unlink(temporary)
             if durable:
-                _sync_folder(path.parent)
+                _sync_folder(os.path.dirname(path))
         return True
 
     def claim(self, folder: str) -> bool:
         """See :meth:`ObjectStore.claim`."""
-        path = self.path(folder)
+        path = self._file(folder)
         try:
             with contextlib.suppress(FileNotFoundError):
                 os.mkdir(path)
                 return True
-            os.makedirs(path.parent, exist_ok=True)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
             os.mkdir(path)
         except FileExistsError:
             return False
         except OSError as error:
-            raise WorkspaceError(f"Cannot make the folder {str(path)!r}: {error.strerror}.") from error
+            raise WorkspaceError(f"Cannot make the folder {path!r}: {error.strerror}.") from error
         return True
 
     def exists(self, key: str) -> bool:
         """See :meth:`ObjectStore.exists`."""
-        return os.path.exists(self.path(key))
+        return os.path.exists(self._file(key))
 
     def is_fresh(self, key: str) -> bool:
         """See :meth:`ObjectStore.is_fresh`."""
         try:
-            return time.time() - os.stat(self.path(key)).st_mtime < FRESH_SECONDS
+            return time.time() - os.stat(self._file(key)).st_mtime < FRESH_SECONDS
         except OSError:
             return False
 
     def names(self, prefix: str) -> list[str]:
         """See :meth:`ObjectStore.names`."""
+        folder = self._file(prefix)
         try:
-            return sorted(name for name in os.listdir(self.path(prefix)) if not name.startswith(_TEMPORARY))
+            return sorted(name for name in os.listdir(folder) if not name.startswith(_TEMPORARY))
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            raise WorkspaceError(f"Cannot list {str(self.path(prefix))!r}: {error.strerror}.") from error
+            raise WorkspaceError(f"Cannot list {folder!r}: {error.strerror}.") from error
 
     def walk(self, prefix: str) -> Iterator[Stored]:
         """See :meth:`ObjectStore.walk`."""
-        start = len(str(self.root)) + 1
-        for parent, folders, names in os.walk(self.path(prefix)):
+        start = len(self._folder) + 1
+        for parent, folders, names in os.walk(self._file(prefix)):
             folders.sort()
             for name in sorted(names):
                 path = os.path.join(parent, name)
@@ -242,11 +249,11 @@ class LocalObjectStore:
     def delete(self, key: str) -> None:
         """See :meth:`ObjectStore.delete`."""
         try:
-            os.unlink(self.path(key))
+            os.unlink(self._file(key))
         except FileNotFoundError:
             pass
         except OSError as error:
-            raise WorkspaceError(f"Cannot delete {str(self.path(key))!r}: {error.strerror}.") from error
+            raise WorkspaceError(f"Cannot delete {self._file(key)!r}: {error.strerror}.") from error
 
     def drop(self, folder: str, last: str = "") -> None:
         """See :meth:`ObjectStore.drop`."""
@@ -256,21 +263,25 @@ class LocalObjectStore:
                 self.delete(stored.key)
         if last:
             self.delete(final)
-        shutil.rmtree(self.path(folder), ignore_errors=True)
+        shutil.rmtree(self._file(folder), ignore_errors=True)
 
     def location(self, key: str) -> str:
         """See :meth:`ObjectStore.location`."""
-        return str(self.path(key))
+        return self._file(key)
 
     def path(self, key: str) -> Path:
         """Return the file behind a key."""
         return self.root / key
 
+    def _file(self, key: str) -> str:
+        return f"{self._folder}/{key}"
+
     @contextlib.contextmanager
-    def _written(self, key: str, data: bytes, durable: bool, mode: int = 0o666) -> Iterator[tuple[str, Path]]:
-        path = self.path(key)
-        # Random, because writers on other hosts and in other containers may share the folder and the process ids.
-        temporary = str(path.parent / f"{_TEMPORARY}{secrets.token_hex(8)}")
+    def _written(self, key: str, data: bytes, durable: bool, mode: int = 0o666) -> Iterator[tuple[str, str]]:
+        path = self._file(key)
+        # The process, because a forked one goes on with the same numbers.
+        name = f"{_TEMPORARY}{self._writer}-{os.getpid()}-{next(self._numbers)}"
+        temporary = f"{os.path.dirname(path)}/{name}"
         try:
             _write(temporary, data, durable, mode)
             yield temporary, path
@@ -278,8 +289,17 @@ class LocalObjectStore:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
             if isinstance(error, OSError):
-                raise WorkspaceError(f"Cannot write {str(path)!r}: {error.strerror}.") from error
+                raise WorkspaceError(f"Cannot write {path!r}: {error.strerror}.") from error
             raise
+
+
+def _read(path: str) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        parts = list(iter(lambda: os.read(descriptor, _BLOCK), b""))
+    finally:
+        os.close(descriptor)
+    return b"".join(parts)
 
 
 def _write(path: str, data: bytes, durable: bool, mode: int) -> None:
@@ -299,7 +319,7 @@ def _write(path: str, data: bytes, durable: bool, mode: int) -> None:
         os.close(descriptor)
 
 
-def _sync_folder(folder: Path) -> None:
+def _sync_folder(folder: str) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -7,36 +7,24 @@ import io
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from refrain.errors import CorruptObjectError, DataError, DataNotFoundError
-from refrain.storage.blobs import BlobStore
-from refrain.storage.cache import WorkerCache
 from refrain.storage.filesystem import FileSystem
 from refrain.storage.filling import SIGN, refusal, sign_for
+from refrain.storage.knowledge import Knowledge
 from refrain.storage.listing import Listed, Listing, require_listed, tag_of
 from refrain.storage.local_files import LocalReading, LocalWriting, listed_file
 from refrain.storage.manifest import Manifest, TreeKind
 from refrain.storage.pattern import literal_part, matcher
 from refrain.storage.reading import BLOCK, RemoteFile, fetched
-from refrain.storage.receipts import Receipts
 from refrain.storage.remote_files import RemoteReading, WholeReading, info_of, writing_on
 from refrain.storage.retry import in_parallel
 from refrain.storage.streams import Reading, Writing
 from refrain.storage.transfer import Item, transfer
 from refrain.storage.trees import DATA, TreeIdentity, TreeRules
-
-
-@dataclass(frozen=True)
-class Knowledge:
-    """What a remote store needs of its workspace and machine."""
-
-    blobs: BlobStore
-    receipts: Receipts
-    cache: WorkerCache
 
 
 class RemoteStore:

@@ -9,26 +9,27 @@ import time
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from refrain.errors import WorkspaceError, WorkspaceSchemaError
 from refrain.storage.blobs import BlobStore
 from refrain.storage.cache import WorkerCache
 from refrain.storage.datastores import DatastoreTable
 from refrain.storage.digest import digest_bytes
-from refrain.storage.filesystem import FileSystem
 from refrain.storage.identity import DataIdentity, data_identity
-from refrain.storage.ledger import Ledgers
+from refrain.storage.knowledge import Knowledge
 from refrain.storage.objects import LocalObjectStore, NoObjects, ObjectStore
 from refrain.storage.receipts import Receipts
 from refrain.storage.registry import Registry
 from refrain.storage.remembering import RememberingObjects
-from refrain.storage.remote import Knowledge
-from refrain.storage.remote_objects import RemoteObjectStore
 from refrain.storage.root import Root
 from refrain.storage.statindex import StatIndex
 from refrain.storage.store import Place
 from refrain.storage.stores import NoDatastores, Stores
 from refrain.storage.trees import Trees
+
+if TYPE_CHECKING:
+    from refrain.storage.ledger import Ledgers
 
 SCHEMA = 1
 _RECORD = "workspace.json"
@@ -61,7 +62,6 @@ class WorkspaceState:
         self.blobs = BlobStore(self.objects)
         self.registry = Registry(self.objects if self.is_local else RememberingObjects(self.objects))
         self.datastores = DatastoreTable(self.address, self.registry)
-        self.ledgers = Ledgers(self.root / "transfers")
 
     @property
     def is_local(self) -> bool:
@@ -78,6 +78,13 @@ class WorkspaceState:
         """Digests of local trees, through this machine's stat index."""
         cache = cache_folder()
         return Trees(StatIndex(cache), (str(self.root), str(cache)))
+
+    @cached_property
+    def ledgers(self) -> Ledgers:
+        """What interrupted copies had done."""
+        from refrain.storage.ledger import Ledgers
+
+        return Ledgers(self.root / "transfers")
 
     @cached_property
     def data_identity(self) -> DataIdentity:
@@ -148,6 +155,9 @@ class WorkspaceState:
     def _object_store(self) -> ObjectStore:
         if self.address.folder is not None:
             return LocalObjectStore(self.root)
+        from refrain.storage.filesystem import FileSystem
+        from refrain.storage.remote_objects import RemoteObjectStore
+
         files = FileSystem(self.address.url, self.address.conn_id, dict(self.address.options))
         return RemoteObjectStore(files, self.address.url)
 

@@ -42,7 +42,17 @@ _DAY = 24 * 3600
 _COUNT = 4
 _HEAD = struct.Struct("<32s32sQQQ")  # seal, digest, files, bytes, length of the stats
 _TABLE = "CREATE TABLE IF NOT EXISTS trees (root BLOB PRIMARY KEY, used INTEGER NOT NULL, tree BLOB NOT NULL)"
-_LOAD = "SELECT CAST(tree AS BLOB), used FROM trees WHERE root = ?"
+_AHEAD = 32
+_AHEAD_BYTES = 1024
+_MOST_AHEAD = 10_000
+# With a root come the next ones in order, if they are small: the outputs of a run lie side by side, and a question
+# costs more than a row. They are joined by number, so that nothing of a large tree is read for its length.
+_LOAD = """
+SELECT found.root, CAST(found.tree AS BLOB), found.used
+FROM (SELECT rowid AS number FROM trees WHERE root >= ?1 ORDER BY root LIMIT ?2) AS next
+JOIN trees AS found ON found.rowid = next.number
+WHERE found.root = ?1 OR LENGTH(found.tree) <= ?3
+"""
 _SAVE = "INSERT OR REPLACE INTO trees VALUES (?, ?, ?)"
 _USED = "UPDATE trees SET used = ? WHERE root = ?"
 _FORGET_OLD = "DELETE FROM trees WHERE used < ?"
@@ -153,24 +163,23 @@ class StatIndex:
         self._is_usable = True
         self._pending: dict[str, IndexedTree] = {}
         self._used: set[str] = set()
+        self._ahead: dict[bytes, tuple[bytes, int]] = {}
 
     def load(self, root: str) -> IndexedTree:
         """Return what is known of the tree at the absolute path *root*, or :data:`UNKNOWN`."""
         with self._lock:
             if root in self._pending:
                 return self._pending[root]
-            found = self._execute(_LOAD, [(os.fsencode(root),)])
-            if not found:
-                return UNKNOWN
-            content, used = found[0]
-            if used != _today():
+            content, used = self._found(os.fsencode(root))
+            if content and used != _today():
                 self._used.add(root)
-        return IndexedTree.from_content(content)
+        return IndexedTree.from_content(content) if content else UNKNOWN
 
     def save(self, root: str, tree: IndexedTree) -> None:
         """Remember a tree; written to disk by :meth:`flush` or with the next fifty."""
         with self._lock:
             self._pending[root] = tree
+            self._ahead.pop(os.fsencode(root), None)
             is_full = len(self._pending) >= _PENDING
         if is_full:
             self.flush()
@@ -196,9 +205,23 @@ class StatIndex:
                 self._connection.close()
                 self._connection = None
 
+    def _found(self, root: bytes) -> tuple[bytes, int]:
+        """Return a tree as it is stored and the day of its last use, keeping what comes with it for later questions.
+
+        What is kept may be out of date then; like any row, it is trusted only while it says what the disk says.
+        """
+        if root not in self._ahead:
+            if len(self._ahead) > _MOST_AHEAD:
+                self._ahead.clear()
+            self._ahead |= {
+                found: (tree, used) for found, tree, used in self._execute(_LOAD, [(root, _AHEAD, _AHEAD_BYTES)])
+            }
+        return self._ahead.get(root, (b"", 0))
+
     def _forget(self, today: int) -> None:
         if self._execute("PRAGMA user_version", [()]) in ([], [(today,)]):
             return
+        self._ahead.clear()
         self._execute(_FORGET_OLD, [(today - KEPT_DAYS,)])
         self._execute(_FORGET_MANY, [(KEPT_BYTES,)])
         # A script: execute() takes one step, and each step of this pragma frees one page.

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 
 from refrain.errors import UnknownNameError, UntrustedReferenceError
 from refrain.storage.cache import WorkerCache
 from refrain.storage.datastores import DatastoreLocation, normalized
-from refrain.storage.filesystem import FileSystem
+from refrain.storage.knowledge import Knowledge
 from refrain.storage.local import LocalStore, local_text
-from refrain.storage.remote import Knowledge, RemoteStore
 from refrain.storage.root import Root
-from refrain.storage.sql.address import DatabaseLocation
-from refrain.storage.sql.database import Database
-from refrain.storage.sql.relation import SqlTable
-from refrain.storage.sql.table_store import SCHEME, TableStore, table_of, table_uri
 from refrain.storage.store import Place, Store
 from refrain.storage.trees import Trees
+
+if TYPE_CHECKING:
+    from refrain.storage.remote import RemoteStore
+    from refrain.storage.sql.address import DatabaseLocation
+    from refrain.storage.sql.database import Database
+    from refrain.storage.sql.relation import SqlTable
+    from refrain.storage.sql.table_store import TableStore
+
+_TABLES = "database"
+"""The scheme of tables' URIs, see :mod:`refrain.storage.sql.table_store`."""
 
 
 class Datastores(Protocol):
@@ -67,9 +73,14 @@ class Stores:
         self._datastores = datastores
         self._knowledge = knowledge
         self._local = LocalStore(trees)
-        self._tables = TableStore(self.database)
         self._remote: dict[DatastoreLocation, RemoteStore] = {}
         self._lock = threading.Lock()
+
+    @cached_property
+    def _tables(self) -> TableStore:
+        from refrain.storage.sql.table_store import TableStore
+
+        return TableStore(self.database)
 
     @property
     def cache(self) -> WorkerCache:
@@ -82,13 +93,11 @@ class Stores:
         :raises UnknownNameError: when there is no such datastore.
         :raises UserError: when the path would leave the datastore.
         """
-        location = self._datastores.get(datastore)
-        return Place(self._store(location), location.address).below(normalized(path))
+        return self._root(self._datastores.get(datastore)).below(normalized(path))
 
     def within(self, root: Root) -> Place:
         """Return the place of a workspace's root."""
-        location = DatastoreLocation("", root.folder, root.url, root.conn_id, root.options)
-        return Place(self._store(location), location.address)
+        return self._root(DatastoreLocation("", root.folder, root.url, root.conn_id, root.options))
 
     def database(self, datastore: str) -> Database:
         """Return the database that a datastore stands for; nothing is connected.
@@ -96,10 +105,14 @@ class Stores:
         :raises UnknownNameError: when there is no such datastore.
         :raises UserError: when it keeps files.
         """
+        from refrain.storage.sql.database import Database
+
         return Database(self._datastores.database(datastore))
 
     def table(self, datastore: str, table: SqlTable) -> Place:
         """Return the place of a table of a database; nothing is connected."""
+        from refrain.storage.sql.table_store import table_uri
+
         return Place(self._tables, table_uri(datastore, table))
 
     def at(self, uri: str) -> Place:
@@ -112,7 +125,9 @@ class Stores:
             raise UntrustedReferenceError(f"{uri[:200]!r} names no data: it is no URI such as 's3://bucket/folder'.")
         if scheme == "file":
             return self.local(local_text(uri))
-        if scheme == SCHEME:
+        if scheme == _TABLES:
+            from refrain.storage.sql.table_store import table_of
+
             return self.table(*table_of(uri))
         locations = self._datastores.of_files()
         holding = [location for location in locations if location.url and f"{uri}/".startswith(f"{location.url}/")]
@@ -129,18 +144,26 @@ class Stores:
 
     def datastore_of(self, place: Place) -> tuple[str, str] | None:
         """Return the name of a datastore that holds a place, and the path there; None when there is none."""
-        if place.store is self._tables:
+        if place.path.startswith(f"{_TABLES}://"):
+            from refrain.storage.sql.table_store import table_of
+
             datastore, table = table_of(place.path)
             return datastore, table.name
         for location in self._datastores.of_files():
-            root = self.on(location.name, "")
+            root = self._root(location)
             if root.covers(place):
                 return location.name, place.path[len(root.path) :].strip("/")
         return None
 
+    def _root(self, location: DatastoreLocation) -> Place:
+        return Place(self._store(location), location.address)
+
     def _store(self, location: DatastoreLocation) -> Store:
         if location.folder is not None:
             return self._local
+        from refrain.storage.filesystem import FileSystem
+        from refrain.storage.remote import RemoteStore
+
         with self._lock:
             if location not in self._remote:
                 files = FileSystem(location.url, location.conn_id, dict(location.options))

@@ -12,7 +12,7 @@ from refrain.data.output_config import (
     OutputTabularDatasetConfig,
 )
 from refrain.data.ports import OutputKind, OutputMode, Registration
-from refrain.data.tabular.source import PromoteHeadersBehavior
+from refrain.data.tabular.promotion import PromoteHeadersBehavior
 from refrain.data.tabular.types import DataType
 from refrain.errors import UserError
 

@@ -5,7 +5,7 @@ import pytest
 from refrain.data.pipeline_data import PipelineData
 from refrain.data.pipeline_output import PipelineOutputFileDataset, PipelineOutputTabularDataset
 from refrain.data.ports import Registration
-from refrain.data.tabular.source import PromoteHeadersBehavior
+from refrain.data.tabular.promotion import PromoteHeadersBehavior
 from refrain.errors import UserError
 
 

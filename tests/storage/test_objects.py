@@ -170,3 +170,22 @@ def test_a_file_where_a_folder_should_be_is_named(store):
 def test_an_object_is_empty_if_its_bytes_are(store):
     store.put("a", b"")
     assert store.get("a") == b""
+
+
+def test_an_object_larger_than_one_read_comes_back_whole(store):
+    content = bytes(range(256)) * 1000
+    store.put("a", content)
+    assert store.get("a") == content
+
+
+def test_a_forked_writer_uses_other_temporary_names(store):
+    names = []
+    for _ in range(2):
+        with store._written("a", b"", durable=False) as (temporary, _path):
+            names.append(os.path.basename(temporary))
+    process = os.fork()
+    if process == 0:
+        with store._written("a", b"", durable=False) as (temporary, _path):
+            os._exit(os.path.basename(temporary) in names or str(os.getpid()) not in temporary)
+    assert len(set(names)) == 2
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0

@@ -259,3 +259,41 @@ assert index._is_usable
     assert [process.wait() for process in started] == [0, 0]
     found = [index.load(f"/{name}/{number}") for name in "ab" for number in range(40)]
     assert [tree.files for tree in found] == [*range(40), *range(40)]
+
+
+def test_what_lies_beside_a_tree_comes_with_it(index):
+    names = [f"/run/{number:03}" for number in range(100)]
+    for name in names:
+        index.save(name, TREE)
+    index.close()
+    fresh = StatIndex(index._path.parent)
+    assert fresh.load(names[0]) == TREE
+    with sqlite3.connect(file_of(index)) as connection:
+        connection.execute("DELETE FROM trees")
+    connection.close()
+    known = [fresh.load(name) == TREE for name in names]
+    assert known[:30] == [True] * 30
+    assert known[-1] is False
+
+
+def test_a_large_tree_does_not_come_with_its_neighbour(index):
+    large = IndexedTree(encoded([FOLDER] * 1000), b"d" * 32 * 1000, "e" * 64, 1, 1)
+    index.save("/a", TREE)
+    index.save("/b", large)
+    index.close()
+    fresh = StatIndex(index._path.parent)
+    assert fresh.load("/a") == TREE
+    assert os.fsencode("/b") not in fresh._ahead
+    assert fresh.load("/b") == large
+
+
+def test_what_came_with_another_tree_gives_way_to_what_is_saved(index):
+    changed = IndexedTree(TREE.stats, b"f" * 32, "f" * 64, 1, 1)
+    for name in ("/a", "/b"):
+        index.save(name, TREE)
+    index.close()
+    fresh = StatIndex(index._path.parent)
+    fresh.load("/a")
+    fresh.save("/b", changed)
+    fresh.flush()
+    assert fresh.load("/b") == changed

@@ -11,6 +11,7 @@ from typing import Any
 
 from refrain.data.abstract import AbstractDataset, Registered
 from refrain.data.consumption import DatasetConsumptionConfig
+from refrain.data.data_value import DataKind, DataValue
 from refrain.data.files.item import FileItem, FileOrigin, StoredFile, StoredFiles, fetch
 from refrain.data.files.mount import MountContext
 from refrain.data.files.operations import METADATA, FileOperation, chosen, described
@@ -76,6 +77,11 @@ class FileDataset(AbstractDataset):
     def reads(self) -> FromFiles | FromDatabase:
         """The places that it reads, as a step's input records them."""
         return self.source
+
+    def as_value(self) -> DataValue:
+        """See :meth:`AbstractDataset.as_value`."""
+        recipe = "" if self.is_whole else self.recipe
+        return DataValue(DataKind.FILES, self.reads, self.text, recipe, self.recipe)
 
     def source_files(self) -> list[SourceFile]:
         """Return the stored files among which it chooses, as they are listed now."""

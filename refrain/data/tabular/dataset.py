@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from refrain.data.abstract import AbstractDataset, Registered
+from refrain.data.data_value import DataKind, DataValue
 from refrain.data.ports import FromDatabase, FromFiles, InputMode
 from refrain.data.tabular import operations as ops
 from refrain.data.tabular.access import ANYWHERE, FileAccess, SourceFile
@@ -80,6 +81,10 @@ class TabularDataset(AbstractDataset):
         if isinstance(self.source.format, Sql):
             return FromDatabase(self.source.places[0].datastore)
         return FromFiles(tuple((place.datastore or None, place.path) for place in self.source.places))
+
+    def as_value(self) -> DataValue:
+        """See :meth:`AbstractDataset.as_value`."""
+        return DataValue(DataKind.TABLE, self.reads, self.text, self.recipe, self.recipe)
 
     def needed_files(self) -> list[SourceFile]:
         """Return the files that decide the rows and their types, as they are listed now."""

@@ -16,8 +16,9 @@ from refrain.data.tabular.conversion import convert, may_hold
 from refrain.data.tabular.feed import stream
 from refrain.data.tabular.header import Layout, layout, names_of, numbered
 from refrain.data.tabular.inference import infer_columns
+from refrain.data.tabular.promotion import PromoteHeadersBehavior
 from refrain.data.tabular.ragged import explain
-from refrain.data.tabular.source import Delimited, PromoteHeadersBehavior, Source, python_encoding
+from refrain.data.tabular.source import Delimited, Source, python_encoding
 from refrain.data.tabular.types import DataType
 from refrain.errors import DataError
 

@@ -8,7 +8,8 @@ from typing import Any
 from refrain.data.tabular.dataset import TabularDataset
 from refrain.data.tabular.partition import PartitionFormat
 from refrain.data.tabular.places import places_of, workspace_of
-from refrain.data.tabular.source import Delimited, Format, JsonLines, Parquet, PromoteHeadersBehavior, Source, promotion
+from refrain.data.tabular.promotion import PromoteHeadersBehavior, promotion
+from refrain.data.tabular.source import Delimited, Format, JsonLines, Parquet, Source
 from refrain.data.tabular.types import DataType, column_types
 from refrain.errors import UserError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from refrain.data.tabular.source import PromoteHeadersBehavior
+from refrain.data.tabular.promotion import PromoteHeadersBehavior
 from refrain.errors import DataError
 
 _Behavior = PromoteHeadersBehavior

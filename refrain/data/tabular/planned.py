@@ -8,8 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from refrain.data.files.dataset import FileDataset
-from refrain.data.ports import FromFiles, InputMode
 from refrain.data.tabular.dataset import TabularDataset
 from refrain.data.tabular.partition import PartitionFormat
 from refrain.data.tabular.source import Format, Source
@@ -36,18 +34,6 @@ def plan(  # what a table of files is made of
     partition = None if partition_format is None else PartitionFormat(partition_format)
     _require_expression(what, match)
     return TabularDataset(Source((), form, column_types(types, what), bool(include_path), partition, match or ""))
-
-
-def output_recipe(
-    planned: TabularDataset | None, partition: PartitionFormat | None = None, mode: InputMode = InputMode.DIRECT
-) -> str:
-    """Return the recipe of an output that is read in this mode: of a table, or of files; empty for files by their path.
-
-    :param partition: columns in the paths of files.
-    """
-    if planned is not None:
-        return planned.recipe
-    return FileDataset(FromFiles(()), partition=partition).recipe if mode is InputMode.DIRECT else ""
 
 
 def ending(what: str, extension: str | None, separator: str = "") -> str:

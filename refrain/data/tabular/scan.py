@@ -16,7 +16,8 @@ from refrain.data.tabular.chunk import Chunk, Misfits, OnError, Piece, Reader
 from refrain.data.tabular.conversion import convert
 from refrain.data.tabular.expression import Expression, missing_column
 from refrain.data.tabular.operations import DropColumns, Filter, KeepColumns, Operation, Rows, Sample
-from refrain.data.tabular.source import Delimited, Parquet, PromoteHeadersBehavior, Source, Sql
+from refrain.data.tabular.promotion import PromoteHeadersBehavior
+from refrain.data.tabular.source import Delimited, Parquet, Source, Sql
 from refrain.errors import DataNotFoundError
 
 PATH = "Path"

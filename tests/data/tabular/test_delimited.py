@@ -13,7 +13,7 @@ import pytest
 
 from refrain import Dataset
 from refrain.data.tabular.inference import _warn
-from refrain.data.tabular.source import PromoteHeadersBehavior
+from refrain.data.tabular.promotion import PromoteHeadersBehavior
 from refrain.data.tabular.types import DataType
 from refrain.errors import DataError, DataNotFoundError, UserError
 
