@@ -166,10 +166,13 @@ def require_filled(item: ResolvedInput, state: WorkspaceState, step_name: str) -
 
     :raises DataError: when it is.
     """
-    if isinstance(item.made, QueriedDataset) or item.is_ours:
+    if isinstance(item.port.source, FromDatabase) or item.is_ours:
         return
     places = [place for _, place in item.members]
-    if isinstance(item.made, MadeDataset):
+    if item.made is not None:
+        from refrain.execution.datasets import MadeDataset
+
+        assert isinstance(item.made, MadeDataset)  # noqa: S101  # only a database's is the other one
         places = list({Place(file.at.store, os.path.dirname(file.at.path)): None for file in item.made.needed})
     try:
         for place in places or [state.stores.at(item.handle.uri)]:
