@@ -21,7 +21,7 @@ from refrain.execution.run_folder import LOG_FILE
 from refrain.execution.sizes import size_text
 from refrain.execution.stage import Stage, open_stage
 from refrain.steps.data_transfer import DESTINATION_TYPE, PARQUET, SOURCE_TYPE
-from refrain.storage.copying import Copied, Terms, copy
+from refrain.storage.copying import Copied, Terms, copy, require_kind
 from refrain.storage.manifest import TreeKind
 from refrain.storage.sql.relation import SqlTable
 from refrain.storage.store import Place
@@ -105,7 +105,9 @@ class TransferBody:
         table = SqlTable(self._port.path)
         load = TableLoad(stores.database(self._port.datastore), table, self._say, _TOLD_EVERY_SECONDS)
         self._say(f"loading {source} into {load}")
-        loaded = load.run(rows_at(source, stores), Watch(canceled=self._canceled))
+        rows = rows_at(source, stores)
+        require_kind(source, source.listing().kind, self._kind(SOURCE_TYPE))
+        loaded = load.run(rows, Watch(canceled=self._canceled))
         self._say(f"loaded {loaded.rows:,} rows, {size_text(loaded.bytes)}, into {load}")
 
     @property

@@ -169,8 +169,7 @@ def _goal(source: Place, target: Place, listing: Listing, there: TreeKind, terms
     kind = listing.kind
     if kind is TreeKind.MISSING:
         raise DataNotFoundError(f"There is nothing at {source}, so that nothing can be copied.")
-    if terms.source_kind not in (None, kind):
-        raise DataError(f"{source} is a {kind.value}, not a {terms.source_kind.value}.")
+    require_kind(source, kind, terms.source_kind)
     wanted = terms.target_kind or (kind if there is TreeKind.MISSING else there)
     if there not in (TreeKind.MISSING, wanted):
         raise DataError(f"{target} is a {there.value}; a {wanted.value} cannot be put there.")
@@ -179,6 +178,15 @@ def _goal(source: Place, target: Place, listing: Listing, there: TreeKind, terms
     if kind is TreeKind.DIRECTORY and not listing.objects and target.in_place is None:
         raise DataError(f"The folder {source} holds no file, and {target} is on a store that has no empty folders.")
     return target.below(source.name) if kind is TreeKind.FILE and wanted is TreeKind.DIRECTORY else target
+
+
+def require_kind(place: Place, kind: TreeKind, wanted: TreeKind | None) -> None:
+    """Refuse what is of another kind than somebody said.
+
+    :raises DataError: when it is.
+    """
+    if wanted not in (None, kind):
+        raise DataError(f"{place} is a {kind.value}, not a {wanted.value}.")
 
 
 def _require_apart(source: Place, target: Place) -> None:

@@ -251,6 +251,13 @@ def test_files_that_are_no_rows_are_named(small_shop, names, words):
     assert small_shop.bench.run("SELECT name FROM sqlite_master") == []
 
 
+def test_a_source_of_another_type_than_was_said_is_refused(small_shop):
+    small_shop.write("raw/a.csv")
+    files = DataReference(small_shop.disk, "files", "raw")
+    step = DataTransferStep("load", files, small_shop.table(), source_reference_type="file")
+    assert str(small_shop.project.run(step).outcome.errors["load"]).endswith("disk/raw is a directory, not a file.")
+
+
 def test_what_was_loaded_is_a_dataset_of_the_run(small_shop):
     small_shop.write("raw/a.csv")
     ran = small_shop.run()
