@@ -13,14 +13,14 @@ from refrain_operators.step_operator import StepOperator
 
 
 class DataTransferOperator(StepOperator):
-    """Copies a file or a folder from one datastore to another, beside ordinary operators in any DAG.
+    """Copies files or rows from one datastore to another, beside ordinary operators in any DAG.
 
     Nothing is copied when the source is what it was and the destination still is what was written. A task that is
     killed or cleared goes on from where it was. The rules are those of
     :class:`refrain.steps.data_transfer.DataTransferStep`.
 
-    :param source: a data reference, or what another operator writes.
-    :param destination: a data reference.
+    :param source: a data reference, rows of a database, or what another operator writes.
+    :param destination: a data reference, or a table of a database.
     """
 
     def __init__(  # Azure ML's names, as keywords
@@ -47,9 +47,12 @@ class DataTransferOperator(StepOperator):
         step = transfer.define(build)
         producers = {port.name: build.read[port.source] for port in step.inputs if isinstance(port.source, FromStep)}
         super().__init__(step=step, producers=producers, **kwargs)
-        self.transferred = transfer.get_output()
+        self.transfer = transfer
         declare(self, transfer)
 
     def get_output(self) -> PipelineData:
-        """Return the copied data as an input for other operators, which then come after this one."""
-        return self.transferred
+        """Return the copied data as an input for other operators, which then come after this one.
+
+        :raises UserError: for a table, which no step reads as files.
+        """
+        return self.transfer.get_output()

@@ -40,6 +40,7 @@ class OutputKind(str, Enum):
     DIRECTORY = "directory"  # a directory, there before the script starts
     FILE_LINK = "file link"  # no data, but the definition of the file dataset that the script linked
     TABULAR_LINK = "tabular link"  # likewise of a tabular dataset
+    TABLE = "table"  # the rows of a table, which the output's path names
 
     @property
     def linked(self) -> str:

@@ -21,6 +21,7 @@ from refrain.execution.body import Body, Work, body_for
 from refrain.execution.inputs import (
     ResolvedInput,
     require_as_written,
+    require_filled,
     require_unchanged,
     resolve,
 )
@@ -241,6 +242,7 @@ class Engine:
         self._listener.entered(step.key, Phase.STAGE)
         for item in inputs.values():
             require_as_written(item, self.state, step.name)
+            require_filled(item, self.state, step.name)
             if item.remark:
                 self._listener.noted(step.key, item.remark)
         body = self._body(request, record, inputs)

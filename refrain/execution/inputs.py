@@ -161,6 +161,26 @@ def require_mounts_intact(stage: Stage, step_name: str) -> None:
         )
 
 
+def require_filled(item: ResolvedInput, state: WorkspaceState, step_name: str) -> None:
+    """Refuse, before a step starts, data in a folder that a copy is filling. Who reuses a result has nothing to fear.
+
+    :raises DataError: when it is.
+    """
+    if isinstance(item.port.source, FromDatabase) or item.is_ours:
+        return
+    places = [place for _, place in item.members]
+    if item.made is not None:
+        from refrain.execution.datasets import MadeDataset
+
+        assert isinstance(item.made, MadeDataset)  # noqa: S101  # only a database's is the other one
+        places = list({Place(file.at.store, os.path.dirname(file.at.path)): None for file in item.made.needed})
+    try:
+        for place in places or [state.stores.at(item.handle.uri)]:
+            place.require_filled()
+    except DataError as error:
+        raise type(error)(f"Step {step_name!r}, input {item.port.name!r}: {error}") from error
+
+
 def require_as_written(item: ResolvedInput, state: WorkspaceState, step_name: str) -> None:
     """Check, before a step starts, that what an earlier step wrote is still that.
 

@@ -1,4 +1,4 @@
-"""TransferBody: a step that copies data between datastores, within the engine, which has the credentials."""
+"""TransferBody: a step that copies files and rows between datastores, within the engine, which has the credentials."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import time
 from pathlib import Path
 
 from refrain.data.handle import DataHandle
-from refrain.errors import DataError, StepCanceledError, TransferCanceledError, WorkspaceError
+from refrain.data.ports import OutputKind, OutputPort
+from refrain.data.tabular.endings import rows_at
+from refrain.errors import DataError, StepCanceledError, TransferCanceledError, UserError, WorkspaceError
 from refrain.execution.body import Work
 from refrain.execution.inputs import ResolvedInput
+from refrain.execution.loads import TableLoad
 from refrain.execution.moved import moved
 from refrain.execution.process_environment import text_of
 from refrain.execution.queries import QueriedDataset
@@ -20,6 +23,7 @@ from refrain.execution.stage import Stage, open_stage
 from refrain.steps.data_transfer import DESTINATION_TYPE, PARQUET, SOURCE_TYPE
 from refrain.storage.copying import Copied, Terms, copy
 from refrain.storage.manifest import TreeKind
+from refrain.storage.sql.relation import SqlTable
 from refrain.storage.store import Place
 from refrain.storage.trees import OUTPUT
 from refrain.storage.watch import Progress, Watch
@@ -32,7 +36,8 @@ _TOLD_EVERY_SECONDS = 5.0
 class TransferBody:
     """See :class:`refrain.execution.body.Body`.
 
-    What an interrupted copy has brought stays where it is: the next try goes on from there.
+    What an interrupted copy of files has brought stays where it is: the next try goes on from there. An interrupted
+    load leaves the table as it was.
     """
 
     def __init__(self, work: Work) -> None:
@@ -54,18 +59,17 @@ class TransferBody:
 
     def perform(self) -> None:
         """See :class:`Body`."""
-        work, name = self._work, self._work.step.name
-        target = self._target()
-        terms = Terms(True, self._kind(SOURCE_TYPE), self._kind(DESTINATION_TYPE))
+        name, is_load = self._work.step.name, self._port.kind is OutputKind.TABLE
         try:
-            source = self._source()
-            self._say(f"copying {source} to {target}")
-            copied = copy(source, target, work.state.ledgers, terms, Watch(self._hear, self._canceled))
+            if is_load:
+                self._load()
+            else:
+                self._copy()
         except TransferCanceledError as error:
-            raise StepCanceledError(f"Step {name!r} was canceled; the next run goes on from where it was.") from error
-        except DataError as error:
+            left = "the table is as it was" if is_load else "the next run goes on from where it was"
+            raise StepCanceledError(f"Step {name!r} was canceled; {left}.") from error
+        except (DataError, UserError) as error:
             raise type(error)(f"Step {name!r}: {error}") from error
-        self._say(_summary(copied))
 
     def cancel(self) -> None:
         """See :class:`Body`."""
@@ -73,7 +77,7 @@ class TransferBody:
 
     def publish(self) -> dict[str, DataHandle]:
         """See :class:`Body`; what counts is all that is at the destination now."""
-        target = self._target()
+        target = self._target
         manifest = target.manifest(OUTPUT)
         self._work.state.blobs.put_manifest(manifest)
         handle = DataHandle(target.uri, manifest.kind, manifest.digest, manifest.files, manifest.bytes)
@@ -87,23 +91,47 @@ class TransferBody:
         if self._stage is not None:
             self._stage.remove()
 
+    def _copy(self) -> None:
+        source, target = self._source(), self._target
+        if self._stage is not None and not target.path.endswith(PARQUET):
+            source = self._work.state.stores.local(_as_csv(Path(source.path), self._stage.folder / "rows.csv"))
+        self._say(f"copying {source} to {target}")
+        terms = Terms(True, self._kind(SOURCE_TYPE), self._kind(DESTINATION_TYPE))
+        watch = Watch(self._hear, self._canceled)
+        self._say(_summary(copy(source, target, self._work.state.ledgers, terms, watch)))
+
+    def _load(self) -> None:
+        stores, source = self._work.state.stores, self._source()
+        table = SqlTable(self._port.path)
+        load = TableLoad(stores.database(self._port.datastore), table, self._say, _TOLD_EVERY_SECONDS)
+        self._say(f"loading {source} into {load}")
+        loaded = load.run(rows_at(source, stores), Watch(canceled=self._canceled))
+        self._say(f"loaded {loaded.rows:,} rows, {size_text(loaded.bytes)}, into {load}")
+
+    @property
+    def _port(self) -> OutputPort:
+        (port,) = self._work.step.outputs
+        return port
+
+    @property
+    def _target(self) -> Place:
+        port, stores = self._port, self._work.state.stores
+        if port.kind is OutputKind.TABLE:
+            return stores.table(port.datastore, SqlTable(port.path))
+        return stores.on(port.datastore, port.path)
+
     def _input(self) -> ResolvedInput:
         (item,) = self._work.inputs.values()
         return item
 
     def _source(self) -> Place:
+        """Return the files; those of a database's rows are put into the stage."""
         item, stage, stores = self._input(), self._stage, self._work.state.stores
         if stage is None or not isinstance(item.made, QueriedDataset):
             return stores.at(item.handle.uri)
         rows = stage.mounts / item.port.name / "rows.parquet"
         item.made.put(rows)
-        if self._target().path.endswith(PARQUET):
-            return stores.local(rows)
-        return stores.local(_as_csv(rows, stage.folder / "rows.csv"))
-
-    def _target(self) -> Place:
-        (port,) = self._work.step.outputs
-        return self._work.state.stores.on(port.datastore, port.path)
+        return stores.local(rows)
 
     def _kind(self, setting: str) -> TreeKind | None:
         text = text_of(dict(self._work.step.parameters)[setting], self._work.request)

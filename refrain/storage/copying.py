@@ -53,6 +53,7 @@ def copy(source: Place, target: Place, ledgers: Ledgers, terms: Terms = Terms(),
     :raises TransferCanceledError: when *watch* stopped it.
     """
     listing = source.listing()
+    source.require_filled()
     there = target.listing(is_filling=True)
     goal = _goal(source, target, listing, there.kind, terms)
     if goal != target:

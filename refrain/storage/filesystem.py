@@ -27,7 +27,7 @@ class FileSystem:
         :param conn_id: the Airflow connection that holds the credentials; None means those of the environment.
         """
         self.protocol = url.partition("://")[0].lower()
-        self._url = url
+        self.url = url
         self._conn_id = conn_id
         self._options = dict(options or {})
         self._opened: tuple[int, Any] | None = None
@@ -84,7 +84,7 @@ class FileSystem:
             raise UserError(f"Data at {self.protocol}:// needs another package: {hint}.") from error
         except ValueError as error:
             raise UserError(f"No file system is known for {self.protocol}://; see fsspec's list of them.") from error
-        options = {**made._get_kwargs_from_urls(self._url), **self._options}
+        options = {**made._get_kwargs_from_urls(self.url), **self._options}
         if self._conn_id is not None:
             options = _merged(options, connection(self._conn_id).options(self.protocol))
         if self.protocol in AZURE and not {"account_key", "sas_token", "connection_string", "anon"} & set(options):

@@ -18,7 +18,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from refrain.errors import DataError, DataNotFoundError, UntrustedReferenceError
 from refrain.storage.digest import digest_bytes
-from refrain.storage.filling import SIGN, sign_for
+from refrain.storage.filling import SIGN, refusal, sign_for
 from refrain.storage.listing import Listed, Listing, require_listed
 from refrain.storage.local_files import LocalReading, LocalWriting, listed_file, status_tag
 from refrain.storage.manifest import MISSING, Manifest, TreeKind
@@ -151,6 +151,12 @@ class LocalStore:
             place = _below(target, file, source)
             place.parent.mkdir(parents=True, exist_ok=True)
             _place(Path(file), place)
+
+    def require_filled(self, path: str) -> None:
+        """See :meth:`Store.require_filled`."""
+        for folder in Path(path).parents:
+            if (folder / SIGN).exists():
+                raise DataError(refusal(str(folder)))
 
     def accept(self, path: str, arrived: Mapping[str, tuple[int, str]], content: Manifest | None) -> None:  # noqa: ARG002
         """See :meth:`Store.accept`; the content can be read here whenever it is asked for."""

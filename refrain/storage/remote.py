@@ -171,6 +171,17 @@ class RemoteStore:
         tags = {entry.path: (entry.size, done.tag) for entry, done in zip(entries, arrived, strict=True)}
         self.accept(path, tags, written)
 
+    def require_filled(self, path: str) -> None:
+        """See :meth:`Store.require_filled`; folders above the datastore are not looked at."""
+        root = self._fs.url.rstrip("/")
+        if self._fs.is_read_only or not path.startswith(f"{root}/"):
+            return
+        parts = path[len(root) :].strip("/").split("/")
+        above = ["/".join([root, *parts[:count]]) for count in range(len(parts))]
+        for folder, is_filling in zip(above, in_parallel(self._has_sign, above), strict=True):
+            if is_filling:
+                raise DataError(refusal(folder))
+
     def accept(self, path: str, arrived: Mapping[str, tuple[int, str]], content: Manifest | None) -> None:
         """See :meth:`Store.accept`; the content is remembered under the listing that the store has now."""
         listing = self.listing(path, is_filling=True)
@@ -250,6 +261,16 @@ class RemoteStore:
         """Refuse a listing of before the object was overwritten: a receipt would vouch for the old one by the new."""
         if self._stat(listed.uri).tag != listed.tag:
             raise DataError(f"{listed.uri} was written, but the store lists what was there before. Run again.")
+
+    def _has_sign(self, folder: str) -> bool:
+        sign = _sign_of(folder)
+
+        def look(fs: Any) -> bool:
+            with contextlib.suppress(PermissionError):  # nor may it fill a folder that it may not look into
+                return bool(fs.exists(sign))
+            return False
+
+        return self._fs.call(f"look for {sign}", look)
 
     def _delete(self, path: str) -> None:
         with contextlib.suppress(DataNotFoundError):

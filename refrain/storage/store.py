@@ -100,6 +100,15 @@ class Store(Protocol):
         :raises DataError: when somebody else is filling it, or it cannot be written.
         """
 
+    def require_filled(self, path: str) -> None:
+        """Refuse what is below a folder that a copy fills; :meth:`listing` sees only what is in the tree itself.
+
+        It asks once for each folder above, so that it is for those who are about to use the data, not for those who
+        find it unchanged.
+
+        :raises DataError: when there is such a folder.
+        """
+
     def accept(self, path: str, arrived: Mapping[str, tuple[int, str]], content: Manifest | None) -> None:
         """Check that the store has what was sent to *path*, and remember what it is.
 
@@ -172,6 +181,10 @@ class Place:
     def files(self) -> list[str]:
         """Return the relative paths of all files below a folder, sorted; ``[""]`` for a file, none for nothing."""
         return list(self.sizes())
+
+    def require_filled(self) -> None:
+        """See :meth:`Store.require_filled`."""
+        self.store.require_filled(self.path)
 
     def open(self, buffering: int = BLOCK) -> BinaryIO:
         """See :meth:`Store.open`."""

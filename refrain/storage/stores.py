@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from refrain.errors import UnknownNameError, UntrustedReferenceError
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from refrain.storage.remote import RemoteStore
     from refrain.storage.sql.address import DatabaseLocation
     from refrain.storage.sql.database import Database
+    from refrain.storage.sql.relation import SqlTable
+    from refrain.storage.sql.table_store import TableStore
+
+_TABLES = "database"
+"""The scheme of tables' URIs, see :mod:`refrain.storage.sql.table_store`."""
 
 
 class Datastores(Protocol):
@@ -70,6 +76,12 @@ class Stores:
         self._remote: dict[DatastoreLocation, RemoteStore] = {}
         self._lock = threading.Lock()
 
+    @cached_property
+    def _tables(self) -> TableStore:
+        from refrain.storage.sql.table_store import TableStore
+
+        return TableStore(self.database)
+
     @property
     def cache(self) -> WorkerCache:
         """The cache of remote objects on this machine."""
@@ -97,6 +109,12 @@ class Stores:
 
         return Database(self._datastores.database(datastore))
 
+    def table(self, datastore: str, table: SqlTable) -> Place:
+        """Return the place of a table of a database; nothing is connected."""
+        from refrain.storage.sql.table_store import table_uri
+
+        return Place(self._tables, table_uri(datastore, table))
+
     def at(self, uri: str) -> Place:
         """Return the place that a URI names: on the datastore that holds it, or with the environment's credentials.
 
@@ -107,6 +125,10 @@ class Stores:
             raise UntrustedReferenceError(f"{uri[:200]!r} names no data: it is no URI such as 's3://bucket/folder'.")
         if scheme == "file":
             return self.local(local_text(uri))
+        if scheme == _TABLES:
+            from refrain.storage.sql.table_store import table_of
+
+            return self.table(*table_of(uri))
         locations = self._datastores.of_files()
         holding = [location for location in locations if location.url and f"{uri}/".startswith(f"{location.url}/")]
         host = DatastoreLocation("", None, f"{scheme}://{rest.partition('/')[0]}")
@@ -122,6 +144,11 @@ class Stores:
 
     def datastore_of(self, place: Place) -> tuple[str, str] | None:
         """Return the name of a datastore that holds a place, and the path there; None when there is none."""
+        if place.path.startswith(f"{_TABLES}://"):
+            from refrain.storage.sql.table_store import table_of
+
+            datastore, table = table_of(place.path)
+            return datastore, table.name
         for location in self._datastores.of_files():
             root = self._root(location)
             if root.covers(place):

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import signal
+import time
+from pathlib import Path
 
 import pytest
 
 from cli.sample import Refrain, Sleeper, Start
+from fakes.remote_stores import s3_server
+from refrain import Datastore, Workspace
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
@@ -52,3 +56,31 @@ def test_a_second_signal_ends_at_once_what_does_not_listen(start: Start, sleeper
     running.communicate(timeout=30)
     assert running.returncode == 130
     sleeper.assert_all_gone()
+
+
+def test_ctrl_c_ends_a_copy_and_the_same_command_goes_on(
+    refrain: Refrain, start: Start, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "raw").mkdir()
+    for number in range(300):
+        (project / "raw" / f"{number}.txt").write_text(f"number {number}")
+    copy = ("data", "cp", "raw", "objects:to")
+    with s3_server() as server:
+        monkeypatch.setenv("AIRFLOW_CONN_OBJECTS", server.connection())
+        Datastore.register(
+            Workspace(project / ".refrain/workspace"), "objects", f"s3://{server.make_bucket()}", "objects"
+        )
+        server.requests.clear()
+        server.delay = 0.1
+        running = start(*copy)
+        while server.requests["PUT"] < 50 and running.poll() is None:
+            time.sleep(0.01)
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+        assert (running.returncode, out) == (130, "")
+        assert "Traceback" not in err
+        server.delay = 0.0
+        assert "to is not complete" in refrain("data", "digest", "objects:to").err
+        document = refrain(*copy, "--json").document
+        assert document["files"] == 300
+        assert 0 < document["arrived_earlier"] < 300

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from fakes.database_servers import bench, mariadb, mysql_bench, postgres, postgresql_bench, sqlite_bench
 from fakes.disks import small_disk
 from fakes.processes import race
 from fakes.project import Project
 
-__all__ = ["race", "small_disk"]
+__all__ = ["bench", "mariadb", "mysql_bench", "postgres", "postgresql_bench", "race", "small_disk", "sqlite_bench"]
 
 
 @pytest.fixture

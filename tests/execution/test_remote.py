@@ -12,10 +12,11 @@ import pytest
 
 from fakes.project import COPIES, WRITES, Project
 from fakes.remote_stores import FlakyFileSystem, S3Server, s3_server
-from refrain import Dataset, Datastore, OutputFileDatasetConfig, PipelineData, PipelineRun
+from refrain import DataReference, Dataset, Datastore, OutputFileDatasetConfig, PipelineData, PipelineRun
 from refrain.execution import stage as stages
 from refrain.reuse.decision import Verdict
 from refrain.storage.cache import MARK_NS
+from refrain.storage.filling import SIGN
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +125,31 @@ def test_files_on_s3_are_read_through_the_cache(project: Project, s3: Datastore,
     assert project.run(read("raw/**/*.csv", note="        # changed\n")).reused() == ["read"]
     ran = project.run(read("raw"))
     assert _bytes(project, ran.result("read").outputs["out"].uri) == b"a.csv\nother\ndeep/b.csv\n"
+
+
+def test_nothing_new_is_read_below_a_folder_that_is_being_filled(
+    project: Project, s3: Datastore, server: S3Server
+) -> None:
+    def run():
+        data, out = DataReference(s3, "data", "in/deep").as_mount(), PipelineData("out")
+        return project.run(project.step("list", WRITES, [out, data], inputs=[data], outputs=[out]))
+
+    def write(name: str) -> None:
+        place = project.state.stores.on("objects", name)
+        place.store.writing(place.path).put(name.encode())
+
+    write("in/deep/a.txt")
+    assert run().status == "Completed"
+    server.requests.clear()
+    assert run().reused() == ["list"]
+    asked = server.requests.copy()
+    write(f"in/{SIGN}")
+    server.requests.clear()
+    assert run().reused() == ["list"]
+    assert server.requests == asked
+    write("in/deep/b.txt")
+    error = run().error("list")
+    assert error.startswith(f"Step 'list', input 'data': {s3.root}/in is not complete: a copy into it is under way")
 
 
 def test_a_script_that_writes_to_its_mounted_input_fails(project: Project, s3: Datastore) -> None:

@@ -34,6 +34,7 @@ class S3Server:
     requests: Counter[str] = field(default_factory=Counter)
     bytes_sent: int = 0
     refusal: tuple[str, str] | None = None  # what it answers to everything: "403 Forbidden", "ExpiredToken"
+    delay: float = 0.0  # seconds before each answer
 
     def connection(self) -> str:
         """Return a connection to it, as the variable of an Airflow connection holds one."""
@@ -59,6 +60,7 @@ def s3_server() -> Iterator[S3Server]:
     def counted(environ: dict[str, Any], start_response: Any) -> Any:
         is_listing = "list-type" in environ.get("QUERY_STRING", "")
         server.requests["LIST" if is_listing else environ["REQUEST_METHOD"]] += 1
+        time.sleep(server.delay)
         if server.refusal is not None:
             status, code = server.refusal
             start_response(status, [("Content-Type", "application/xml")])

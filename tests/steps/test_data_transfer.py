@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from refrain import DataReference, Datastore, DataTransferStep, Pipeline, PipelineData, PythonScriptStep
+from refrain import (
+    DataReference,
+    Dataset,
+    Datastore,
+    DataTransferStep,
+    Pipeline,
+    PipelineData,
+    PythonScriptStep,
+    SqlDataReference,
+)
+from refrain.data.ports import OutputKind
 from refrain.errors import PipelineError, UserError
 from refrain.steps.command import Literal
 from refrain.steps.definition import PipelineDefinition
@@ -77,9 +87,11 @@ def test_arguments_that_make_no_sense_are_refused(store, how, words):
 def test_a_transfer_needs_both_ends(store):
     with pytest.raises(UserError, match="'move' needs a source_data_reference and a destination_data_reference"):
         DataTransferStep("move", DataReference(store, "source", "from"))
-    with pytest.raises(UserError, match="the destination must be a DataReference, not 'to'"):
+    with pytest.raises(UserError, match="the destination must be a DataReference or a SqlDataReference, not 'to'"):
         DataTransferStep("move", DataReference(store, "source", "from"), "to")
-    with pytest.raises(UserError, match="the source must be a DataReference or the output of a step, not 'from'"):
+    with pytest.raises(
+        UserError, match="the source must be a DataReference, a SqlDataReference or the output of a step, not 'from'"
+    ):
         DataTransferStep("move", "from", DataReference(store, "there", "to"))
 
 
@@ -87,3 +99,36 @@ def test_a_transfer_needs_both_ends(store):
 def test_a_destination_inside_its_source_is_refused(workspace, store, target):
     with pytest.raises(PipelineError, match=f"its destination '{target}' of datastore .* is its source, or inside it"):
         _ = Pipeline(workspace, [_step(store, target=target)], name="p").definition
+
+
+@pytest.fixture
+def sales(workspace):
+    return Datastore.register_sql(workspace, "sales", "postgresql://host/sales")
+
+
+def test_a_table_is_an_output_that_no_step_reads_as_files(workspace, store, sales):
+    table = SqlDataReference(sales, "rows", sql_table="shop.sold")
+    step = DataTransferStep("load", DataReference(store, "files", "from"), table, destination_reference_type="file")
+    (defined,) = Pipeline(workspace, [step], name="p").definition.steps
+    (port,) = defined.outputs
+    assert (port.kind, port.datastore, port.path) == (OutputKind.TABLE, "sales", "shop.sold")
+    assert dict(defined.parameters)["destination_reference_type"] == Literal("")
+    with pytest.raises(UserError, match=r"DataTransferStep 'load' fills a table, .* \(step\.run_after\(copy\)"):
+        step.get_output()
+
+
+def test_what_cannot_be_copied_of_a_database_or_into_it_is_refused(store, sales):
+    files, table = DataReference(store, "files", "from"), SqlDataReference(sales, "rows", sql_table="sold")
+    query = SqlDataReference(sales, "rows", sql_query="SELECT 1 AS a")
+    with pytest.raises(UserError, match="'move': rows are copied into a table; give the destination a sql_table"):
+        DataTransferStep("move", files, query)
+    with pytest.raises(UserError, match="'move': its source and its destination are the same table, 'sold'"):
+        DataTransferStep("move", table, SqlDataReference(sales, sql_table="sold"))
+    with pytest.raises(UserError, match="'DROP TABLE sold' is no query"):
+        DataTransferStep("move", SqlDataReference(sales, "rows", sql_query="DROP TABLE sold"), files)
+
+
+def test_a_dataset_is_no_source(store, sales):
+    rows = Dataset.Tabular.from_sql_query((sales, "SELECT 1 AS a"), validate=False).as_named_input("rows")
+    with pytest.raises(UserError, match="the source must be a DataReference, a SqlDataReference or the output"):
+        DataTransferStep("move", rows, DataReference(store, "there", "to"))

@@ -235,6 +235,18 @@ def test_a_copy_that_was_stopped_is_not_taken_for_complete_and_is_gone_on_with(s
     assert _content(state, f"{store}:to", tmp_path) == _in(large)
 
 
+@pytest.mark.parametrize("store", STORES)
+def test_what_is_below_a_folder_that_is_being_filled_is_not_copied(state, tree, store):
+    _copy(state, tree, f"{store}:to")
+    there = _place(state, f"{store}:to")
+    there.store.writing(there.below(SIGN).path).put(b"{}")
+    for path in ("to/deep", "to/deep/b.txt"):
+        with pytest.raises(DataError, match=f"to is not complete: a copy into it .*{SIGN}"):
+            _copy(state, f"{store}:{path}", "disk:elsewhere")
+    there.store.remove(there.below(SIGN).path)
+    assert _copy(state, f"{store}:to/deep", "disk:elsewhere").files == 3
+
+
 def test_progress_is_told_up_to_the_end(state, large):
     heard: list[Progress] = []
     _copy(state, large, "disk:to", watch=Watch(heard.append))
@@ -322,6 +334,7 @@ def test_two_copies_to_one_place_at_once_are_refused(state, tree):
 
 def test_a_store_that_fails_often_gets_everything_right(state, large, tmp_path, monkeypatch):
     monkeypatch.setattr("refrain.storage.retry._FIRST_SECONDS", 0.001)
+    monkeypatch.setattr("refrain.storage.retry.TRIES", 20)  # a fault in four calls, and each must end well
     fsspec.register_implementation("flaky", FlakyFileSystem, clobber=True)
     state.datastores.register_url("flaky", f"flaky://{uuid.uuid4().hex}")
     for number in range(30):

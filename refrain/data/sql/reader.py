@@ -1,4 +1,4 @@
-"""SqlReader: the rows of a query for a dataset's operations, as the database gives them."""
+"""SqlReader: the rows of a relation for a dataset's operations, as the database gives them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from refrain.data.tabular.column import Column
 from refrain.data.tabular.source import Source, Sql
 from refrain.errors import DataError
 from refrain.storage.sql.database import Database
-from refrain.storage.sql.relation import SqlQuery
 
 
 class SqlReader:
-    """Reads the rows of one query, each time anew. Its columns are asked for before, without rows."""
+    """Reads the rows of one relation, each time anew. Its columns are asked for before, without rows."""
 
     def __init__(self, source: Source, database: Database) -> None:
         assert isinstance(source.format, Sql)  # noqa: S101  # of which this is the reader
@@ -26,7 +25,7 @@ class SqlReader:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of the columns that the query gives."""
+        """The names of the columns that it gives."""
         return tuple(self._schema.names)
 
     @cached_property
@@ -38,14 +37,14 @@ class SqlReader:
     def pieces(self, file: SourceFile, wanted: tuple[str, ...], misfits: Misfits) -> Iterator[Piece]:
         """Yield the rows in pieces, as the database gives them."""
         row = 1
-        with self._database.read(SqlQuery(self._form.query), self._form.timeout) as result:
+        with self._database.read(self._form.relation, self._form.timeout) as result:
             for batch in result.batches():
                 yield partial(self._chunk, file, batch, row, wanted, misfits)
                 row += batch.num_rows
 
     @cached_property
     def _schema(self) -> Any:
-        return self._database.describe(SqlQuery(self._form.query), self._form.timeout)
+        return self._database.describe(self._form.relation, self._form.timeout)
 
     def _chunk(self, file: SourceFile, batch: Any, row: int, wanted: tuple[str, ...], misfits: Misfits) -> Chunk:
         import pyarrow as pa

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from refrain.data.files.dataset import FileDataset
-from refrain.data.sql.digest import RowsDigest
 from refrain.data.tabular.converted import ConvertedFiles
 from refrain.data.tabular.dataset import TabularDataset
 from refrain.data.tabular.operations import Rows, Sample
 from refrain.data.tabular.source import Sql
 from refrain.errors import DataError
 from refrain.storage.sql.database import Database
-from refrain.storage.sql.relation import SqlQuery
+from refrain.storage.sql.relation import Relation, SqlProcedure, SqlQuery
+from refrain.storage.sql.rows_digest import RowsDigest
 from refrain.storage.sql.statement import gives_order
 
 _GROUP_BYTES = 32 << 20
@@ -32,9 +32,9 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Query:
-    """A query, and whether the order of its rows counts."""
+    """What is asked, and whether the order of its rows counts."""
 
-    text: str
+    relation: Relation
     timeout: int
     is_ordered: bool
 
@@ -54,7 +54,7 @@ class Query:
     def _answer(self, database: Database, target: Path) -> Snapshot:
         from pyarrow.parquet import ParquetWriter
 
-        with database.read(SqlQuery(self.text), self.timeout) as result:
+        with database.read(self.relation, self.timeout) as result:
             digest = RowsDigest(result.schema, self.is_ordered)
             with ParquetWriter(target, result.schema) as writer:
                 for group in _groups(result.batches()):
@@ -67,7 +67,8 @@ class Query:
 def query_of(dataset: TabularDataset | FileDataset, product: str) -> Query:
     """Return what a dataset asks of its database.
 
-    The order of rows counts where the query may promise one, and where the dataset takes rows by their number.
+    The order of rows counts where the query may promise one, and where the dataset takes rows by their number. What a
+    procedure promises nobody can see.
 
     :param product: see :class:`refrain.storage.sql.address.DatabaseAddress`.
     :raises DataError: for a dataset of something else.
@@ -78,7 +79,13 @@ def query_of(dataset: TabularDataset | FileDataset, product: str) -> Query:
         raise DataError("This is no dataset of a query.")
     form = table.source.format
     takes_by_number = any(isinstance(operation, Rows | Sample) for operation in table.operations)
-    return Query(form.query, form.timeout, takes_by_number or gives_order(form.query, product))
+    return Query(form.relation, form.timeout, takes_by_number or _promises_order(form.relation, product))
+
+
+def _promises_order(relation: Relation, product: str) -> bool:
+    if isinstance(relation, SqlQuery):
+        return gives_order(relation.text, product)
+    return isinstance(relation, SqlProcedure)
 
 
 def _groups(batches: Iterator[Any]) -> Iterator[Any]:

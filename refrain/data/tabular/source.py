@@ -13,6 +13,7 @@ from refrain.data.tabular.partition import PartitionFormat
 from refrain.data.tabular.promotion import PromoteHeadersBehavior
 from refrain.data.tabular.types import ColumnTypes, DataType
 from refrain.errors import UserError, known
+from refrain.storage.sql.relation import ParameterType, Relation, SqlArgument, SqlProcedure, SqlQuery, SqlTable
 
 # Azure ML's words for encodings, and Python's.
 ENCODINGS = {
@@ -70,8 +71,32 @@ class Sql:
     :param timeout: seconds that it has for the first rows, and for each of the next; 0 for any time.
     """
 
-    query: str
+    relation: Relation
     timeout: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is asked as JSON values."""
+        match self.relation:
+            case SqlQuery(text):
+                asked: dict[str, Any] = {"query": text}
+            case SqlTable(name):
+                asked = {"table": name}
+            case SqlProcedure(name, arguments):
+                asked = {"procedure": name, "arguments": [[a.name, a.value, a.type.value] for a in arguments]}
+        return {**asked, "timeout": self.timeout}
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Sql:
+        """Read what :meth:`to_json` wrote."""
+        relation: Relation
+        if "query" in value:
+            relation = SqlQuery(value["query"])
+        elif "table" in value:
+            relation = SqlTable(value["table"])
+        else:
+            arguments = (SqlArgument(name, text, ParameterType(kind)) for name, text, kind in value["arguments"])
+            relation = SqlProcedure(value["procedure"], tuple(arguments))
+        return Sql(relation, value["timeout"])
 
 
 Format = Delimited | Parquet | JsonLines | Sql
@@ -96,10 +121,9 @@ class Source:
 
     def to_json(self) -> dict[str, Any]:
         """Return the source as JSON values."""
-        options = {key: value.name if isinstance(value, Enum) else value for key, value in asdict(self.format).items()}
         return {
             "format": next(name for name, kind in _FORMATS.items() if type(self.format) is kind),
-            "options": options,
+            "options": _options(self.format),
             "places": [[place.datastore, place.path] for place in self.places],
             "types": [[name, kind.to_json()] for name, kind in self.types],
             "include_path": self.include_path,
@@ -110,17 +134,27 @@ class Source:
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Source:
         """Read what :meth:`to_json` wrote."""
-        options = dict(value["options"])
-        if "header" in options:
-            options["header"] = PromoteHeadersBehavior[options["header"]]
         return Source(
             tuple(Place(*place) for place in value.get("places", ())),
-            _FORMATS[value["format"]](**options),
+            _format(_FORMATS[value["format"]], value["options"]),
             tuple((name, DataType.from_json(kind)) for name, kind in value["types"]),
             value["include_path"],
             PartitionFormat(value["partition_format"]) if value["partition_format"] else None,
             value["match"],
         )
+
+
+def _options(form: Format) -> dict[str, Any]:
+    if isinstance(form, Sql):
+        return form.to_json()
+    return {key: value.name if isinstance(value, Enum) else value for key, value in asdict(form).items()}
+
+
+def _format(kind: type[Format], options: Mapping[str, Any]) -> Format:
+    if kind is Sql:
+        return Sql.from_json(options)
+    header = {"header": PromoteHeadersBehavior[options["header"]]} if "header" in options else {}
+    return kind(**{**options, **header})
 
 
 def python_encoding(encoding: str) -> str:

@@ -61,6 +61,14 @@ class Database:
             with opened.guarded(_asked(relation)):
                 return schema_of(opened.product.describe(opened.raw, statement, timeout))
 
+    def has(self, table: SqlTable) -> bool:
+        """Say whether there is a table or view of this name.
+
+        :raises DataError: when nobody answers.
+        """
+        with session(self.location, TIMEOUT) as opened, opened.guarded(_asked(table)):
+            return opened.product.columns(opened.raw.cursor(), table) is not None
+
     @contextmanager
     def read(self, relation: Relation, timeout: int = TIMEOUT) -> Iterator[Result]:
         """Read a table, a query or what a stored procedure gives, in a transaction that only reads.

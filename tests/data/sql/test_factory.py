@@ -8,9 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 from refrain import Dataset, Datastore, DataType
+from refrain.data.sql.factory import rows_of
 from refrain.data.tabular.access import StoreAccess
 from refrain.data.tabular.dataset import TabularDataset
+from refrain.data.tabular.source import Sql
 from refrain.errors import DataError, UserError
+from refrain.storage.sql.relation import ParameterType, SqlArgument, SqlProcedure, SqlQuery, SqlTable
 
 DAYS = {"day": DataType.to_datetime("%Y-%m-%d")}
 
@@ -123,3 +126,21 @@ def test_a_value_of_another_type_than_the_first_rows_is_named(shop, sql):
     sql("CREATE TABLE mixed (a)", "INSERT INTO mixed VALUES (1)", "INSERT INTO mixed VALUES ('x')")
     with pytest.raises(DataError, match="Column 'a' holds what string cannot hold"):
         query(shop, "SELECT * FROM mixed").to_arrow()
+
+
+@pytest.mark.parametrize(
+    ("relation", "options"),
+    [
+        (SqlQuery("SELECT 1 AS a"), {"query": "SELECT 1 AS a", "timeout": 5}),
+        (SqlTable("shop.sold"), {"table": "shop.sold", "timeout": 5}),
+        (
+            SqlProcedure("report", (SqlArgument("least", "2", ParameterType.INT), SqlArgument("item", None))),
+            {"procedure": "report", "arguments": [["least", "2", "Int"], ["item", None, "String"]], "timeout": 5},
+        ),
+    ],
+)
+def test_what_is_asked_survives_json(shop, relation, options):
+    """A change here makes every step run once more that reads a database."""
+    stored = rows_of(shop, relation, timeout=5).to_json()
+    assert stored["source"]["options"] == options
+    assert TabularDataset.from_json(stored).source.format == Sql(relation, 5)

@@ -8,6 +8,7 @@ import pytest
 from refrain import Dataset
 from refrain.data.sql.snapshot import Query, query_of
 from refrain.errors import DataError
+from refrain.storage.sql.relation import SqlQuery
 
 
 @pytest.fixture
@@ -72,4 +73,4 @@ def test_a_failed_query_leaves_no_file(snapshot, sql, tmp_path):
 
 def test_a_file_that_cannot_be_written_is_named(shop, tmp_path):
     with pytest.raises(DataError, match=r"The rows cannot be written to '.*no/rows.parquet'"):
-        Query("SELECT 1 AS a", 30, is_ordered=False).answer(shop.database, tmp_path / "no/rows.parquet")
+        Query(SqlQuery("SELECT 1 AS a"), 30, is_ordered=False).answer(shop.database, tmp_path / "no/rows.parquet")

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from refrain.data.sql.digest import RowsDigest
+from refrain.storage.sql.rows_digest import RowsDigest
 
 
 def digest(table, is_ordered=False, size=None):

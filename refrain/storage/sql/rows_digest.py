@@ -33,11 +33,14 @@ class RowsDigest:
         self._sequence = blake3()
         self._total = 0
         self.rows = 0
+        self.bytes = 0  # of the rows as they are digested, whatever their order
 
     def add(self, batch: Any) -> None:
         """Take rows in."""
         if batch.num_rows and batch.num_columns:
-            self._add(_encoded(batch).to_pylist())
+            rows = _encoded(batch).to_pylist()
+            self._add(rows)
+            self.bytes += sum(map(len, rows))
         self.rows += batch.num_rows
 
     def hexdigest(self) -> str:
