@@ -87,10 +87,17 @@ class FileSystem:
         options = {**made._get_kwargs_from_urls(self.url), **self._options}
         if self._conn_id is not None:
             options = _merged(options, connection(self._conn_id).options(self.protocol))
+        if self.protocol in S3:
+            # Its client tries again below the library that tries again below us: a store that is down would be asked
+            # for minutes. We do it for every store.
+            options["config_kwargs"] = {"retries": {"total_max_attempts": 1}, **options.get("config_kwargs", {})}
         if self.protocol in AZURE and not {"account_key", "sas_token", "connection_string", "anon"} & set(options):
             options["anon"] = False  # adlfs then asks the machine's identity
         self._secrets = secret_values(options)
-        return made(use_listings_cache=False, skip_instance_cache=True, **options)
+        fs = made(use_listings_cache=False, skip_instance_cache=True, **options)
+        if self.protocol in S3:
+            fs.retries = 1  # s3fs has no option for it
+        return fs
 
     def _masked(self, text: str) -> str:
         for secret in self._secrets:

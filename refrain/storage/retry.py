@@ -15,7 +15,7 @@ from refrain.errors import DataError, RefrainError
 T = TypeVar("T")
 R = TypeVar("R")
 
-TRIES = 6
+TRIES = 8
 PARALLEL = 16
 _FIRST_SECONDS = 0.1
 _LONGEST_SECONDS = 5.0

@@ -57,6 +57,17 @@ def test_an_expired_or_refused_credential_is_never_taken_for_nothing(place, serv
     assert (tmp_path / "file").read_text() == "what was there"
 
 
+@pytest.mark.parametrize(("status", "code"), [("503 Service Unavailable", "SlowDown"), ("500 Broken", "InternalError")])
+@pytest.mark.parametrize("act", ACTS)
+def test_a_store_that_is_down_is_asked_a_bounded_number_of_times(place, server, tmp_path, act, status, code):
+    server.refusal = (status, code)
+    server.requests.clear()
+    with pytest.raises(DataError, match=r"Cannot \w+ s3://.*Check the connection 'objects'") as caught:
+        ACTS[act](place, tmp_path)
+    assert not isinstance(caught.value, DataNotFoundError)
+    assert sum(server.requests.values()) == retry.TRIES
+
+
 def test_a_listing_of_before_an_overwriting_does_not_vouch_for_what_was_written(state, tmp_path, monkeypatch):
     state.datastores.register_url("memory", "memory://stale/data")
     place = state.stores.on("memory", "out")
