@@ -133,12 +133,14 @@ def test_a_source_that_is_missing_or_of_another_type_is_named(project, disk, s3)
 
 def test_a_canceled_copy_is_gone_on_with_by_the_next_run(project, disk, s3, tmp_path, server, monkeypatch):
     (tmp_path / "disk/raw/large.bin").write_bytes(bytes(4 * PART_BYTES))
+    for number in range(100):  # many more than there are hands
+        (tmp_path / f"disk/raw/{number}.txt").write_text(f"number {number}")
     monkeypatch.setattr("refrain.execution.transfer_body._TOLD_EVERY_SECONDS", 0.0)
     monkeypatch.setattr("refrain.storage.retry.PARALLEL", 1)  # else all parts may be on their way when it is canceled
     runner, root = project.runner(_move(disk, s3))
     engine = runner._engine
     heard = threading.Event()
-    engine._listener.line = lambda key, line: (heard.set(), engine.cancel()) if " of 3 files" in line else None
+    engine._listener.line = lambda key, line: (heard.set(), engine.cancel()) if " of 103 files" in line else None
     outcome = runner.run()
     assert heard.is_set()
     assert isinstance(outcome.errors["move"], StepCanceledError)
@@ -146,7 +148,7 @@ def test_a_canceled_copy_is_gone_on_with_by_the_next_run(project, disk, s3, tmp_
     assert engine.runs.latest_steps(root)[0].status is RunStatus.CANCELED
     ran = project.run(_move(disk, s3))
     assert ran.status == "Completed", ran.outcome.errors
-    assert len(_files(project, "objects", "moved")) == 3
+    assert len(_files(project, "objects", "moved")) == 103
 
 
 def test_packages_and_python_do_not_count(project, disk, s3):
