@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import shutil
@@ -22,7 +21,7 @@ from refrain.storage.identity import DataIdentity
 from refrain.storage.manifest import MISSING, Basis, Entry, Manifest, TreeKind
 from refrain.storage.pattern import is_pattern, literal_part
 from refrain.storage.state import WorkspaceState
-from refrain.storage.store import Place
+from refrain.storage.store import Place, common_folder
 from refrain.storage.stores import Stores
 from refrain.storage.trees import DATA
 
@@ -300,15 +299,8 @@ def _places(source: FromFiles, stores: Stores) -> list[Place]:
 
 def _named_members(places: Sequence[Place]) -> tuple[Member, ...]:
     """Name files by their layout below the folder that all have in common."""
-    base = _common_folder(places)
+    base = common_folder(places)
     return tuple((place.path[len(base) :].replace("://", "/").lstrip("/"), place) for place in places)
-
-
-def _common_folder(places: Sequence[Place]) -> str:
-    """Return the folder that all places are in; empty when they are on different file systems."""
-    columns = zip(*(place.path.split("/")[:-1] for place in places), strict=False)  # the shortest path ends it
-    common = itertools.takewhile(lambda column: len(set(column)) == 1, columns)
-    return "/".join(column[0] for column in common)
 
 
 def _expanded(places: list[Place]) -> list[Place]:
@@ -332,7 +324,7 @@ def _combined(port: InputPort, members: tuple[Member, ...]) -> ResolvedInput:
 
 def _base(members: tuple[Member, ...]) -> str:
     first = members[0][1]
-    return first.store.uri(_common_folder([place for _, place in members]) or first.path)
+    return first.store.uri(common_folder([place for _, place in members]) or first.path)
 
 
 def _by_definition(port: InputPort, source: FromFiles | FromDatastore, state: WorkspaceState) -> ResolvedInput:

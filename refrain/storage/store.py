@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -193,3 +194,10 @@ class Place:
     def download(self, target: Path) -> None:
         """Copy the tree at this place to the local path *target*."""
         self.store.get((self.below(file).path, target / file if file else target) for file in self.files())
+
+
+def common_folder(places: Sequence[Place]) -> str:
+    """Return the folder that all places are in; empty when they are on different file systems."""
+    columns = zip(*(place.path.split("/")[:-1] for place in places), strict=False)  # the shortest path ends it
+    common = itertools.takewhile(lambda column: len(set(column)) == 1, columns)
+    return "/".join(column[0] for column in common)
