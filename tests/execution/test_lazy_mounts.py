@@ -5,28 +5,22 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from fakes.fuse import mounts, need_fuse, view_servers
+from fakes.fuse import WAITS, mounting, mounts, need_fuse, view_servers
 from fakes.project import COPIES, Heard, Project
 from fakes.remote_stores import S3Server, s3_server
-from refrain import Dataset, Datastore, PipelineData
+from refrain import Datastore, PipelineData
 from refrain.execution import stage as stages
 
 READS = """
     import os, sys
     found = sorted(os.path.join(p, n) for p, _, names in os.walk(sys.argv[1]) for n in names)
     open(sys.argv[2], "w").write("".join(open(path).read() for path in found))
-"""
-WAITS = """
-    import os, sys, time
-    print(os.listdir(sys.argv[1]), flush=True)
-    time.sleep(600)
 """
 
 
@@ -56,12 +50,6 @@ def _send(project: Project, store: Datastore, texts: dict[str, str]) -> None:
     store.upload(str(project.folder / "raw"), "raw", overwrite=True, show_progress=False)
 
 
-def _step(project: Project, store: Datastore, code: str, name: str = "read"):
-    files = Dataset.File.from_files((store, "raw")).as_named_input("files").as_mount()
-    out = PipelineData("out")
-    return project.step(name, code, [files, out], inputs=[files], outputs=[out])
-
-
 def _cached(folder: Path) -> list[Path]:
     return list((folder / "cache/data/objects").glob("*/*"))
 
@@ -79,14 +67,14 @@ def _require_nothing_left(project: Project) -> None:
 def test_a_step_reads_what_the_cache_would_give_and_is_then_reused(
     project: Project, s3: Datastore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ran = project.run(_step(project, s3, READS))
+    ran = project.run(mounting(project, s3, READS))
     assert ran.status == "Completed", ran.outcome.errors
     assert ran.text("read", "out") == "a\nb\n"
     assert _cached(project.folder) == []
     _require_nothing_left(project)
     monkeypatch.delenv("REFRAIN_MOUNT")
-    assert project.run(_step(project, s3, READS)).reused() == ["read"]
-    cached = project.run(_step(project, s3, READS), force=True)
+    assert project.run(mounting(project, s3, READS)).reused() == ["read"]
+    cached = project.run(mounting(project, s3, READS), force=True)
     assert cached.result("read").outputs["out"].digest == ran.result("read").outputs["out"].digest
     assert len(_cached(project.folder)) == 2
 
@@ -103,13 +91,13 @@ def test_what_a_step_wrote_is_mounted_for_the_next(project: Project, s3: Datasto
 
 
 def test_nothing_is_left_of_a_step_that_failed(project: Project, s3: Datastore) -> None:
-    ran = project.run(_step(project, s3, "import os, sys; os.listdir(sys.argv[1]); sys.exit(3)"))
+    ran = project.run(mounting(project, s3, "import os, sys; os.listdir(sys.argv[1]); sys.exit(3)"))
     assert ran.status == "Failed"
     _require_nothing_left(project)
 
 
 def test_two_steps_at_once_have_a_view_each(project: Project, s3: Datastore) -> None:
-    ran = project.run(_step(project, s3, READS, "one"), _step(project, s3, READS, "two"))
+    ran = project.run(mounting(project, s3, READS, "one"), mounting(project, s3, READS, "two"))
     assert ran.status == "Completed", ran.outcome.errors
     assert (ran.text("one", "out"), ran.text("two", "out")) == ("a\nb\n", "a\nb\n")
     _require_nothing_left(project)
@@ -134,7 +122,7 @@ def test_a_step_that_hides_that_its_input_changed_is_refused(project: Project, s
             _send(project, s3, {"a.csv": "other\n"})
             (project.folder / "go").touch()
 
-    ran = project.run(_step(project, s3, code), listener=Changing())
+    ran = project.run(mounting(project, s3, code), listener=Changing())
     assert ran.error("read").startswith("Step 'read' was not given all of its input. s3://")
     assert "/raw/a.csv changed while it was being fetched" in ran.error("read")
     assert any("/raw/a.csv changed" in note for note in ran.heard.notes)
@@ -143,15 +131,17 @@ def test_a_step_that_hides_that_its_input_changed_is_refused(project: Project, s
 
 
 def test_nothing_is_left_of_a_step_that_was_canceled(project: Project, s3: Datastore) -> None:
-    class Canceling(Heard):
+    class Telling(Heard):
         def line(self, key: str, line: str) -> None:
             super().line(key, line)
-            threading.Thread(target=runner.cancel).start()
+            (project.folder / "go").touch()
 
-    heard = Canceling()
-    runner, _ = project.runner(_step(project, s3, WAITS), listener=heard)
-    assert runner.run().status.value == "Canceled"
-    assert heard.lines == ["['a.csv', 'deep']"]
+    waits = (
+        f"import os, time\nwhile not os.path.exists({str(project.folder / 'go')!r}): time.sleep(0.02)\nraise OSError"
+    )
+    ran = project.run(mounting(project, s3, WAITS), project.step("fails", waits), listener=Telling())
+    assert "['a.csv', 'deep']" in ran.heard.lines
+    assert ran.error("read") == "Step 'read' was canceled."
     _require_nothing_left(project)
 
 
@@ -160,10 +150,9 @@ def test_nothing_is_left_of_what_was_killed(project: Project, s3: Datastore, is_
     code = f"""
 import os, signal
 from pathlib import Path
-from fakes.fuse import view_servers
+from fakes.fuse import WAITS, mounting, view_servers
 from fakes.project import Heard, Project
 from refrain import Datastore
-from execution_lazy import WAITS, _step
 
 class Killing(Heard):
     def line(self, key, line):
@@ -172,8 +161,8 @@ class Killing(Heard):
         os.kill(os.getpid(), signal.SIGKILL)
 
 project = Project(Path({str(project.folder)!r}))
-project.run(_step(project, Datastore.get(project.workspace, "objects"), WAITS), listener=Killing())
-""".replace("from execution_lazy import WAITS, _step", _OWN)
+project.run(mounting(project, Datastore.get(project.workspace, "objects"), WAITS), listener=Killing())
+"""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == -9
     if not is_server_killed:
@@ -181,15 +170,6 @@ project.run(_step(project, Datastore.get(project.workspace, "objects"), WAITS), 
     assert len(mounts(project.folder)) == is_server_killed
     assert len(stages.sweep(project.state)) == 1
     _require_nothing_left(project)
-
-
-_OWN = f"""
-import importlib.util
-spec = importlib.util.spec_from_file_location("own", {__file__!r})
-own = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(own)
-WAITS, _step = own.WAITS, own._step
-"""
 
 
 def _until(holds: Callable[[], bool]) -> None:

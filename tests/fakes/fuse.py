@@ -12,7 +12,24 @@ from pathlib import Path
 
 import pytest
 
+from fakes.project import Project
+from refrain import Dataset, Datastore, PipelineData, PythonScriptStep
+
 _SYS_ADMIN = 21
+
+WAITS = """
+    import os, sys, time
+    print(sorted(os.listdir(sys.argv[1])), flush=True)
+    time.sleep(600)
+"""
+"""Says what is in its first argument, and does not end."""
+
+
+def mounting(project: Project, store: Datastore, code: str, name: str = "read") -> PythonScriptStep:
+    """Return a step that has the folder ``raw`` of a datastore mounted, its first argument."""
+    files = Dataset.File.from_files((store, "raw")).as_named_input("files").as_mount()
+    out = PipelineData("out")
+    return project.step(name, code, [files, out], inputs=[files], outputs=[out])
 
 
 def need_fuse() -> None:
