@@ -23,10 +23,11 @@ from fakes.remote_stores import S3Server, s3_server
 from refrain.errors import DataError, UserError
 from refrain.storage import views
 from refrain.storage.filesystem import FileSystem
-from refrain.storage.listing import Listed
+from refrain.storage.listing import Listed, tag_of
+from refrain.storage.remote_files import RemoteReading, info_of
 from refrain.storage.state import WorkspaceState
 from refrain.storage.store import Place
-from refrain.storage.view_server import BLOCK, KEPT_BLOCKS, Blocks, View
+from refrain.storage.view_server import BLOCK, KEPT_BLOCKS, Blocks, Object, View
 
 LARGE = 40 << 20
 
@@ -99,8 +100,8 @@ def test_nothing_can_be_written_to_a_view(place: Place, tmp_path: Path) -> None:
     acts = [
         lambda: (shown / "a").open("r+b"),
         lambda: (shown / "new").write_text("x"),
-        lambda: (shown / "a").unlink(),
-        lambda: (shown / "folder").mkdir(),
+        (shown / "a").unlink,
+        (shown / "folder").mkdir,
         lambda: (shown / "a").rename(shown / "b"),
         lambda: (shown / "a").chmod(0o777),
         lambda: os.utime(shown / "a"),
@@ -246,6 +247,18 @@ def test_what_is_kept_in_memory_is_bounded() -> None:
         assert blocks.get("a", 0) == b"x"
     assert len(blocks.kept) == KEPT_BLOCKS
     assert blocks.get("a", 1) is None
+
+
+def test_on_a_store_that_checks_no_tags_a_changed_object_is_noticed_too() -> None:
+    files = FileSystem("memory://views")
+    files.call("write", lambda fs: fs.pipe_file("memory://views/a", b"1" * 4 * BLOCK))
+    info = files.call("read", lambda fs: info_of(fs, "memory://views/a"))
+    listed = Listed("a", "memory://views/a", 4 * BLOCK, tag_of(info))
+    found = Object(RemoteReading(files, listed), Blocks())
+    assert found.read(BLOCK - 1, BLOCK + 1) == b"11"
+    files.call("write", lambda fs: fs.pipe_file("memory://views/a", b"2" * 4 * BLOCK))
+    with pytest.raises(DataError, match=r"memory://views/a changed while it was being fetched"):
+        found.read(3 * BLOCK, 4 * BLOCK)
 
 
 def test_a_server_ends_with_its_engine(place: Place, tmp_path: Path) -> None:
