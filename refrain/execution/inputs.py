@@ -15,6 +15,7 @@ from refrain.data.ports import FromDatabase, FromDatastore, FromFiles, FromStep,
 from refrain.errors import DataError, DataNotFoundError, InputChangedError
 from refrain.execution.stage import Stage, inside
 from refrain.steps.codec import encode
+from refrain.storage import views
 from refrain.storage.cache import written_to
 from refrain.storage.digest import digest_bytes
 from refrain.storage.identity import DataIdentity
@@ -136,7 +137,8 @@ def _provided(item: ResolvedInput, place: Place, target: Path, view: Path) -> st
     if item.is_missing and mode is InputMode.DOWNLOAD:
         target.parent.mkdir(parents=True, exist_ok=True)
         return str(target)
-    source = (place.in_place or view) if item.is_missing else place.store.mount(place.path, view)
+    is_lazy = mode is InputMode.MOUNT and views.are_lazy()
+    source = (place.in_place or view) if item.is_missing else place.store.mount(place.path, view, is_lazy=is_lazy)
     if mode is InputMode.DOWNLOAD:
         is_named = item.port.path_on_compute or item.handle.kind is TreeKind.DIRECTORY
         return str(_copy(source, target if is_named else target / place.name))
@@ -147,11 +149,15 @@ def _provided(item: ResolvedInput, place: Place, target: Path, view: Path) -> st
     return str(source)
 
 
-def require_mounts_intact(stage: Stage, step_name: str) -> None:
+def require_mounts_intact(stage: Stage, step_name: str, faults: Sequence[str]) -> None:
     """Refuse the result of a step that wrote to this machine's copy of its input, which other steps read too.
 
-    :raises InputChangedError: when it did; the copy is fetched anew by the next step that needs it.
+    :param faults: what of its inputs the step was not given when it read it, whatever it made of that.
+    :raises DataError: when there are any.
+    :raises InputChangedError: when it wrote; the copy is fetched anew by the next step that needs it.
     """
+    if faults:
+        raise DataError(f"Step {step_name!r} was not given all of its input. {faults[0]}")
     path = written_to(stage.mounts)
     if path is not None:
         raise InputChangedError(

@@ -19,6 +19,7 @@ from refrain.execution.run_folder import LOG_FILE, collect, prepare
 from refrain.execution.stage import Stage, make_output_folders, open_stage
 from refrain.reuse.preimage import is_secret
 from refrain.steps.command import InputPath, Interpreter, OutputPath, Token
+from refrain.storage import views
 from refrain.tracking.run_id import StepRunId
 
 
@@ -48,13 +49,16 @@ class ProcessBody:
         work, stage, job = self._work, self._opened(), self._made()
         last: deque[str] = deque(maxlen=TAIL_LINES)
         result = self._run(job, last)
+        faults = views.end(stage.mounts)
         for note in collect(work.folder, stage, work.step, work.sources.capture(work.step.source)):
             work.listener.noted(work.step.key, note)
         if self._is_canceled:
             raise StepCanceledError(f"Step {work.step.name!r} was canceled.")
+        for fault in faults:
+            work.listener.noted(work.step.key, fault)
         if result.status is not JobStatus.SUCCEEDED:
             raise StepFailedError(message(work.step, result, stage, work.files.will_be(LOG_FILE), last))
-        require_mounts_intact(stage, work.step.name)
+        require_mounts_intact(stage, work.step.name, faults)
 
     def cancel(self) -> None:
         """See :class:`Body`."""

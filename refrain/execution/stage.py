@@ -9,7 +9,7 @@
     staging/<step run id>/outputs/              outputs that are uploaded afterwards
     staging/<step run id>/datasets/             what datasets are made of that the script gets as objects
     <datastore>/.refrain-staging/<step run id>/<output>    outputs, on the file system where they will stay
-    <cache>/mounts/<step run id>/<input>        links to what was fetched from another file system
+    <cache>/mounts/<step run id>/<input>        links to what was fetched from another file system, or a view of it
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from typing import Any
 from refrain.compute.processes import is_alive, kill_marked, start_mark
 from refrain.data.ports import OutputKind, OutputMode, OutputPort
 from refrain.errors import DataError, RefrainError, WorkspaceError
+from refrain.storage import views
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.record import RunStatus, RunStore
 from refrain.tracking.run_id import StepRunId
@@ -63,6 +64,7 @@ class Stage:
     def remove(self) -> None:
         """Delete everything that the step left behind but its committed outputs."""
         for folder in self.waiting:
+            views.end(folder)
             _remove_tree(folder)
             with contextlib.suppress(OSError):
                 folder.parent.rmdir()

@@ -63,6 +63,10 @@ class FileSystem:
             kind = DataError if is_retried or is_lasting(error) else TransientError
             raise kind(f"Cannot {what}: {text}. {self._way_out()}") from None
 
+    def described(self) -> dict[str, Any]:
+        """Return ``url`` and ``options``, by which another process makes an equal one; credentials are among them."""
+        return {"url": self.url, "options": self._all_options(self._implementation())}
+
     def stripped(self, url: str) -> str:
         """Return a URL as the file system writes it in its listings."""
         return str(self._fs()._strip_protocol(url))
@@ -74,17 +78,28 @@ class FileSystem:
             return self._opened[1]
 
     def _open(self) -> Any:
+        made = self._implementation()
+        options = self._all_options(made)
+        self._secrets = secret_values(options)
+        fs = made(use_listings_cache=False, skip_instance_cache=True, **options)
+        if self.protocol in S3:
+            fs.retries = 1  # s3fs has no option for it
+        return fs
+
+    def _implementation(self) -> Any:
         import fsspec
 
         try:
-            made = fsspec.get_filesystem_class(self.protocol)
+            return fsspec.get_filesystem_class(self.protocol)
         except ImportError as error:
             extra = _EXTRAS.get(self.protocol)
             hint = f"pip install 'refrain[{extra}]'" if extra else str(error)
             raise UserError(f"Data at {self.protocol}:// needs another package: {hint}.") from error
         except ValueError as error:
             raise UserError(f"No file system is known for {self.protocol}://; see fsspec's list of them.") from error
-        options = {**made._get_kwargs_from_urls(self.url), **self._options}
+
+    def _all_options(self, made: Any) -> dict[str, Any]:
+        options: dict[str, Any] = {**made._get_kwargs_from_urls(self.url), **self._options}
         if self._conn_id is not None:
             options = _merged(options, connection(self._conn_id).options(self.protocol))
         if self.protocol in S3:
@@ -93,11 +108,7 @@ class FileSystem:
             options["config_kwargs"] = {"retries": {"total_max_attempts": 1}, **options.get("config_kwargs", {})}
         if self.protocol in AZURE and not {"account_key", "sas_token", "connection_string", "anon"} & set(options):
             options["anon"] = False  # adlfs then asks the machine's identity
-        self._secrets = secret_values(options)
-        fs = made(use_listings_cache=False, skip_instance_cache=True, **options)
-        if self.protocol in S3:
-            fs.retries = 1  # s3fs has no option for it
-        return fs
+        return options
 
     def _masked(self, text: str) -> str:
         for secret in self._secrets:

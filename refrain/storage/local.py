@@ -78,7 +78,7 @@ class LocalStore:
         except OSError as error:
             raise _unreadable(path, error) from error
 
-    def mount(self, path: str, view: Path) -> Path:  # noqa: ARG002  # there is nothing to be put together
+    def mount(self, path: str, view: Path, *, is_lazy: bool = False) -> Path:  # noqa: ARG002  # it is here
         """See :meth:`Store.mount`."""
         return Path(path)
 

@@ -7,6 +7,7 @@ import io
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,6 +26,7 @@ from refrain.storage.retry import in_parallel
 from refrain.storage.streams import Reading, Writing
 from refrain.storage.transfer import Item, transfer
 from refrain.storage.trees import DATA, TreeIdentity, TreeRules
+from refrain.storage.views import show
 
 
 class RemoteStore:
@@ -103,10 +105,16 @@ class RemoteStore:
             return Listing(TreeKind.FILE, (_listed("", base, found[root]),))
         return Listing(TreeKind.MISSING, ())
 
-    def mount(self, path: str, view: Path) -> Path:
+    def mount(self, path: str, view: Path, *, is_lazy: bool = False) -> Path:
         """See :meth:`Store.mount`: hard links into the worker's cache. A file keeps its name, in the folder *view*."""
         listing = self._found(path)
-        top = view / path.rstrip("/").rpartition("/")[2] if listing.kind is TreeKind.FILE else view
+        name = path.rstrip("/").rpartition("/")[2] if listing.kind is TreeKind.FILE else ""
+        top = view / name
+        content = self._content(listing)
+        folders = [entry.path for entry in content.entries if entry.path.endswith("/")] if content else []
+        if is_lazy and not any(map(self._comes_whole, listing.objects)):
+            show(self._fs, (replace(o, path=o.path or name) for o in listing.objects), folders, view)
+            return top
 
         def link(listed: Listed) -> bool:
             target = top / listed.path if listed.path else top
@@ -114,10 +122,8 @@ class RemoteStore:
 
         if any(in_parallel(link, listing.objects)):
             self._known.cache.make_room()
-        content = self._content(listing)
-        for entry in content.entries if content else ():
-            if entry.path.endswith("/"):
-                os.makedirs(top / entry.path, exist_ok=True)
+        for folder in folders:
+            os.makedirs(top / folder, exist_ok=True)
         return top
 
     def link(self, pairs: Iterable[tuple[str, Path]]) -> None:

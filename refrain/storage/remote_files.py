@@ -46,6 +46,11 @@ class RemoteReading:
         """See :class:`Reading`."""
         return self.listed.tag
 
+    @property
+    def is_checked(self) -> bool:
+        """Say whether each read is refused by the store itself when the object has changed."""
+        return self.files.protocol in S3 and not (self.listed.is_known_by_time or self.listed.is_known_by_chance)
+
     def read(self, start: int, end: int) -> bytes:
         """See :class:`Reading`."""
         if start == end:

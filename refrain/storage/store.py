@@ -66,10 +66,11 @@ class Store(Protocol):
     def writing(self, path: str) -> Writing:
         """Return a file to be, which appears whole."""
 
-    def mount(self, path: str, view: Path) -> Path:
+    def mount(self, path: str, view: Path, *, is_lazy: bool = False) -> Path:
         """Return where the tree can be read on this machine.
 
         :param view: a path of the caller's own where nothing is yet; may be used to put the tree together.
+        :param is_lazy: bytes may come when they are read; the caller ends it with :func:`refrain.storage.views.end`.
         """
 
     def link(self, pairs: Iterable[tuple[str, Path]]) -> None:

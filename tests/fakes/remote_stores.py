@@ -33,6 +33,7 @@ class S3Server:
     url: str = ""
     requests: Counter[str] = field(default_factory=Counter)
     bytes_sent: int = 0
+    ranges: list[str] = field(default_factory=list)  # of each GET of an object; "" for all of it
     refusal: tuple[str, str] | None = None  # what it answers to everything: "403 Forbidden", "ExpiredToken"
     delay: float = 0.0  # seconds before each answer
 
@@ -61,6 +62,9 @@ def s3_server() -> Iterator[S3Server]:
         is_listing = "list-type" in environ.get("QUERY_STRING", "")
         server.requests["LIST" if is_listing else environ["REQUEST_METHOD"]] += 1
         time.sleep(server.delay)
+
+        if environ["REQUEST_METHOD"] == "GET" and not is_listing:
+            server.ranges.append(environ.get("HTTP_RANGE", ""))
         if server.refusal is not None:
             status, code = server.refusal
             start_response(status, [("Content-Type", "application/xml")])
