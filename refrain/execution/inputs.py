@@ -16,7 +16,6 @@ from refrain.errors import DataError, DataNotFoundError, InputChangedError
 from refrain.execution.stage import Stage, inside
 from refrain.steps.codec import encode
 from refrain.storage import views
-from refrain.storage.cache import written_to
 from refrain.storage.digest import digest_bytes
 from refrain.storage.identity import DataIdentity
 from refrain.storage.manifest import MISSING, Basis, Entry, Manifest, TreeKind
@@ -147,23 +146,6 @@ def _provided(item: ResolvedInput, place: Place, target: Path, view: Path) -> st
         target.symlink_to(source)
         return str(target)
     return str(source)
-
-
-def require_mounts_intact(stage: Stage, step_name: str, faults: Sequence[str]) -> None:
-    """Refuse the result of a step that wrote to this machine's copy of its input, which other steps read too.
-
-    :param faults: what of its inputs the step was not given when it read it, whatever it made of that.
-    :raises DataError: when there are any.
-    :raises InputChangedError: when it wrote; the copy is fetched anew by the next step that needs it.
-    """
-    if faults:
-        raise DataError(f"Step {step_name!r} was not given all of its input. {faults[0]}")
-    path = written_to(stage.mounts)
-    if path is not None:
-        raise InputChangedError(
-            f"Step {step_name!r} changed its input at {path!r}, which other steps share. Write to a declared output "
-            "instead, or take the input with as_download()."
-        )
 
 
 def require_filled(item: ResolvedInput, state: WorkspaceState, step_name: str) -> None:

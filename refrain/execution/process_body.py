@@ -12,7 +12,8 @@ from refrain.errors import StepCanceledError, StepFailedError
 from refrain.execution.body import Work
 from refrain.execution.commit import Commit
 from refrain.execution.failure import TAIL_LINES, message
-from refrain.execution.inputs import provide, require_mounts_intact
+from refrain.execution.inputs import provide
+from refrain.execution.mounts import require_mounts_intact
 from refrain.execution.process_environment import process_environment, text_of
 from refrain.execution.request import StepRequest
 from refrain.execution.run_folder import LOG_FILE, collect, prepare

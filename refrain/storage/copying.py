@@ -94,6 +94,7 @@ class _Plan:
             items = [self._item(listed, root) for listed in waiting]
             done = transfer(items, watch, self.ledger)
             arrived |= {listed.path: result for listed, result in zip(waiting, done, strict=True)}
+            self._remove_unknown(root)
             self._make_folders(root)
             content = self._content(arrived, known, root)
             # A web server may not have told a size before the file came.
@@ -130,6 +131,14 @@ class _Plan:
         """Remove what an interrupted try has brought and the source has no more."""
         for name in self.ledger.names - {o.path for o in self.listing.objects}:
             root.store.remove(root.below(name).path)
+
+    def _remove_unknown(self, root: Place) -> None:
+        """Remove from a folder of our own, where it is one, what a killed try had begun and not yet noted."""
+        if root.path != self.target.path:
+            planned = {o.path for o in self.listing.objects}
+            for listed in root.listing(is_filling=True).objects:
+                if listed.path not in planned:
+                    root.store.remove(root.below(listed.path).path)
 
     def _make_folders(self, root: Place) -> None:
         folder = root.in_place

@@ -146,9 +146,9 @@ class _Copy:
                 self._carry(index)
         except BaseException:
             self.abandon()
-            done = self._starts[len(self._sums)] if self._sums else 0
-            self._meter.add(-done, is_moved=False)
+            done = sum(part(self._item.source.size, self._starts, index).size for index in self._sums)
             self._upload, self._sums, self._left = None, {}, len(self._starts)
+            self._meter.add(-done, is_moved=False)
             raise
 
     def _carry(self, index: int) -> None:

@@ -221,8 +221,8 @@ def _serving(command: list[str], port: int) -> Iterator[None]:
         _wait_for(port, process)
         yield
     finally:
-        process.terminate()
-        process.wait(60)
+        process.kill()  # what it holds goes with it
+        process.wait()
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -81,7 +81,7 @@ def _shortest(number: float) -> tuple[str, int]:
         near = {exact.quantize(unit, way, _EXACT) for way in (ROUND_FLOOR, ROUND_CEILING)}
         same = [candidate for candidate in near if float(candidate) == number]
         if same:
-            nearest = min(same, key=lambda candidate: abs(candidate - exact))
+            nearest = min(same, key=lambda candidate: (abs(candidate - exact), candidate.as_tuple().digits[-1] % 2))
             digits = "".join(map(str, nearest.as_tuple().digits)).rstrip("0")
             return digits or "0", nearest.adjusted() if number else 0
     raise AssertionError(number)

@@ -22,6 +22,8 @@ from refrain.storage.copying import Copied, Terms, copy
 from refrain.storage.filling import SIGN
 from refrain.storage.manifest import TreeKind
 from refrain.storage.parts import PART_BYTES, md5_of
+from refrain.storage.remote_files import StreamWriting
+from refrain.storage.retry import TransientError
 from refrain.storage.state import WorkspaceState
 from refrain.storage.store import Place
 from refrain.storage.watch import Progress, Watch
@@ -314,6 +316,30 @@ def test_after_a_kill_nothing_that_is_complete_is_copied_again(
     if source == "s3":
         assert server.requests["GET"] <= 7 - wholes - parts + 2  # two of them ask for the parts of an upload
     assert _content(state, f"{target}:to", tmp_path) == _in(large)
+
+
+def test_a_file_that_a_killed_try_had_begun_and_not_noted_does_not_appear(state, large, tmp_path, killed):
+    _copy(state, large, "s3:from")
+    killed("s3:from", "disk:to", 4)
+    (waiting,) = (tmp_path / "disk").glob(".refrain-copy-*")
+    (waiting / ".refrain-0123456789abcdef").write_bytes(bytes(8))
+    _copy(state, "s3:from", "disk:to")
+    assert _in(tmp_path / "disk/to") == _in(large)
+
+
+def test_a_large_file_whose_last_step_fails_is_written_anew(state, large, tmp_path, monkeypatch):
+    finish, fails = StreamWriting.finish, [True, True, False]
+
+    def finished(self, upload, size, sums):
+        if fails.pop(0):
+            raise TransientError("the line went dead")
+        return finish(self, upload, size, sums)
+
+    monkeypatch.setattr("refrain.storage.retry._FIRST_SECONDS", 0.001)
+    monkeypatch.setattr(StreamWriting, "finish", finished)
+    copied = _copy(state, large / "large.bin", "memory:there")
+    assert (copied.bytes, fails) == (LARGE, [])
+    assert _content(state, "memory:there", tmp_path) == {"": (large / "large.bin").read_bytes()}
 
 
 def test_what_was_noted_of_another_source_or_content_counts_no_more(state, large, tmp_path, killed):
