@@ -14,12 +14,14 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import astuple
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import refrain
 from refrain.errors import DataError, UserError
-from refrain.storage.filesystem import FileSystem
 from refrain.storage.listing import Listed
+
+if TYPE_CHECKING:
+    from refrain.storage.filesystem import FileSystem
 
 MODE = "REFRAIN_MOUNT"
 _LAZY = "fuse"
