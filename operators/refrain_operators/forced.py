@@ -11,6 +11,8 @@ from refrain.execution.force import Force
 from refrain.steps.definition import PipelineDefinition, SourceCode, StepDefinition
 from refrain_operators.doc_pages import FORCE_PARAM
 
+_PLANNING = "ReuseSensor"
+
 
 def force_param() -> Any:
     """Return the param: a switch in the trigger form; over the REST API it may be a list of steps instead."""
@@ -50,8 +52,8 @@ def is_forced(wanted: Any, task: Any, dag: Any) -> bool:
 
 
 def _definition(dag: Any) -> PipelineDefinition:
-    """Return the tasks of a DAG, ordinary ones too, each behind all that Airflow puts before it."""
-    return PipelineDefinition(dag.dag_id, tuple(_outline(task) for task in dag.tasks))
+    """Return the tasks of a DAG, ordinary ones too but no planning ones, each behind all that Airflow puts before it."""
+    return PipelineDefinition(dag.dag_id, tuple(_outline(task) for task in dag.tasks if task.task_type != _PLANNING))
 
 
 def _outline(task: Any) -> StepDefinition:

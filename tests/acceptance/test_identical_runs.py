@@ -16,21 +16,31 @@ SLOW = """
 TWICE = """
 slow = PipelineData("slow")
 steps = [step("slow", slow, str(STEPS / "count"), str(STEPS / "gate"), outputs=[slow])]
-dag = pipeline_dag(Pipeline(Workspace(), steps, name="twice"))
+dag = pipeline_dag(Pipeline(Workspace(), steps, name={name!r}), has_plan={has_plan})
 """
 
 
-def test_the_second_of_two_identical_runs_waits_in_the_triggerer_and_reuses_the_result(
-    airflow: RunningAirflow,
-) -> None:
-    twice = Example.add(airflow, "twice", TWICE, {"slow": SLOW})
+def _second_waits(airflow: RunningAirflow, name: str, has_plan: bool, task_id: str, state: str) -> Example:
+    """Run twice at once, with *task_id* of the second run in *state* while the first is at work; both succeed."""
+    twice = Example.add(airflow, name, TWICE.format(name=name, has_plan=has_plan), {"slow": SLOW})
     first = twice.trigger()
     assert eventually((twice.steps / "count").exists)
     second = twice.trigger()
-    assert eventually(lambda: twice.states(second).get("slow") == "deferred"), twice.states(second)
+    assert eventually(lambda: twice.states(second).get(task_id) == state), twice.states(second)
     (twice.steps / "gate").touch()
     assert (twice.wait(first), twice.wait(second)) == ("success", "success")
     assert (twice.steps / "count").read_text() == "x"
     made = twice.records(first)["slow"]
     assert twice.records(second)["slow"].reused_from == made.run_id
     assert [record.run_id for record in twice.attempts(second, "slow")] == [f"{twice.root_id(second)}.slow.1"]
+    return twice
+
+
+def test_the_second_of_two_identical_steps_waits_in_the_triggerer(airflow: RunningAirflow) -> None:
+    _second_waits(airflow, "twice", has_plan=False, task_id="slow", state="deferred")
+
+
+def test_the_plan_of_the_second_of_two_identical_runs_waits_without_a_slot(airflow: RunningAirflow) -> None:
+    twice = _second_waits(airflow, "planned_twice", has_plan=True, task_id="plan", state="up_for_reschedule")
+    newest = twice.airflow.client.dag_runs("planned_twice")[0]["dag_run_id"]
+    assert "skipped" in twice.states(newest).values()
