@@ -52,7 +52,7 @@ def is_forced(wanted: Any, task: Any, dag: Any) -> bool:
 
 
 def _definition(dag: Any) -> PipelineDefinition:
-    """Return the tasks of a DAG, ordinary ones too but no planning ones, each behind all that Airflow puts before it."""
+    """Return the tasks of a DAG but for planning ones, each behind all that Airflow puts before it."""
     return PipelineDefinition(dag.dag_id, tuple(_outline(task) for task in dag.tasks if task.task_type != _PLANNING))
 
 
