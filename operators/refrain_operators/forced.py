@@ -15,15 +15,14 @@ _PLANNING = "ReuseSensor"
 
 
 def force_param() -> Any:
-    """Return the param: a switch in the trigger form; over the REST API it may be a list of steps instead."""
-    # The form takes the first of several types, and so shows a switch.
+    """Return the param: true or a list of steps, as JSON in the trigger form, which has a switch for one type only."""
     return Param(
         False,
         type=["boolean", "array"],
         items={"type": "string"},
         description=(
-            'Run every step, whatever could be reused. As JSON also a list of steps: ["train"], or ["train+"] for '
-            "train and every step after it."
+            'true: Run every step, whatever could be reused. A list of steps: ["train"], or ["train+"] for train and '
+            "every step after it."
         ),
     )
 

@@ -81,7 +81,7 @@ def test_parameters_are_typed_params_of_the_dag(pipeline: Pipeline) -> None:
     assert found == {
         "alpha": (0.5, "number"),
         "level": ("info", ["string", "null"]),  # the form in the UI sends null for an empty text
-        "regenerate_outputs": (False, ["boolean", "array"]),  # the form shows a switch,
+        "regenerate_outputs": (False, ["boolean", "array"]),
     }
     assert "Does not affect reuse." in params.get_param("level").description
 
