@@ -6,7 +6,7 @@ from fakes.many_objects import many_objects
 from refrain.storage.state import WorkspaceState
 
 
-@pytest.mark.parametrize("count", [3_500, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [3_500, pytest.param(100_000, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
 def test_of_many_objects_none_is_asked_for(tmp_path, monkeypatch, count):
     monkeypatch.setenv("REFRAIN_CACHE", str(tmp_path / "cache"))
     with many_objects(count) as server:
