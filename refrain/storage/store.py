@@ -16,6 +16,9 @@ from refrain.storage.reading import BLOCK
 from refrain.storage.streams import Reading, Writing
 from refrain.storage.trees import DATA, TreeIdentity, TreeRules
 
+TABLE_SCHEME = "database"
+"""The scheme of the URIs of tables, which are places too; see :mod:`refrain.storage.sql.table_store`."""
+
 
 class Store(Protocol):
     """A file system. Its paths are absolute: of local files as the system writes them, of all others URLs.

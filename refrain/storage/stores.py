@@ -13,7 +13,7 @@ from refrain.storage.datastores import DatastoreLocation, normalized
 from refrain.storage.knowledge import Knowledge
 from refrain.storage.local import LocalStore, local_text
 from refrain.storage.root import Root
-from refrain.storage.store import Place, Store
+from refrain.storage.store import TABLE_SCHEME, Place, Store
 from refrain.storage.trees import Trees
 
 if TYPE_CHECKING:
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from refrain.storage.sql.database import Database
     from refrain.storage.sql.relation import SqlTable
     from refrain.storage.sql.table_store import TableStore
-
-_TABLES = "database"
-"""The scheme of tables' URIs, see :mod:`refrain.storage.sql.table_store`."""
 
 
 class Datastores(Protocol):
@@ -125,7 +122,7 @@ class Stores:
             raise UntrustedReferenceError(f"{uri[:200]!r} names no data: it is no URI such as 's3://bucket/folder'.")
         if scheme == "file":
             return self.local(local_text(uri))
-        if scheme == _TABLES:
+        if scheme == TABLE_SCHEME:
             from refrain.storage.sql.table_store import table_of
 
             return self.table(*table_of(uri))
@@ -144,7 +141,7 @@ class Stores:
 
     def datastore_of(self, place: Place) -> tuple[str, str] | None:
         """Return the name of a datastore that holds a place, and the path there; None when there is none."""
-        if place.path.startswith(f"{_TABLES}://"):
+        if place.path.startswith(f"{TABLE_SCHEME}://"):
             from refrain.storage.sql.table_store import table_of
 
             datastore, table = table_of(place.path)

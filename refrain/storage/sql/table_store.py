@@ -11,14 +11,13 @@ from refrain.storage.manifest import Basis, Entry, Manifest, TreeKind
 from refrain.storage.sql.database import Database
 from refrain.storage.sql.relation import SqlTable
 from refrain.storage.sql.rows_digest import RowsDigest
+from refrain.storage.store import TABLE_SCHEME
 from refrain.storage.trees import DATA, TreeIdentity, TreeRules
-
-SCHEME = "database"
 
 
 def table_uri(datastore: str, table: SqlTable) -> str:
     """Return the URI of a table: ``database://<datastore>/<table>``."""
-    return f"{SCHEME}://{datastore}/{quote(table.name, safe='')}"
+    return f"{TABLE_SCHEME}://{datastore}/{quote(table.name, safe='')}"
 
 
 def table_of(uri: str) -> tuple[str, SqlTable]:
@@ -26,7 +25,7 @@ def table_of(uri: str) -> tuple[str, SqlTable]:
 
     :raises UntrustedReferenceError: when it is none of :func:`table_uri`.
     """
-    datastore, separator, name = uri.removeprefix(f"{SCHEME}://").partition("/")
+    datastore, separator, name = uri.removeprefix(f"{TABLE_SCHEME}://").partition("/")
     if not separator or not name:
         raise UntrustedReferenceError(f"{uri[:200]!r} names no table of a database.")
     return datastore, SqlTable(unquote(name))
