@@ -1,0 +1,294 @@
+"""Dispatcher: hands mini-batches to workers until all are done, or too many have failed."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+from refrain.runtime.parallel.crew import State
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Deque, Protocol
+
+    from refrain.runtime.parallel.accounts import Accounts
+    from refrain.runtime.parallel.crew import Crew, Event, Member
+    from refrain.runtime.parallel.frames import Fields
+    from refrain.runtime.parallel.journal import Journal
+    from refrain.runtime.parallel.logs import Logs
+    from refrain.runtime.parallel.mini_batch import MiniBatch
+    from refrain.runtime.parallel.report import Report
+
+    class Source(Protocol):
+        """Where mini-batches come from, in their order. ``is_over`` once the last of them has been given out."""
+
+        is_over: bool
+        total: int | None  # as far as it is known before
+
+        def next(self) -> MiniBatch | None:
+            """Return the next mini-batch; None when there is none, or none yet."""
+
+        def look(self) -> str:
+            """Take in what has come; return what is wrong with the source, or an empty text."""
+
+        def close(self) -> None:
+            """End what makes the mini-batches."""
+
+
+_TICK_SECONDS = 0.2
+_INIT_TRIES = 3  # for each process, one after the other, without one that is ready
+_AHEAD_SECONDS = 0.004  # of work that a worker has beside the mini-batch that it runs
+_MOST_AHEAD = 16
+_FORGETS = 0.98
+
+
+class Failure:
+    """Why a parallel run failed, and what belongs at the end of its log."""
+
+    def __init__(self, reason: str, details: list[str]) -> None:
+        self.reason = reason
+        self.details = details
+
+
+class Dispatcher:
+    """One parallel run.
+
+    :param processes: how many workers there are.
+    :param patience: after how many seconds without an end of any run(), while all workers are starting, it gives up.
+    """
+
+    def __init__(  # noqa: PLR0913  # the parts of a parallel run, put together in one place
+        self,
+        source: Source,
+        crew: Crew,
+        accounts: Accounts,
+        journal: Journal,
+        logs: Logs,
+        report: Report,
+        *,
+        processes: int,
+        patience: float,
+    ) -> None:
+        self._source = source
+        self._crew = crew
+        self._accounts = accounts
+        self._journal = journal
+        self._logs = logs
+        self._report = report
+        self._processes = processes
+        self._patience = patience
+        self._again: Deque[MiniBatch] = deque()
+        self._scheduled = 0
+        self._broken_inits = 0
+        self._slowest = 1.0  # seconds of the slower ones among the latest calls of run()
+        self._moved = time.monotonic()
+        self._ticked = 0.0
+        self._failure: Failure | None = None
+        self._last: Failure | None = None
+
+    def run(self) -> Failure | None:
+        """Work to the end; return why it failed, or None when it did not."""
+        try:
+            self._fill()
+            while self._failure is None and not self._is_done():
+                for event in self._crew.events(_TICK_SECONDS):
+                    self._hear(event)
+                if time.monotonic() - self._ticked > _TICK_SECONDS:
+                    self._tick()
+                self._fill()
+                self._failure = self._failure or self._excess()
+                self._journal.flush()
+                self._crew.look_after()
+            if self._failure is None:
+                self._part()
+        finally:
+            self._crew.end_all()
+            self._source.close()
+            self._journal.flush()
+        return self._failure
+
+    def _is_done(self) -> bool:
+        return self._source.is_over and not self._again and not any(member.tasks for member in self._crew.members)
+
+    # ---- handing out
+
+    def _fill(self) -> None:
+        """Give each worker that is ready as much as it should have, and see that there are enough of them."""
+        for member in self._crew.members:
+            if member.state in (State.IDLE, State.RUNNING):
+                self._give(member)
+        while len(self._crew.members) < self._processes and self._needs_more():
+            self._crew.hire()
+
+    def _needs_more(self) -> bool:
+        """Say whether there is work for another process, beside what those will take that are starting."""
+        starting = sum(1 for member in self._crew.members if member.state is State.STARTING)
+        if len(self._again) <= starting:
+            task = self._fresh()
+            if task is not None:
+                self._again.append(task)
+        return len(self._again) > starting or not self._source.is_over
+
+    def _give(self, member: Member) -> None:
+        while len(member.tasks) < self._most():
+            task = self._next()
+            if task is None:
+                return
+            member.give(task, self._accounts.attempt(task.index))
+
+    def _most(self) -> int:
+        """Return how many mini-batches a worker may have: more than one only if they are over in no time."""
+        return 1 + min(_MOST_AHEAD, int(_AHEAD_SECONDS / self._slowest)) if self._slowest > 0 else _MOST_AHEAD
+
+    def _next(self) -> MiniBatch | None:
+        """Return the next mini-batch: one that is tried again first, since it may take long once more."""
+        return self._again.popleft() if self._again else self._fresh()
+
+    def _fresh(self) -> MiniBatch | None:
+        """Return the next mini-batch that no try has done; None when there is none, or none yet."""
+        while True:
+            task = self._source.next()
+            self._scheduled += task is not None
+            if self._source.is_over and self._accounts.total is None:
+                self._accounts.schedule(self._scheduled)
+            if task is None:
+                return None
+            results = self._journal.done(task.index, task.items)
+            if results is None:
+                return task
+            self._accounts.keep(task.items, results)
+            task.release()
+
+    # ---- hearing
+
+    def _hear(self, event: Event) -> None:
+        kind, member = event.fields["is"], event.member
+        if kind == "done":
+            self._take_results(event)
+        elif kind == "failed":
+            task = member.take()
+            error = event.fields["error"]
+            self._count(event.fields["seconds"])
+            self._attempt_failed(task, member, error["text"], error["trace"])
+        elif kind == "ready":
+            self._broken_inits = 0
+            member.enter(State.IDLE)
+            self._moved = time.monotonic()
+        elif kind == "broken":
+            self._init_failed(member, event.fields["error"])
+        elif kind == "over":
+            self._shut_down(event.fields, member)
+        elif kind == "gone":
+            self._mourn(event)
+        if self._failure is None:
+            self._failure = self._excess()
+
+    def _take_results(self, event: Event) -> None:
+        fields, member = event.fields, event.member
+        task = member.take()
+        self._count(fields["seconds"])
+        missing = self._accounts.succeed(task.index, task.items, fields["results"])
+        self._journal.add(task.index, task.items, fields["results"], fields.get("rows", event.content))
+        if missing:
+            got = f"a {fields['type']}" if "type" in fields else f"{fields['results']} results"
+            what = f"run() returned {got} for {task.items} items"
+            self._note_failure(task, member, what, f"{missing} items of {task} failed: {what}.")
+        task.release()
+
+    def _count(self, seconds: float) -> None:
+        self._moved = time.monotonic()
+        self._slowest = max(self._slowest * _FORGETS, seconds)
+
+    def _attempt_failed(self, task: MiniBatch, member: Member, text: str, trace: str) -> None:
+        attempt = self._accounts.attempt(task.index)
+        is_again = self._accounts.fail(task.index, task.items)
+        fate = "it is tried again" if is_again else "it is given up"
+        self._logs.raised(member.node, member.name, f"{task}, attempt {attempt}: {text}", trace)
+        self._note_failure(task, member, text, f"{task}, attempt {attempt} in {member.name}: {text}; {fate}", trace)
+        if is_again:
+            self._again.append(task)
+        else:
+            task.release()
+
+    def _mourn(self, event: Event) -> None:
+        """Do what is to be done when a worker process is gone."""
+        member, blamed = event.member, event.blamed
+        if member.state is State.STOPPING:
+            return
+        self._moved = time.monotonic()
+        unstarted = [task for task in member.tasks if task is not blamed]
+        member.tasks.clear()
+        self._again.extendleft(reversed(unstarted))
+        self._logs.died(member.node, member.name, event.died)
+        if blamed is not None:
+            self._attempt_failed(blamed, member, event.died, "")
+        elif member.state is State.STARTING:
+            self._init_failed(member, {"text": event.died, "trace": ""})
+
+    def _init_failed(self, member: Member, error: dict[str, str]) -> None:
+        """Note that a worker has not come to its first mini-batch."""
+        member.enter(State.STOPPING)  # it ends by itself, and is not mourned a second time
+        self._moved = time.monotonic()
+        self._broken_inits += 1
+        self._logs.raised(member.node, member.name, f"before the first mini-batch: {error['text']}", error["trace"])
+        most = _INIT_TRIES * self._processes
+        self._logs.say(f"{member.name} failed to start ({self._broken_inits} of {most}): {error['text']}")
+        if self._broken_inits >= most:
+            reason = f"the entry script could not be started, {most} times in a row: {error['text']}"
+            self._failure = Failure(reason, [*_indented(error["trace"]), *self._logs.tail(member.node, member.name)])
+
+    def _shut_down(self, fields: Fields, member: Member) -> None:
+        if "error" in fields:
+            error = fields["error"]
+            self._logs.raised(member.node, member.name, f"shutdown(): {error['text']}", error["trace"])
+            self._logs.say(f"{member.name}: shutdown() raised {error['text']}; the results stand")
+
+    # ---- failing
+
+    def _note_failure(self, task: MiniBatch, member: Member, text: str, line: str, trace: str = "") -> None:
+        self._logs.say(line)
+        details = [f"The last failure was {task}, in {member.name}: {text}", *_indented(trace)]
+        self._last = Failure("", [*details, *self._logs.tail(member.node, member.name)])
+
+    def _excess(self) -> Failure | None:
+        reason = self._accounts.excess
+        return Failure(reason, self._last.details if self._last else []) if reason else None
+
+    # ---- time
+
+    def _tick(self) -> None:
+        self._ticked = now = time.monotonic()
+        for event in self._crew.deaths():
+            self._hear(event)
+        trouble = self._source.look()
+        if trouble:
+            self._failure = Failure(trouble, [])
+        starting = all(member.state is State.STARTING for member in self._crew.members)
+        if starting and self._crew.members and now - self._moved > self._patience:
+            names = ", ".join(member.name for member in self._crew.members)
+            tails = [line for member in self._crew.members for line in self._logs.tail(member.node, member.name)]
+            self._failure = Failure(f"init() has not returned in {names} for {self._patience:g} seconds", tails)
+        self._report.tell(self._accounts, self._source.total, self._crew.members)
+
+    def _part(self) -> None:
+        """Let the workers call shutdown(), which may take as long as run()."""
+        for member in [member for member in self._crew.members if member.state is State.STARTING]:
+            self._crew.end(member)  # it was not needed any more
+        for member in self._crew.members:
+            if member.state is State.IDLE:
+                self._crew.dismiss(member)
+        ends = time.monotonic() + self._crew.timeout
+        while self._crew.members and time.monotonic() < ends:
+            for event in self._crew.events(_TICK_SECONDS):
+                self._hear(event)
+            for event in self._crew.deaths():
+                self._hear(event)
+            self._crew.look_after()
+        for member in self._crew.members:
+            self._logs.say(
+                f"{member.name}: shutdown() had not returned after {self._crew.timeout:g} seconds; it was ended"
+            )
+
+
+def _indented(text: str) -> list[str]:
+    return [f"    {line}" for line in text.splitlines()]

@@ -1,0 +1,154 @@
+"""ParallelRun: one parallel run from its settings to its output."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+import time
+
+from refrain.runtime.context import current_folder, read_context
+from refrain.runtime.parallel.accounts import Accounts
+from refrain.runtime.parallel.crew import Crew
+from refrain.runtime.parallel.dispatcher import Dispatcher, Failure
+from refrain.runtime.parallel.files import EmptySource, FileSource
+from refrain.runtime.parallel.journal import Journal, JournalInUse
+from refrain.runtime.parallel.logs import Logs
+from refrain.runtime.parallel.report import Report
+from refrain.runtime.parallel.settings import DEFAULT_FILES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Sequence
+
+    from refrain.runtime.parallel.dispatcher import Source
+    from refrain.runtime.parallel.frames import Fields
+    from refrain.runtime.parallel.settings import Settings
+
+
+class ParallelRun:
+    """A parallel run.
+
+    :param words: the command line; the entry script finds it in ``sys.argv``.
+    """
+
+    def __init__(self, settings: Settings, words: Sequence[str]) -> None:
+        self._settings = settings
+        self._words = list(words)
+        self._logs = Logs()
+        self._accounts = Accounts(settings.limits)
+        self._began = time.monotonic()
+
+    def run(self) -> int:
+        """Run it to the end; return 0 when it succeeded."""
+        signal.signal(signal.SIGTERM, _stop)
+        try:
+            journal = self._open_journal()
+            failure = self._dispatch(journal)
+            if failure is None:
+                self._write_output(journal)
+        except OSError as error:
+            failure = Failure(f"{error}", [])
+        if failure is None:
+            self._logs.say(self._summary("completed"))
+            self._logs.ended("job_result.txt", self._summary("completed"))
+            return 0
+        self._tell_failure(failure)
+        return 1
+
+    def _open_journal(self) -> Journal:
+        """Open the journal of this work; one that another run holds is left alone."""
+        folder = self._settings.journal
+        try:
+            if folder is not None:
+                return Journal(folder)
+        except JournalInUse:
+            self._logs.say("Another run does the same work right now; this one begins anew, and leaves no notes.")
+        return Journal(tempfile.mkdtemp(prefix=".parallel-", dir="."))
+
+    def _dispatch(self, journal: Journal) -> Failure | None:
+        settings, logs = self._settings, self._logs
+        crew = Crew(self._start(journal), settings.nodes, settings.timeout, logs)
+        report = Report(logs, current_folder())
+        source = self._source()
+        logs.say(self._opening(source))
+        dispatcher = Dispatcher(
+            source,
+            crew,
+            self._accounts,
+            journal,
+            logs,
+            report,
+            processes=settings.processes,
+            patience=settings.patience,
+        )
+        failure = dispatcher.run()
+        report.tell(self._accounts, source.total, [], is_last=True)
+        return failure
+
+    def _source(self) -> Source:
+        settings = self._settings
+        if settings.empty_count:
+            return EmptySource(settings.empty_count)
+        return FileSource(self._paths(settings.files), settings.size or DEFAULT_FILES)
+
+    def _paths(self, names: Sequence[str]) -> list[str]:
+        """Return the paths of inputs; outside of a run they are named by their paths."""
+        folder = current_folder()
+        known = read_context(folder).input_datasets.paths if folder else {}
+        return [known.get(name, name) for name in names]
+
+    def _start(self, journal: Journal) -> Fields:
+        """Return what every worker is told first."""
+        settings = self._settings
+        output = os.path.abspath(journal.output)
+        words = list(self._words)
+        if "--output" in words:
+            words[words.index("--output") + 1] = output
+        return {
+            "script": settings.script,
+            "argv": [os.path.abspath(settings.script), *words],
+            "output": output,
+            "rows": os.path.abspath(journal.rows),
+            "keeps_rows": settings.keeps_rows,
+            "level": settings.level,
+        }
+
+    def _opening(self, source: Source) -> str:
+        settings = self._settings
+        what = f"{source.total:,} mini-batches" if source.total is not None else "mini-batches of a table"
+        nodes = f" ({settings.nodes} nodes' worth, all on this machine)" if settings.nodes > 1 else ""
+        return f"{what}, {settings.processes} worker processes{nodes}"
+
+    def _write_output(self, journal: Journal) -> None:
+        """Put the results into the step's output; the journal stays, until somebody has taken them over."""
+        output = self._settings.output
+        if output is None:
+            return
+        os.makedirs(output, exist_ok=True)
+        journal.copy_output(output)
+        if self._settings.keeps_rows:
+            journal.write_rows(os.path.join(output, self._settings.rows_file))
+
+    def _tell_failure(self, failure: Failure) -> None:
+        """End the log with what a person needs who looks there first."""
+        lines = [*failure.details, self._summary("failed"), f"Failed: {failure.reason}."]
+        for line in lines:
+            self._logs.say(line)
+        self._logs.ended("job_error.txt", "\n".join(lines))
+        self._logs.ended("job_result.txt", lines[-2])
+
+    def _summary(self, how: str) -> str:
+        accounts = self._accounts
+        kept = f" ({accounts.kept:,} of them by an earlier try)" if accounts.kept else ""
+        return (
+            f"Parallel run {how} in {time.monotonic() - self._began:.1f} s: {accounts.done:,} mini-batches done{kept}, "
+            f"{accounts.failed_now:,} failed, {accounts.retried:,} retried; {accounts.items:,} items, "
+            f"{accounts.results:,} results, {accounts.failed_items:,} items failed"
+        )
+
+
+def _stop(number: int, frame: object) -> None:  # noqa: ARG001  # a signal handler's signature
+    """Unwind, so that the workers are ended and the journal is whole."""
+    sys.exit(128 + number)

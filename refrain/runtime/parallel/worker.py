@@ -1,0 +1,179 @@
+"""Worker: a process that loads the entry script once, calls init() once, and runs the mini-batches that it is given.
+
+It is started with the number of a descriptor, over which it speaks to the dispatcher (see
+:mod:`refrain.runtime.parallel.frames`). Its standard output and error are files.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import signal
+import sys
+import time
+
+from refrain.runtime.parallel.entry_script import MiniBatchContext, place_worker
+from refrain.runtime.parallel.frames import Frames, frame
+from refrain.runtime.parallel.mini_batch import data_of, keys_of
+from refrain.runtime.parallel.results import is_counted, rows_of
+from refrain.runtime.parallel.script import Script
+from refrain.runtime.parallel.trace import described
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterator
+
+    from refrain.runtime.parallel.frames import Fields
+
+_READ = 1 << 18
+_LARGE = 1 << 18  # rows of more bytes go by a file, so that no process holds them but their own
+_LOG_SECONDS = 1.0
+
+
+class Line:
+    """The worker's end of its connection."""
+
+    def __init__(self, descriptor: int) -> None:
+        os.set_inheritable(descriptor, False)
+        self._descriptor = descriptor
+        self._frames = Frames()
+
+    def messages(self) -> Iterator[Fields]:
+        """Yield what the dispatcher says, until it is gone."""
+        while True:
+            data = os.read(self._descriptor, _READ)
+            if not data:
+                return
+            for fields, _ in self._frames.feed(data):
+                yield fields
+
+    def say(self, fields: Fields, content: bytes = b"") -> None:
+        """Send a frame."""
+        rest = memoryview(frame(fields, content))
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+
+
+class WorkLog:
+    """One line for each mini-batch in a file of this process, written about once a second."""
+
+    def __init__(self, folder: str, name: str) -> None:
+        os.makedirs(folder, exist_ok=True)
+        self._path = os.path.join(folder, f"{name}.txt")
+        self._lines = [f"pid {os.getpid()}: mini-batch, attempt, items, results, start, seconds in run()\n"]
+        self._written = time.monotonic()
+
+    def add(self, task: Fields, outcome: str, began: float, seconds: float) -> None:
+        """Note one run."""
+        start = time.strftime("%H:%M:%S", time.localtime(began))
+        self._lines.append(f"{task['batch']} {task['try']} {task['items']} {outcome} {start} {seconds:.4f}\n")
+        if time.monotonic() - self._written > _LOG_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was noted."""
+        with open(self._path, "a", encoding="utf-8") as file:
+            file.writelines(self._lines)
+        self._lines.clear()
+        self._written = time.monotonic()
+
+
+class Worker:
+    """Runs mini-batches, one after the other."""
+
+    def __init__(self, line: Line, start: Fields) -> None:
+        self._line = line
+        self._rows_folder: str = start["rows"]
+        self._keeps_rows: bool = start["keeps_rows"]
+        self._process = os.getpid()
+        self._log = WorkLog(os.path.join(start["logs"], "sys", "node", start["node"]), start["name"])
+        self._script = Script(start["script"])
+        self._script.init()
+
+    def run(self, task: Fields) -> None:
+        """Run one mini-batch and say what came of it."""
+        began, clock = time.time(), time.perf_counter()
+        try:
+            data, keys = data_of(task), keys_of(task)
+            context = MiniBatchContext(task["batch"], keys, task.get("files"), data)
+            result = self._script.run(data, context)
+            seconds = time.perf_counter() - clock
+            answer, rows = self._answer(result, task)
+        except BaseException as error:  # noqa: BLE001  # whatever it is, sys.exit() included, it is the mini-batch's
+            self._require_own_process()
+            seconds = time.perf_counter() - clock
+            answer, rows = {"is": "failed", "error": described(error)}, b""
+        self._require_own_process()
+        self._line.say({**answer, "batch": task["batch"], "seconds": round(seconds, 6)}, rows)
+        self._log.add(task, str(answer.get("results", "failed")), began, seconds)
+
+    def stop(self) -> None:
+        """Call shutdown()."""
+        try:
+            self._script.shutdown()
+        except BaseException as error:  # noqa: BLE001  # the results stand
+            self._line.say({"is": "over", "error": described(error)})
+        else:
+            self._line.say({"is": "over"})
+        self._log.flush()
+
+    def _answer(self, result: Any, task: Fields) -> tuple[Fields, bytes]:
+        if not is_counted(result):
+            return {"is": "done", "results": 0, "type": type(result).__name__}, b""
+        count = len(result)
+        rows = rows_of(result) if self._keeps_rows else b""
+        if len(rows) <= _LARGE:
+            return {"is": "done", "results": count}, rows
+        name = f"{task['batch']}-{task['try']}-{self._process}"
+        with open(os.path.join(self._rows_folder, name), "wb") as file:
+            file.write(rows)
+        return {"is": "done", "results": count, "rows": name, "bytes": len(rows)}, b""
+
+    def _require_own_process(self) -> None:
+        """End a child that run() forked and that returned from it: two must not speak for one."""
+        if os.getpid() != self._process:
+            os._exit(70)
+
+
+def main() -> None:
+    """Work until the dispatcher says stop, or is gone."""
+    line = Line(int(sys.argv[1]))
+    messages = line.messages()
+    start = next(messages, None)
+    if start is None:
+        return
+    _die_with(start["dispatcher"])
+    faulthandler.enable()
+    sys.argv = list(start["argv"])
+    logging.basicConfig(
+        stream=sys.stdout, level=start["level"], format="%(asctime)s|%(levelname)s|%(name)s|%(message)s"
+    )
+    log_dir = os.path.join(start["logs"], "user", "entry_script_log", start["node"])
+    place_worker(start["name"], log_dir, start["output"], start["level"])
+    try:
+        worker = Worker(line, start)
+    except BaseException as error:  # noqa: BLE001  # the dispatcher decides what becomes of it
+        line.say({"is": "broken", "error": described(error)})
+        sys.exit(1)
+    line.say({"is": "ready"})
+    for message in messages:
+        if message["do"] == "stop":
+            worker.stop()
+            return
+        worker.run(message)
+
+
+def _die_with(dispatcher: int) -> None:
+    """Ask the kernel to end this process with the dispatcher, where it can; a blocked process would not notice."""
+    if sys.platform == "linux":
+        import ctypes
+
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+        if os.getppid() != dispatcher:  # it was gone before
+            os._exit(70)
+
+
+if __name__ == "__main__":
+    main()
