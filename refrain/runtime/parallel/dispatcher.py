@@ -95,9 +95,11 @@ class Dispatcher:
                     self._hear(event)
                 if time.monotonic() - self._ticked > _TICK_SECONDS:
                     self._tick()
+                self._look()
                 self._fill()
                 self._failure = self._failure or self._excess()
                 self._journal.flush()
+                self._report.tell(self._accounts, self._source.total, self._crew.members)
                 self._crew.look_after()
             if self._failure is None:
                 self._part()
@@ -260,15 +262,17 @@ class Dispatcher:
         self._ticked = now = time.monotonic()
         for event in self._crew.deaths():
             self._hear(event)
-        trouble = self._source.look()
-        if trouble:
-            self._failure = Failure(trouble, [])
         starting = all(member.state is State.STARTING for member in self._crew.members)
         if starting and self._crew.members and now - self._moved > self._patience:
             names = ", ".join(member.name for member in self._crew.members)
             tails = [line for member in self._crew.members for line in self._logs.tail(member.node, member.name)]
             self._failure = Failure(f"init() has not returned in {names} for {self._patience:g} seconds", tails)
-        self._report.tell(self._accounts, self._source.total, self._crew.members)
+
+    def _look(self) -> None:
+        """Take in what the source has made."""
+        trouble = self._source.look()
+        if trouble and self._failure is None:
+            self._failure = Failure(trouble, [])
 
     def _part(self) -> None:
         """Let the workers call shutdown(), which may take as long as run()."""

@@ -177,6 +177,8 @@ def _line(record: Record) -> bytes:
 
 
 def _parsed(line: bytes) -> Record | None:
+    if not line.endswith(b"\n"):
+        return None
     try:
         record = json.loads(line)
     except ValueError:

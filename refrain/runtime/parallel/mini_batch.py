@@ -51,7 +51,7 @@ class MiniBatch:
 def data_of(task: Fields) -> Any:
     """Return what run() gets: paths of files, or a data frame. Without data, run() gets no items."""
     if "table" in task:
-        return pieces().frame_of(task["table"], task.get("timestamp"))
+        return pieces().frame_of(task["table"])
     return list(task.get("files", ()))
 
 

@@ -16,7 +16,8 @@ from refrain.runtime.parallel.files import EmptySource, FileSource
 from refrain.runtime.parallel.journal import Journal, JournalInUse
 from refrain.runtime.parallel.logs import Logs
 from refrain.runtime.parallel.report import Report
-from refrain.runtime.parallel.settings import DEFAULT_FILES
+from refrain.runtime.parallel.settings import DEFAULT_BYTES, DEFAULT_FILES
+from refrain.runtime.parallel.tables import TableSource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class ParallelRun:
         settings, logs = self._settings, self._logs
         crew = Crew(self._start(journal), settings.nodes, settings.timeout, logs)
         report = Report(logs, current_folder())
-        source = self._source()
+        source = self._source(journal, crew)
         logs.say(self._opening(source))
         dispatcher = Dispatcher(
             source,
@@ -87,17 +88,15 @@ class ParallelRun:
         report.tell(self._accounts, source.total, [], is_last=True)
         return failure
 
-    def _source(self) -> Source:
-        settings = self._settings
+    def _source(self, journal: Journal, crew: Crew) -> Source:
+        settings, inputs = self._settings, _Inputs()
         if settings.empty_count:
             return EmptySource(settings.empty_count)
-        return FileSource(self._paths(settings.files), settings.size or DEFAULT_FILES)
-
-    def _paths(self, names: Sequence[str]) -> list[str]:
-        """Return the paths of inputs; outside of a run they are named by their paths."""
-        folder = current_folder()
-        known = read_context(folder).input_datasets.paths if folder else {}
-        return [known.get(name, name) for name in names]
+        if settings.tables:
+            descriptions = [inputs.description(name) for name in settings.tables]
+            cut = {"size": settings.size or DEFAULT_BYTES, "keys": settings.keys}
+            return TableSource(descriptions, cut, journal, crew, self._logs, ahead=settings.processes + 2)
+        return FileSource([inputs.path(name) for name in settings.files], settings.size or DEFAULT_FILES)
 
     def _start(self, journal: Journal) -> Fields:
         """Return what every worker is told first."""
@@ -147,6 +146,22 @@ class ParallelRun:
             f"{accounts.failed_now:,} failed, {accounts.retried:,} retried; {accounts.items:,} items, "
             f"{accounts.results:,} results, {accounts.failed_items:,} items failed"
         )
+
+
+class _Inputs:
+    """The inputs of the step that this process belongs to; outside of a run they are named by their paths."""
+
+    def __init__(self) -> None:
+        folder = current_folder()
+        self._known = read_context(folder).input_datasets if folder else None
+
+    def path(self, name: str) -> str:
+        """Return where the files of an input are."""
+        return self._known.paths.get(name, name) if self._known else name
+
+    def description(self, name: str) -> str:
+        """Return the file that describes an input."""
+        return self._known.descriptions.get(name, name) if self._known else name
 
 
 def _stop(number: int, frame: object) -> None:  # noqa: ARG001  # a signal handler's signature

@@ -9,12 +9,12 @@ from __future__ import annotations
 import faulthandler
 import logging
 import os
-import signal
 import sys
 import time
 
 from refrain.runtime.parallel.entry_script import MiniBatchContext, place_worker
-from refrain.runtime.parallel.frames import Frames, frame
+from refrain.runtime.parallel.lifeline import die_with
+from refrain.runtime.parallel.line import Line
 from refrain.runtime.parallel.mini_batch import data_of, keys_of
 from refrain.runtime.parallel.results import is_counted, rows_of
 from refrain.runtime.parallel.script import Script
@@ -22,37 +22,12 @@ from refrain.runtime.parallel.trace import described
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterator
+    from typing import Any
 
     from refrain.runtime.parallel.frames import Fields
 
-_READ = 1 << 18
 _LARGE = 1 << 18  # rows of more bytes go by a file, so that no process holds them but their own
 _LOG_SECONDS = 1.0
-
-
-class Line:
-    """The worker's end of its connection."""
-
-    def __init__(self, descriptor: int) -> None:
-        os.set_inheritable(descriptor, False)
-        self._descriptor = descriptor
-        self._frames = Frames()
-
-    def messages(self) -> Iterator[Fields]:
-        """Yield what the dispatcher says, until it is gone."""
-        while True:
-            data = os.read(self._descriptor, _READ)
-            if not data:
-                return
-            for fields, _ in self._frames.feed(data):
-                yield fields
-
-    def say(self, fields: Fields, content: bytes = b"") -> None:
-        """Send a frame."""
-        rest = memoryview(frame(fields, content))
-        while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
 
 
 class WorkLog:
@@ -143,7 +118,7 @@ def main() -> None:
     start = next(messages, None)
     if start is None:
         return
-    _die_with(start["dispatcher"])
+    die_with(start["dispatcher"])
     faulthandler.enable()
     sys.argv = list(start["argv"])
     logging.basicConfig(
@@ -162,17 +137,6 @@ def main() -> None:
             worker.stop()
             return
         worker.run(message)
-
-
-def _die_with(dispatcher: int) -> None:
-    """Ask the kernel to end this process with the dispatcher, where it can; a blocked process would not notice."""
-    if sys.platform == "linux":
-        import ctypes
-
-        set_parent_death_signal = 1
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
-        if os.getppid() != dispatcher:  # it was gone before
-            os._exit(70)
 
 
 if __name__ == "__main__":
