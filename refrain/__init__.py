@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from refrain.pipelines.workspace import Workspace as Workspace
     from refrain.runtime.run import Run as Run
     from refrain.steps.data_transfer import DataTransferStep as DataTransferStep
+    from refrain.steps.parallel_config import ParallelRunConfig as ParallelRunConfig
+    from refrain.steps.parallel_run import ParallelRunStep as ParallelRunStep
     from refrain.steps.python_script import PythonScriptStep as PythonScriptStep
     from refrain.steps.sequence import StepSequence as StepSequence
 
@@ -65,6 +67,8 @@ _MODULES = {
     "LinkTabularOutputDatasetConfig": "refrain.data.output_config",
     "OutputFileDatasetConfig": "refrain.data.output_config",
     "OutputTabularDatasetConfig": "refrain.data.output_config",
+    "ParallelRunConfig": "refrain.steps.parallel_config",
+    "ParallelRunStep": "refrain.steps.parallel_run",
     "Pipeline": "refrain.pipelines.pipeline",
     "PipelineData": "refrain.data.pipeline_data",
     "PipelineOutputFileDataset": "refrain.data.pipeline_output",

@@ -7,7 +7,16 @@ import shlex
 from collections.abc import Iterable
 
 from refrain.data.ports import FromParameter, FromStep, Source
-from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, ParameterValue, Token
+from refrain.steps.command import (
+    InputPath,
+    Interpreter,
+    Literal,
+    OutputPath,
+    ParameterValue,
+    Token,
+    UnfinishedPath,
+    word_of,
+)
 from refrain.steps.definition import PipelineDefinition, StepDefinition
 
 FORCE_PARAM = "regenerate_outputs"
@@ -50,18 +59,21 @@ def task_page(step: StepDefinition) -> str:
 
 def parameters_of(step: StepDefinition) -> set[str]:
     """Return the names of the pipeline parameters that a step uses."""
-    tokens = [*step.command, *(token for _, token in step.parameters)]
+    tokens = [*map(word_of, step.command), *(token for _, token in step.parameters)]
     named = {port.source.name for port in step.inputs if isinstance(port.source, FromParameter)}
     return named | {token.name for token in tokens if isinstance(token, ParameterValue)}
 
 
 def _shown(token: Token) -> str:
-    if isinstance(token, Literal):
-        return shlex.quote(token.text)
-    if isinstance(token, Interpreter):
+    word = word_of(token)
+    if isinstance(word, Literal):
+        return shlex.quote(word.text)
+    if isinstance(word, Interpreter):
         return "python"
-    kind = {InputPath: "input", OutputPath: "output", ParameterValue: "parameter"}[type(token)]
-    return f"{{{kind}:{token.name}}}"
+    if isinstance(word, UnfinishedPath):
+        return "{unfinished}"
+    kind = {InputPath: "input", OutputPath: "output", ParameterValue: "parameter"}[type(word)]
+    return f"{{{kind}:{word.name}}}"
 
 
 def _summary(step: StepDefinition) -> str:

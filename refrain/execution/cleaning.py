@@ -34,6 +34,7 @@ from refrain.storage.receipts import Receipts
 from refrain.storage.retention import Retention, retention
 from refrain.storage.state import WorkspaceState
 from refrain.storage.store import Place
+from refrain.storage.unfinished import unfinished
 from refrain.tracking.record import RECORD_FILE, RunRecord
 from refrain.tracking.run_files import FETCHED
 from refrain.tracking.run_id import run_folder
@@ -56,6 +57,7 @@ class WasteKind(str, Enum):
     MANIFEST = "manifest"
     BLOB = "blob"
     STAGING = "staging"  # what a killed engine of this machine left
+    UNFINISHED = "unfinished work"  # of this machine, with which no try went on
     COPY = "copy"  # files of remote runs that were looked at on this machine
 
 
@@ -111,7 +113,7 @@ class Cleaning:
         found += self._pipeline_runs(marks, left)
         for kind in kinds:
             found += kind(marks)
-        return [*found, *self._abandoned(), *self._copies(marks)]
+        return [*found, *self._abandoned(), *self._unfinished(marks), *self._copies(marks)]
 
     def _step_runs(self, marks: Marks, condemned: dict[str, float]) -> Iterator[Waste]:
         for run in _going(marks):
@@ -182,6 +184,12 @@ class Cleaning:
         for run_id, folder in abandoned(self._state):
             yield Waste(WasteKind.STAGING, run_id, "the process that worked there was killed", _bytes_below(folder))
 
+    def _unfinished(self, marks: Marks) -> Iterator[Waste]:
+        for folder, changed in unfinished(self._state.root):
+            if not marks.is_young(changed):
+                reason = "no try has gone on with it for long"
+                yield Waste(WasteKind.UNFINISHED, folder.name, reason, _bytes_below(folder))
+
     def _copies(self, marks: Marks) -> Iterator[Waste]:
         for path in (self._state.root / FETCHED).rglob("*") if not self._state.is_local else ():
             if path.is_file() and not marks.is_young(path.stat().st_mtime):
@@ -195,6 +203,8 @@ class Cleaning:
             self._objects.drop(run_folder(waste.name), last=RECORD_FILE)
         elif waste.kind is WasteKind.DATA:
             self._objects.drop(waste.name)
+        elif waste.kind is WasteKind.UNFINISHED:
+            self._state.unfinished(waste.name).remove()
         elif waste.kind is WasteKind.COPY:
             Path(waste.name).unlink(missing_ok=True)
         elif waste.kind is not WasteKind.STAGING:

@@ -15,12 +15,13 @@ from refrain.execution.failure import TAIL_LINES, message
 from refrain.execution.inputs import provide
 from refrain.execution.mounts import require_mounts_intact
 from refrain.execution.process_environment import process_environment, text_of
-from refrain.execution.request import StepRequest
 from refrain.execution.run_folder import LOG_FILE, collect, prepare
 from refrain.execution.stage import Stage, make_output_folders, open_stage
 from refrain.reuse.preimage import is_secret
-from refrain.steps.command import InputPath, Interpreter, OutputPath, Token
+from refrain.steps.command import InputPath, Interpreter, OutputPath, Token, UnfinishedPath
 from refrain.storage import views
+from refrain.storage.digest import digest_bytes
+from refrain.storage.unfinished import UnfinishedWork
 from refrain.tracking.run_id import StepRunId
 
 
@@ -34,6 +35,8 @@ class ProcessBody:
         self._job: Job | None = None
         self._job_id: str | None = None
         self._commit: Commit | None = None
+        self._unfinished: UnfinishedWork | None = None
+        self._is_published = False
         self._is_canceled = False
         self._lock = threading.Lock()
 
@@ -73,10 +76,13 @@ class ProcessBody:
         """See :class:`Body`."""
         step = self._work.step
         self._commit = Commit(self._opened(), step.outputs, self._work.state, step.name)
-        return self._commit.publish()
+        outputs = self._commit.publish()
+        self._is_published = True
+        return outputs
 
     def take_back(self) -> None:
         """See :class:`Body`."""
+        self._is_published = False
         if self._commit is not None:
             self._commit.take_back()
 
@@ -84,6 +90,8 @@ class ProcessBody:
         """See :class:`Body`."""
         if self._stage is not None:
             self._stage.remove()
+        if self._is_published and self._unfinished is not None:
+            self._unfinished.remove()
 
     def _opened(self) -> Stage:
         assert self._stage is not None, "prepare() comes first"  # noqa: S101  # the engine's order, nobody's input
@@ -99,14 +107,28 @@ class ProcessBody:
         written = {name: str(path) for name, path in stage.outputs.items()}
         log_path = prepare(work.folder, work.request, work.record, read, written, stage)
         interpreter, run_id = work.interpreter.path, work.record.run_id
+        if UnfinishedPath() in step.command:
+            self._unfinished = work.state.unfinished(_work_key(work))
         return Job(
             run_id=run_id,
-            argv=tuple(_word(token, work.request, interpreter, read, written) for token in step.command),
+            argv=tuple(self._word(token, interpreter, read, written) for token in step.command),
             working_directory=str(stage.working_directory),
             environment=process_environment(work.request, run_id, work.folder, interpreter, {**read, **written}),
             log_path=log_path,
             secrets=tuple(text for name, text in step.environment.variables if is_secret(name, text)),
         )
+
+    def _word(self, token: Token, interpreter: str, read: Mapping[str, str], written: Mapping[str, str]) -> str:
+        if isinstance(token, Interpreter):
+            return interpreter
+        if isinstance(token, InputPath):
+            return read[token.name]
+        if isinstance(token, OutputPath):
+            return written[token.name]
+        if isinstance(token, UnfinishedPath):
+            assert self._unfinished is not None  # noqa: S101  # made for this word
+            return str(self._unfinished.folder)
+        return text_of(token, self._work.request)
 
     def _run(self, job: Job, last: deque[str]) -> JobResult:
         compute, key = self._work.compute, self._work.step.key
@@ -126,13 +148,8 @@ class ProcessBody:
             raise
 
 
-def _word(
-    token: Token, request: StepRequest, interpreter: str, read: Mapping[str, str], written: Mapping[str, str]
-) -> str:
-    if isinstance(token, Interpreter):
-        return interpreter
-    if isinstance(token, InputPath):
-        return read[token.name]
-    if isinstance(token, OutputPath):
-        return written[token.name]
-    return text_of(token, request)
+def _work_key(work: Work) -> str:
+    """Return what names the work of a step: its fingerprint; that of a run by itself, where nobody else's counts."""
+    if work.step.allow_reuse and not work.request.is_forced:
+        return work.record.fingerprint
+    return digest_bytes(f"{work.record.fingerprint} {work.request.run.root_id}".encode())

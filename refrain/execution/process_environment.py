@@ -13,7 +13,7 @@ from pathlib import Path
 import refrain
 from refrain.compute.local import search_path
 from refrain.execution.request import StepRequest
-from refrain.steps.command import Literal, ParameterValue, Token
+from refrain.steps.command import Literal, ParameterValue, Token, word_of
 
 PASSED_ON = (
     "HOME", "USER", "LOGNAME", "TMPDIR",
@@ -52,10 +52,11 @@ def process_environment(
 
 def text_of(token: Token, request: StepRequest) -> str:
     """Return a literal's or a parameter's text."""
-    if isinstance(token, ParameterValue):
-        return str(request.parameters[token.name])
-    if isinstance(token, Literal):
-        return token.text
+    word = word_of(token)
+    if isinstance(word, ParameterValue):
+        return str(request.parameters[word.name])
+    if isinstance(word, Literal):
+        return word.text
     raise TypeError(f"{token!r} is a place for data, not a text.")
 
 

@@ -19,7 +19,16 @@ from refrain.data.handle import DataHandle
 from refrain.data.parameters import PipelineParameter, Value
 from refrain.data.ports import FromDatabase, FromDatastore, FromFiles, InputPort, OutputPort
 from refrain.environments.interpreter import InterpreterIdentity
-from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, ParameterValue, Token
+from refrain.steps.command import (
+    InputPath,
+    Interpreter,
+    Literal,
+    OutputPath,
+    ParameterValue,
+    Token,
+    Uncounted,
+    UnfinishedPath,
+)
 from refrain.steps.definition import StepDefinition
 from refrain.storage.digest import digest_bytes
 from refrain.storage.manifest import TreeKind
@@ -109,6 +118,10 @@ def _token(token: Token, of: Ingredients) -> list[Any]:
         return ["parameter", of.parameters[token.name]] if is_counted else ["uncounted parameter", token.name]
     if isinstance(token, Interpreter):
         return ["interpreter"]
+    if isinstance(token, Uncounted):
+        return ["uncounted"]
+    if isinstance(token, UnfinishedPath):
+        return ["unfinished"]
     raise TypeError(f"{token!r} has no place in a preimage.")
 
 

@@ -38,4 +38,22 @@ class ParameterValue:
     name: str
 
 
-Token = Literal | Interpreter | InputPath | OutputPath | ParameterValue
+@dataclass(frozen=True)
+class Uncounted:
+    """A word that cannot change the result, such as how many processes work on it."""
+
+    word: Literal | ParameterValue
+
+
+@dataclass(frozen=True)
+class UnfinishedPath:
+    """A folder that a try which did not end well leaves to the next one of the same work."""
+
+
+Word = Literal | Interpreter | InputPath | OutputPath | ParameterValue | UnfinishedPath
+Token = Word | Uncounted
+
+
+def word_of(token: Token) -> Word:
+    """Return what stands on the command line, whether it counts or not."""
+    return token.word if isinstance(token, Uncounted) else token

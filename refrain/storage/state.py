@@ -27,6 +27,7 @@ from refrain.storage.statindex import StatIndex
 from refrain.storage.store import Place
 from refrain.storage.stores import NoDatastores, Stores
 from refrain.storage.trees import Trees
+from refrain.storage.unfinished import UNFINISHED, UnfinishedWork
 
 if TYPE_CHECKING:
     from refrain.storage.ledger import Ledgers
@@ -85,6 +86,13 @@ class WorkspaceState:
         from refrain.storage.ledger import Ledgers
 
         return Ledgers(self.root / "transfers")
+
+    def unfinished(self, key: str) -> UnfinishedWork:
+        """Return the folder of work that may take several tries.
+
+        :param key: 64 hexadecimal digits that name the work.
+        """
+        return UnfinishedWork(self.root / UNFINISHED / key[:2] / key)
 
     @cached_property
     def data_identity(self) -> DataIdentity:

@@ -96,8 +96,9 @@ class Dispatcher:
                 if time.monotonic() - self._ticked > _TICK_SECONDS:
                     self._tick()
                 self._look()
-                self._fill()
-                self._failure = self._failure or self._excess()
+                if self._failure is None:
+                    self._fill()
+                    self._failure = self._excess()
                 self._journal.flush()
                 self._report.tell(self._accounts, self._source.total, self._crew.members)
                 self._crew.look_after()
