@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from refrain_operators.data_transfer_operator import DataTransferOperator as DataTransferOperator
     from refrain_operators.embedded import EmbeddedAirflow as EmbeddedAirflow
     from refrain_operators.gathered import Gathered as Gathered
+    from refrain_operators.parallel_run_operator import ParallelRunOperator as ParallelRunOperator
     from refrain_operators.python_script_operator import PythonScriptOperator as PythonScriptOperator
     from refrain_operators.rest import AirflowClient as AirflowClient
     from refrain_operators.reuse_sensor import ReuseSensor as ReuseSensor
@@ -21,6 +22,7 @@ _MODULES = {
     "DataTransferOperator": "refrain_operators.data_transfer_operator",
     "EmbeddedAirflow": "refrain_operators.embedded",
     "Gathered": "refrain_operators.gathered",
+    "ParallelRunOperator": "refrain_operators.parallel_run_operator",
     "PythonScriptOperator": "refrain_operators.python_script_operator",
     "ReuseSensor": "refrain_operators.reuse_sensor",
     "StepOperator": "refrain_operators.step_operator",

@@ -41,6 +41,7 @@ from refrain.tracking.run_id import run_folder
 
 _CONDEMNED = "gc/condemned"
 _CLOCK = "gc/clock"
+_UNFINISHED_SECONDS = 3600.0  # even without a grace period: somebody may be at it
 _RECENT = "reuse/recent/"
 _OWN_RUN = re.compile(r"[0-9a-f]{32}\..+\.[1-9][0-9]*")
 
@@ -186,7 +187,7 @@ class Cleaning:
 
     def _unfinished(self, marks: Marks) -> Iterator[Waste]:
         for folder, changed in unfinished(self._state.root):
-            if not marks.is_young(changed):
+            if not marks.is_young(changed) and time.time() - changed > _UNFINISHED_SECONDS:
                 reason = "no try has gone on with it for long"
                 yield Waste(WasteKind.UNFINISHED, folder.name, reason, _bytes_below(folder))
 

@@ -18,7 +18,6 @@ import pytest
 from fakes.project import Project
 from refrain import Dataset, Environment, ParallelRunConfig, ParallelRunStep, PipelineData, PipelineParameter
 from refrain.execution.cleaning import Cleaning, WasteKind
-from refrain.storage.retention import Retention
 from refrain.storage.unfinished import UNFINISHED, unfinished
 from refrain.tracking.run_files import RunFiles
 
@@ -208,11 +207,10 @@ def test_unfinished_work_is_cleaned_away_when_nobody_goes_on_with_it(scoring: Sc
     (scoring.notes / "bad").touch()
     scoring.run()
     (folder,) = scoring.unfinished()
-    limits = Retention(days=1000, grace=3600)
-    assert Cleaning(scoring.project.state, limits).clean() == []
+    assert Cleaning(scoring.project.state).clean() == []
     for path in (folder, *folder.iterdir()):
         os.utime(path, (1, 1))
-    (waste,) = Cleaning(scoring.project.state, limits).clean()
+    (waste,) = Cleaning(scoring.project.state).clean()
     assert (waste.kind, waste.name, waste.bytes > 0) == (WasteKind.UNFINISHED, folder.name, True)
     assert list((scoring.project.state.root / UNFINISHED).glob("*")) == []
 

@@ -46,7 +46,7 @@ class Member:
         if self.state is State.IDLE:
             self.enter(State.RUNNING)
         self.tasks.append(task)
-        self.peer.send({"do": "run", "batch": task.index, "try": attempt, "items": task.items, **task.fields})
+        self.peer.put({"do": "run", "batch": task.index, "try": attempt, "items": task.items, **task.fields})
 
     def take(self) -> MiniBatch:
         """Take back the mini-batch that it has run; it goes on with the next at once."""

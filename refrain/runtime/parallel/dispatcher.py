@@ -133,15 +133,17 @@ class Dispatcher:
         return len(self._again) > starting or not self._source.is_over
 
     def _give(self, member: Member) -> None:
-        while len(member.tasks) < self._most():
+        most = self._most()
+        while len(member.tasks) < most:
             task = self._next()
             if task is None:
-                return
+                break
             member.give(task, self._accounts.attempt(task.index))
+        member.peer.flush()
 
     def _most(self) -> int:
         """Return how many mini-batches a worker may have: more than one only if they are over in no time."""
-        return 1 + min(_MOST_AHEAD, int(_AHEAD_SECONDS / self._slowest)) if self._slowest > 0 else _MOST_AHEAD
+        return 1 + min(_MOST_AHEAD, int(_AHEAD_SECONDS / max(self._slowest, _AHEAD_SECONDS / _MOST_AHEAD)))
 
     def _next(self) -> MiniBatch | None:
         """Return the next mini-batch: one that is tried again first, since it may take long once more."""

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 _HEAD = {"journal": "refrain parallel run", "schema": SCHEMA}
+_HEAD_OF_ROWS = b'{"b":%d,"n":%d,"r":%d,"z":%d,"c":%d}\n'
+_LONGEST_HEAD = 1024
 _NONE = -1
+_IN_FILE = -2  # the size of rows in a file that the record names; they "begin" where the record does
 _WINDOW = 1 << 18
 _COPIED = 1 << 20
 
@@ -57,7 +60,8 @@ class Journal:
         except OSError as error:
             os.close(self._descriptor)
             raise JournalInUse(folder) from error
-        self._places = array("q")  # of each mini-batch's record
+        self._starts = array("q")  # where the rows of each mini-batch begin
+        self._sizes = array("q")
         self._items = array("q")
         self._results = array("q")
         self._waiting: list[bytes] = []
@@ -85,15 +89,15 @@ class Journal:
 
         :param rows: the lines of its results, or the name of the file below :attr:`rows` that holds them.
         """
-        record: Record = {"b": batch, "n": items, "r": results}
-        content = b""
         if isinstance(rows, str):
-            record["file"] = rows
+            head, content = _line({"b": batch, "n": items, "r": results, "file": rows}), b""
+            start, size = self._end, _IN_FILE
         else:
-            content = rows
-            record["z"], record["c"] = len(content), zlib.crc32(content)
-        self._note(batch, self._end, items, results)
-        self._append(b"".join((_line(record), content, b"\n")))
+            content, size = rows, len(rows)
+            head = _HEAD_OF_ROWS % (batch, items, results, size, zlib.crc32(content))
+            start = self._end + len(head)
+        self._note(batch, items, results, (start, size))
+        self._append(b"".join((head, content, b"\n")))
 
     def flush(self) -> None:
         """Hand everything that was noted to the operating system, which keeps it whatever becomes of this process."""
@@ -123,14 +127,15 @@ class Journal:
         os.close(self._descriptor)
 
     def _has(self, batch: int) -> bool:
-        return batch < len(self._places) and self._places[batch] != _NONE
+        return batch < len(self._starts) and self._starts[batch] != _NONE
 
-    def _note(self, batch: int, place: int, items: int, results: int) -> None:
-        missing = batch + 1 - len(self._places)
+    def _note(self, batch: int, items: int, results: int, rows: tuple[int, int]) -> None:
+        missing = batch + 1 - len(self._starts)
         if missing > 0:
-            for numbers in (self._places, self._items, self._results):
+            for numbers in (self._starts, self._sizes, self._items, self._results):
                 numbers.extend([_NONE] * missing)
-        self._places[batch], self._items[batch], self._results[batch] = place, items, results
+        self._starts[batch], self._sizes[batch] = rows
+        self._items[batch], self._results[batch] = items, results
 
     def _append(self, data: bytes) -> None:
         self._waiting.append(data)
@@ -142,34 +147,24 @@ class Journal:
             if _parsed(file.readline()) != _HEAD:
                 return 0
             end = file.tell()
-            for record, place, after in _records(file):
-                self._note(record["b"], place, record["n"], record["r"])
+            for record, rows, after in _records(file):
+                self._note(record["b"], record["n"], record["r"], rows)
                 end = after
         return end
 
     def _contents(self) -> Iterator[bytes]:
-        window, start = b"", 0
-        for place in self._places:
-            if place == _NONE:
+        """Yield the rows of each mini-batch; records that lie near each other are read at once."""
+        window, begin = b"", 0
+        for start, size in zip(self._starts, self._sizes):
+            if start == _NONE:
                 continue
-            if not start <= place < start + len(window):
-                window, start = os.pread(self._descriptor, _WINDOW, place), place
-            record, begin = self._record_at(window, start, place)
-            if "file" in record:
-                yield from _blocks(os.path.join(self.rows, record["file"]))
+            if size == _IN_FILE:
+                head = os.pread(self._descriptor, _LONGEST_HEAD, start).partition(b"\n")[0]
+                yield from _blocks(os.path.join(self.rows, json.loads(head)["file"]))
                 continue
-            size = record["z"]
-            offset = begin - start
-            content = window[offset : offset + size]
-            yield content if len(content) == size else _exactly(self._descriptor, begin, size)
-
-    def _record_at(self, window: bytes, start: int, place: int) -> tuple[Record, int]:
-        """Return a record's head, and where its rows begin."""
-        end = window.find(b"\n", place - start)
-        if end < 0:  # the window ends within the head
-            head = os.pread(self._descriptor, 1024, place).partition(b"\n")[0]
-            return json.loads(head), place + len(head) + 1
-        return json.loads(window[place - start : end]), start + end + 1
+            if not begin <= start <= start + size <= begin + len(window):
+                window, begin = _exactly(self._descriptor, start, max(size, min(_WINDOW, self._end - start))), start
+            yield window[start - begin : start - begin + size]
 
 
 def _line(record: Record) -> bytes:
@@ -186,17 +181,18 @@ def _parsed(line: bytes) -> Record | None:
     return record if isinstance(record, dict) else None
 
 
-def _records(file: BinaryIO) -> Iterator[tuple[Record, int, int]]:
-    """Yield the whole records: their heads, where they begin, and where they end."""
+def _records(file: BinaryIO) -> Iterator[tuple[Record, tuple[int, int], int]]:
+    """Yield the whole records: their heads, where their rows are, and where they end."""
     while True:
         place = file.tell()
         record = _parsed(file.readline())
         if record is None or not {"b", "n", "r"} <= record.keys():
             return
+        start = file.tell()
         content = file.read(record.get("z", 0))
         if file.read(1) != b"\n" or ("c" in record and zlib.crc32(content) != record["c"]):
             return
-        yield record, place, file.tell()
+        yield record, (place, _IN_FILE) if "file" in record else (start, len(content)), file.tell()
 
 
 def _blocks(path: str) -> Iterator[bytes]:

@@ -61,16 +61,19 @@ class Peer:
         """Whether something waits until the process has read what was sent."""
         return bool(self._unsent)
 
+    def put(self, fields: Fields) -> None:
+        """Have a frame sent by the next :meth:`flush`."""
+        self._unsent += frame(fields)
+
     def send(self, fields: Fields) -> None:
-        """Send a frame, as much of it as fits now; :meth:`flush` sends the rest."""
-        data = frame(fields)
-        if not self._unsent:
-            data = data[self._write(data) :]
-        self._unsent += data
+        """Send a frame, as far as it fits now."""
+        self.put(fields)
+        self.flush()
 
     def flush(self) -> None:
-        """Send what is still to be sent, as far as it fits."""
-        del self._unsent[: self._write(self._unsent)]
+        """Send what is to be sent, as far as it fits."""
+        if self._unsent:
+            del self._unsent[: self._write(self._unsent)]
 
     def receive(self) -> list[Frame]:
         """Return the frames that have come; :attr:`is_open` says whether there can be more."""

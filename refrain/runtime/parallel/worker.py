@@ -36,13 +36,12 @@ class WorkLog:
     def __init__(self, folder: str, name: str) -> None:
         os.makedirs(folder, exist_ok=True)
         self._path = os.path.join(folder, f"{name}.txt")
-        self._lines = [f"pid {os.getpid()}: mini-batch, attempt, items, results, start, seconds in run()\n"]
+        self._lines = [f"pid {os.getpid()}: mini-batch, attempt, items, results, start (seconds since 1970), seconds in run()\n"]
         self._written = time.monotonic()
 
     def add(self, task: Fields, outcome: str, began: float, seconds: float) -> None:
         """Note one run."""
-        start = time.strftime("%H:%M:%S", time.localtime(began))
-        self._lines.append(f"{task['batch']} {task['try']} {task['items']} {outcome} {start} {seconds:.4f}\n")
+        self._lines.append(f"{task['batch']} {task['try']} {task['items']} {outcome} {began:.3f} {seconds:.4f}\n")
         if time.monotonic() - self._written > _LOG_SECONDS:
             self.flush()
 
