@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,8 +42,8 @@ def digits_run(digits: Example) -> str:
 
 
 @pytest.fixture(scope="module")
-def orders(airflow: RunningAirflow) -> Iterator[Example]:
-    yield shown(airflow, "score_orders")
+def orders(airflow: RunningAirflow) -> Example:
+    return shown(airflow, "score_orders")
 
 
 def test_each_image_has_a_line_and_most_are_right(digits: Example, digits_run: str) -> None:

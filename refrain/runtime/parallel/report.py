@@ -82,9 +82,8 @@ def _bar(done: int, total: int | None) -> str:
 
 
 def _doing(member: Member) -> str:
-    return (
-        f"has run {member.tasks[0]}" if member.state is State.RUNNING and member.tasks else f"is {member.state.value}"
-    )
+    is_running = member.state is State.RUNNING and member.tasks
+    return f"has been at {member.tasks[0]}" if is_running else f"has been {member.state.value}"
 
 
 def _event(accounts: Accounts, total: int | None, rate: float, members: Sequence[Member], now: float) -> Event:
