@@ -47,8 +47,14 @@ class Piece:
     keys: Keys = ()
     timestamp: str | None = None
 
-    def write(self, path: str) -> None:
-        """Write the table to a file from which processes can read it without copying."""
+    def put(self, path: str) -> dict[str, Any]:
+        """Return what a process makes the mini-batch of; a table is written to *path*, to be read without copying."""
+        if self.table is None:
+            return {"files": self.paths, "keys": self.keys}
+        self._write(path)
+        return {"table": path, "keys": self.keys}
+
+    def _write(self, path: str) -> None:
         import pyarrow as pa
 
         table = self.table
@@ -98,7 +104,7 @@ class Pieces:
 
 
 def frame_of(path: str) -> Any:
-    """Return the data frame of a table that :meth:`Piece.write` wrote."""
+    """Return the data frame of a table that :meth:`Piece.put` wrote."""
     import pyarrow as pa
 
     with pa.memory_map(path) as source:

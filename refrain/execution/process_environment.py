@@ -45,7 +45,7 @@ def process_environment(
     variables["PATH"] = os.pathsep.join((search_path(interpreter), environ.get("PATH", _DEFAULT_PATH)))
     variables |= {"LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
     variables |= dict(step.environment.variables)
-    variables["PYTHONPATH"] = os.pathsep.join(filter(None, (variables.get("PYTHONPATH"), _runtime_path())))
+    variables["PYTHONPATH"] = os.pathsep.join(filter(None, (variables.get("PYTHONPATH"), runtime_path())))
     variables |= {f"AML_PARAMETER_{name}": text_of(token, request) for name, token in step.parameters}
     return variables | _run_variables(request, run_id, run_folder)
 
@@ -83,5 +83,6 @@ def _run_variables(request: StepRequest, run_id: str, run_folder: str) -> dict[s
     }
 
 
-def _runtime_path() -> str:
+def runtime_path() -> str:
+    """Return the folder that ends a step's ``PYTHONPATH``: what scripts can import of Refrain without having it."""
     return str(Path(str(refrain.__file__)).parent / "runtime" / "path")

@@ -25,7 +25,7 @@ from refrain.runtime.parallel.trace import described
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterator
+    from typing import Iterator
 
     from refrain.runtime.parallel.frames import Fields
 
@@ -66,17 +66,9 @@ def _cut(line: Line, messages: Iterator[Fields], order: Fields) -> None:
             continue
         if next(messages, None) is None:
             return
-        line.say({"is": "piece", "batch": batch, "items": piece.items, **_put(piece, batch, order["folder"])})
+        put = piece.put(os.path.join(order["folder"], f"{batch}.arrow"))
+        line.say({"is": "piece", "batch": batch, "items": piece.items, "title": piece.title, **put})
     line.say({"is": "over"})
-
-
-def _put(piece: Any, batch: int, folder: str) -> Fields:
-    fields: Fields = {"title": piece.title, "keys": piece.keys}
-    if piece.table is None:
-        return {**fields, "files": piece.paths}
-    path = os.path.join(folder, f"{batch}.arrow")
-    piece.write(path)
-    return {**fields, "table": path}
 
 
 def _done(path: str) -> array[int]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _LARGE = 1 << 18  # rows of more bytes go by a file, so that no process holds them but their own
 _LOG_SECONDS = 1.0
+_LOG_COLUMNS = "mini-batch, attempt, items, results, start (seconds since 1970), seconds in run()"
 
 
 class WorkLog:
@@ -36,7 +37,7 @@ class WorkLog:
     def __init__(self, folder: str, name: str) -> None:
         os.makedirs(folder, exist_ok=True)
         self._path = os.path.join(folder, f"{name}.txt")
-        self._lines = [f"pid {os.getpid()}: mini-batch, attempt, items, results, start (seconds since 1970), seconds in run()\n"]
+        self._lines = [f"pid {os.getpid()}; {_LOG_COLUMNS}\n"]
         self._written = time.monotonic()
 
     def add(self, task: Fields, outcome: str, began: float, seconds: float) -> None:
