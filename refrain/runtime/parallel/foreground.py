@@ -55,9 +55,8 @@ def _try(script: Script, task: MiniBatch) -> int:
     result = script.run(data, context)
     seconds = time.perf_counter() - began
     if not is_counted(result):
-        _say(
-            f"run() returned a {type(result).__name__}; return a list, a tuple or a data frame with one element for each"
-        )
+        kind = type(result).__name__
+        _say(f"run() returned a {kind}; return a list, a tuple or a data frame, with one element for each item")
         return task.items
     lines = rows_of(result).decode("utf-8", "replace").splitlines()
     _say(
