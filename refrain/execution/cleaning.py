@@ -17,6 +17,7 @@ import contextlib
 import json
 import re
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -34,7 +35,7 @@ from refrain.storage.receipts import Receipts
 from refrain.storage.retention import Retention, retention
 from refrain.storage.state import WorkspaceState
 from refrain.storage.store import Place
-from refrain.storage.unfinished import unfinished
+from refrain.storage.unfinished import UNFINISHED, unfinished
 from refrain.tracking.record import RECORD_FILE, RunRecord
 from refrain.tracking.run_files import FETCHED
 from refrain.tracking.run_id import run_folder
@@ -186,10 +187,18 @@ class Cleaning:
             yield Waste(WasteKind.STAGING, run_id, "the process that worked there was killed", _bytes_below(folder))
 
     def _unfinished(self, marks: Marks) -> Iterator[Waste]:
+        """Find work with which no try goes on: its folder on this machine, and its copy in the workspace."""
+        latest: dict[str, float] = {}
+        sizes: dict[str, int] = defaultdict(int)
         for folder, changed in unfinished(self._state.root):
+            latest[folder.name], sizes[folder.name] = changed, _bytes_below(folder)
+        for stored in () if self._state.is_local else self._objects.walk(UNFINISHED):
+            key = stored.key.split("/")[2]
+            latest[key] = max(latest.get(key, 0.0), stored.changed)
+            sizes[key] += stored.bytes
+        for key, changed in latest.items():
             if not marks.is_young(changed) and time.time() - changed > _UNFINISHED_SECONDS:
-                reason = "no try has gone on with it for long"
-                yield Waste(WasteKind.UNFINISHED, folder.name, reason, _bytes_below(folder))
+                yield Waste(WasteKind.UNFINISHED, key, "no try has gone on with it for long", sizes[key])
 
     def _copies(self, marks: Marks) -> Iterator[Waste]:
         for path in (self._state.root / FETCHED).rglob("*") if not self._state.is_local else ():

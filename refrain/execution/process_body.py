@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Mapping
+from contextlib import nullcontext
 
 from refrain.compute.job import Job, JobResult, JobStatus
 from refrain.data.handle import DataHandle
@@ -57,6 +58,10 @@ class ProcessBody:
 
     def perform(self) -> None:
         """See :class:`Body`: launch the process, wait for it, keep what it leaves in its working directory."""
+        with self._unfinished.followed() if self._unfinished is not None else nullcontext():
+            self._perform()
+
+    def _perform(self) -> None:
         work, stage, job = self._work, self._opened(), self._made()
         last: deque[str] = deque(maxlen=TAIL_LINES)
         result = self._run(job, last)

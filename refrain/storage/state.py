@@ -92,7 +92,8 @@ class WorkspaceState:
 
         :param key: 64 hexadecimal digits that name the work.
         """
-        return UnfinishedWork(self.root / UNFINISHED / key[:2] / key)
+        relative = f"{UNFINISHED}/{key[:2]}/{key}"
+        return UnfinishedWork(self.root / relative, None if self.is_local else self.place.below(relative))
 
     @cached_property
     def data_identity(self) -> DataIdentity:

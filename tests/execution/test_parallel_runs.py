@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 from fakes.project import Project
+from fakes.remote_stores import s3_server
 from refrain import Dataset, Environment, ParallelRunConfig, ParallelRunStep, PipelineData, PipelineParameter
 from refrain.execution.cleaning import Cleaning, WasteKind
 from refrain.storage.unfinished import UNFINISHED, unfinished
@@ -161,6 +162,7 @@ import sys
 from pathlib import Path
 sys.path[:0] = [{tests!r}]
 from fakes.project import Project
+from fakes.remote_stores import s3_server
 from execution.test_parallel_runs import Scoring
 scoring = Scoring.__new__(Scoring)
 scoring.project = Project(Path({folder!r}))
@@ -191,6 +193,29 @@ def test_a_killed_engine_loses_what_is_in_flight_and_no_more(scoring: Scoring) -
 def runs_of(scoring: Scoring) -> list[str]:
     path = scoring.notes / "runs"
     return path.read_text().split() if path.exists() else []
+
+
+def test_a_try_on_another_machine_goes_on_with_what_this_one_has_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with s3_server() as server:
+        monkeypatch.setenv("AIRFLOW_CONN_LAKE", server.connection())
+        monkeypatch.setenv("REFRAIN_CACHE", str(tmp_path / "machine-a"))
+        root = f"s3://{server.make_bucket()}/team?conn_id=lake"
+        scoring = Scoring(Project(tmp_path, root))
+        (scoring.notes / "bad").touch()
+        assert scoring.run().status == "Failed"
+        (scoring.notes / "bad").unlink()
+        scoring.runs()
+        monkeypatch.setenv("REFRAIN_CACHE", str(tmp_path / "machine-b"))
+        scoring.project = Project(tmp_path, root)
+        again = scoring.run()
+        assert again.status == "Completed", again.outcome.errors
+        assert scoring.runs() == scoring.names[6:]
+        place = scoring.project.state.stores.at(again.result("score").outputs["scores"].uri)
+        place.below("parallel_run_step.txt").download(tmp_path / "rows.txt")
+        assert (tmp_path / "rows.txt").read_text().split() == scoring.names
+        assert list(scoring.project.state.objects.walk(UNFINISHED)) == []
 
 
 def test_logs_and_progress_are_kept_with_the_run(scoring: Scoring) -> None:

@@ -65,7 +65,6 @@ class Journal:
         self._items = array("q")
         self._results = array("q")
         self._waiting: list[bytes] = []
-        self._waiting_bytes = 0
         self._end = self._read()
         os.ftruncate(self._descriptor, self._end)
         os.lseek(self._descriptor, self._end, os.SEEK_SET)
@@ -100,11 +99,17 @@ class Journal:
         self._append(b"".join((head, content, b"\n")))
 
     def flush(self) -> None:
-        """Hand everything that was noted to the operating system, which keeps it whatever becomes of this process."""
+        """Hand everything that was noted to the operating system, which keeps it whatever becomes of this process.
+
+        :raises OSError: when it does not fit; a message without a number.
+        """
         rest = memoryview(b"".join(self._waiting))
         self._waiting.clear()
-        while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
+        try:
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except OSError as error:
+            raise OSError(f"the journal {self._path!r} cannot be written: {error.strerror}") from error
 
     def write_rows(self, path: str) -> None:
         """Write the rows of all mini-batches to a file, in the mini-batches' order."""

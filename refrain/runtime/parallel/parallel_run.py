@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -45,12 +46,9 @@ class ParallelRun:
         """Run it to the end; return 0 when it succeeded."""
         signal.signal(signal.SIGTERM, _stop)
         try:
-            journal = self._open_journal()
-            failure = self._dispatch(journal)
-            if failure is None:
-                self._write_output(journal)
+            failure = self._try()
         except OSError as error:
-            failure = Failure(f"{error}", [])
+            failure = Failure(str(error), [])
         if failure is None:
             self._logs.say(self._summary("completed"))
             self._logs.ended("job_result.txt", self._summary("completed"))
@@ -58,15 +56,23 @@ class ParallelRun:
         self._tell_failure(failure)
         return 1
 
-    def _open_journal(self) -> Journal:
-        """Open the journal of this work; one that another run holds is left alone."""
-        folder = self._settings.journal
+    def _try(self) -> Failure | None:
         try:
-            if folder is not None:
-                return Journal(folder)
+            return self._run(self._settings.journal)
         except JournalInUse:
             self._logs.say("Another run does the same work right now; this one begins anew, and leaves no notes.")
-        return Journal(tempfile.mkdtemp(prefix=".parallel-", dir="."))
+            return self._run(None)
+
+    def _run(self, folder: str | None) -> Failure | None:
+        """Do the work with the journal in *folder*; without one, with a journal for this process alone."""
+        with contextlib.ExitStack() as stack:
+            if folder is None:
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=".parallel-", dir="."))
+            journal = stack.enter_context(contextlib.closing(Journal(folder)))
+            failure = self._dispatch(journal)
+            if failure is None:
+                self._write_output(journal)
+            return failure
 
     def _dispatch(self, journal: Journal) -> Failure | None:
         settings, logs = self._settings, self._logs

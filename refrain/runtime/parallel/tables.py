@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections import deque
 
 from refrain.runtime.parallel.mini_batch import MiniBatch
@@ -37,9 +38,7 @@ class TableSource:
         self._logs = logs
         self._ready: Deque[MiniBatch] = deque()
         self._is_cut = False
-        self._folder = os.path.join(journal.folder, "tables")
-        shutil.rmtree(self._folder, ignore_errors=True)  # of a try that was killed
-        os.makedirs(self._folder)
+        self._folder = tempfile.mkdtemp(prefix=".tables-", dir=os.getcwd())
         done = os.path.join(self._folder, "done")
         with open(done, "wb") as file:
             file.write(journal.done_items())
