@@ -96,7 +96,7 @@ class UnfinishedWork:
 
     def _fetch(self, place: Place) -> None:
         """Take over what another machine has left, if that is more than what is here."""
-        sizes = {path[len(place.path) :].lstrip("/"): size for path, size in place.sizes().items()}
+        sizes = place.sizes()
         tops = {name: size for name, size in sizes.items() if "/" not in name}
         if not any(size > _size(self._path / name) for name, size in tops.items()):
             return
