@@ -173,7 +173,7 @@ def _add_parallel(commands: Any) -> None:
     trying.add_argument("--partition-key", action="append", default=[], metavar="NAME", help="may be repeated")
     trying.add_argument("--output", metavar="FOLDER", help="keep what the script writes to the output")
     trying.add_argument("--python", metavar="PATH", help="the interpreter (default: this one)")
-    trying.add_argument("arguments", nargs="*", metavar="-- ARGUMENT", help="for the script, after --")
+    trying.add_argument("arguments", nargs="*", metavar="-- ARGUMENT", help="for the script, after all options and --")
     _add_workspace(trying)
 
 
