@@ -66,6 +66,7 @@ class ParallelBench:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.python = sys.executable
         self.data = folder / "data"
         self.data.mkdir()
 
@@ -88,7 +89,7 @@ class ParallelBench:
         named = [str(word) for name, value in {**usual, **settings}.items() if value is not None
                  for word in (f"--{name}", value)]  # fmt: skip
         script = ["--scoring_module_name", "score.py"]
-        return [sys.executable, "-m", "refrain.runtime.parallel", *script, *named, *map(str, words)]
+        return [self.python, "-m", "refrain.runtime.parallel", *script, *named, *map(str, words)]
 
     @property
     def environment(self) -> dict[str, str]:

@@ -44,7 +44,7 @@ class Report:
             return
         self._told = now
         self._seen.append((now, accounts.done - accounts.kept))
-        rate, total = self._rate(), accounts.total or total
+        rate, total = self._rate(), accounts.total or (total and max(total, accounts.done))  # of a table it is a guess
         line = _line(accounts, total, rate, members, now)
         self._logs.say(line)
         self._logs.overview(line)

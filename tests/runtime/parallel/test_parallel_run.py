@@ -6,14 +6,18 @@ import json
 import os
 import signal
 import subprocess
+import textwrap
 import time
 from pathlib import Path
+from pwd import getpwuid
 
 import pytest
 
 from fakes.parallel_bench import NAMES, ParallelBench
 
 SLEEPER = 87_654_321
+HOME = Path(getpwuid(os.getuid()).pw_dir)  # the user's: tests have a home of their own
+OLDEST = next(HOME.glob(".pyenv/versions/3.8.*/bin/python3"), None)
 
 
 def sleepers() -> list[str]:
@@ -124,6 +128,15 @@ def test_a_mini_batch_of_thousands_of_files_gets_through(bench: ParallelBench) -
     names = bench.files(20_000)
     scored = bench.run(NAMES, mini_batch_size=20_000)
     assert scored.rows == names
+
+
+@pytest.mark.skipif(OLDEST is None, reason="no Python 3.8 below ~/.pyenv/versions")
+def test_it_needs_nothing_but_the_steps_interpreter(bench: ParallelBench) -> None:
+    names = bench.files(7)
+    bench.python = str(OLDEST)
+    code = f"from azureml_user.parallel_run import EntryScript\n{textwrap.dedent(NAMES)}"
+    scored = bench.run(code, mini_batch_size=2, process_count_per_node=2)
+    assert (scored.code, scored.rows) == (0, names), scored.log
 
 
 # ---- what goes wrong in run()
