@@ -40,6 +40,7 @@ class Member:
         self.state = State.STARTING
         self.since = time.monotonic()
         self.tasks: Deque[MiniBatch] = deque()
+        self.is_watched_for_room = False
 
     def give(self, task: MiniBatch, attempt: int) -> None:
         """Let the worker run a mini-batch after those that it has."""
@@ -140,9 +141,10 @@ class Crew:
     def look_after(self) -> None:
         """Wait for room to write where something could not be sent at once."""
         for member in self.members:
-            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if member.peer.has_unsent else 0)
-            if member.peer.is_open and self._selector.get_key(member.peer).events != events:
-                self._selector.modify(member.peer, events, member)
+            if member.peer.has_unsent != member.is_watched_for_room and member.peer.is_open:
+                member.is_watched_for_room = member.peer.has_unsent
+                room = selectors.EVENT_WRITE if member.is_watched_for_room else 0
+                self._selector.modify(member.peer, selectors.EVENT_READ | room, member)
 
     def dismiss(self, member: Member) -> None:
         """Let a worker that has nothing to do call shutdown() and end."""

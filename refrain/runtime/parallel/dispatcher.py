@@ -38,8 +38,10 @@ if TYPE_CHECKING:
 _TICK_SECONDS = 0.2
 _INIT_TRIES = 3  # for each process, one after the other, without one that is ready
 _AHEAD_SECONDS = 0.004  # of work that a worker has beside the mini-batch that it runs
-_MOST_AHEAD = 16
-_FORGETS = 0.98
+_MOST_AHEAD = 64
+_GATHERED = 32  # so many ahead, and a worker does not notice that we wait until there is more to hear at once
+_GATHER_SECONDS = 0.0005
+_FORGETS = 0.95
 
 
 class Failure:
@@ -80,7 +82,8 @@ class Dispatcher:
         self._again: Deque[MiniBatch] = deque()
         self._scheduled = 0
         self._broken_inits = 0
-        self._slowest = 1.0  # seconds of the slower ones among the latest calls of run()
+        self._slowest = 0.1  # seconds of the slower ones among the latest calls of run()
+        self._most = 1  # mini-batches that a worker may have: more than one only if they are over in no time
         self._moved = time.monotonic()
         self._ticked = 0.0
         self._failure: Failure | None = None
@@ -91,6 +94,8 @@ class Dispatcher:
         try:
             self._fill()
             while self._failure is None and not self._is_done():
+                if self._most > _GATHERED:
+                    time.sleep(_GATHER_SECONDS)
                 for event in self._crew.events(_TICK_SECONDS):
                     self._hear(event)
                 if time.monotonic() - self._ticked > _TICK_SECONDS:
@@ -133,17 +138,12 @@ class Dispatcher:
         return len(self._again) > starting or not self._source.is_over
 
     def _give(self, member: Member) -> None:
-        most = self._most()
-        while len(member.tasks) < most:
+        while len(member.tasks) < self._most:
             task = self._next()
             if task is None:
                 break
             member.give(task, self._accounts.attempt(task.index))
         member.peer.flush()
-
-    def _most(self) -> int:
-        """Return how many mini-batches a worker may have: more than one only if they are over in no time."""
-        return 1 + min(_MOST_AHEAD, int(_AHEAD_SECONDS / max(self._slowest, _AHEAD_SECONDS / _MOST_AHEAD)))
 
     def _next(self) -> MiniBatch | None:
         """Return the next mini-batch: one that is tried again first, since it may take long once more."""
@@ -202,7 +202,8 @@ class Dispatcher:
 
     def _count(self, seconds: float) -> None:
         self._moved = time.monotonic()
-        self._slowest = max(self._slowest * _FORGETS, seconds)
+        self._slowest = max(self._slowest * _FORGETS, seconds, _AHEAD_SECONDS / _MOST_AHEAD)
+        self._most = 1 + int(_AHEAD_SECONDS / self._slowest)
 
     def _attempt_failed(self, task: MiniBatch, member: Member, text: str, trace: str) -> None:
         attempt = self._accounts.attempt(task.index)
