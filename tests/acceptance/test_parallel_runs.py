@@ -67,7 +67,7 @@ def test_other_numbers_of_processes_reuse_the_result(digits: Example, digits_run
 
 
 def test_a_task_that_is_killed_half_way_is_gone_on_with(orders: Example) -> None:
-    run_id = orders.trigger(resamples=20_000)
+    run_id = orders.trigger(resamples=5_000)
     assert eventually(lambda: done(orders) >= 5, patience=400), orders.errors(run_id)
     before = done(orders)
     os.kill(engine_of(orders), signal.SIGKILL)
