@@ -6,9 +6,11 @@ Every public name is loaded on first use, so that ``import refrain`` costs milli
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # typing itself would cost each process of a step more than all of this
 if TYPE_CHECKING:
+    from typing import Any
+
     from refrain.data.consumption import DatasetConsumptionConfig as DatasetConsumptionConfig
     from refrain.data.data_path import DataPath as DataPath
     from refrain.data.data_path import DataPathComputeBinding as DataPathComputeBinding

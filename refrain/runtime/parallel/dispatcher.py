@@ -39,6 +39,7 @@ _TICK_SECONDS = 0.2
 _INIT_TRIES = 3  # for each process, one after the other, without one that is ready
 _AHEAD_SECONDS = 0.004  # of work that a worker has beside the mini-batch that it runs
 _MOST_AHEAD = 64
+_SHORT_SECONDS = 0.1  # a run() that returns sooner has the next mini-batch waiting for it
 _GATHERED = 32  # so many ahead, and a worker does not notice that we wait until there is more to hear at once
 _GATHER_SECONDS = 0.0005
 _FORGETS = 0.95
@@ -203,7 +204,7 @@ class Dispatcher:
     def _count(self, seconds: float) -> None:
         self._moved = time.monotonic()
         self._slowest = max(self._slowest * _FORGETS, seconds, _AHEAD_SECONDS / _MOST_AHEAD)
-        self._most = 1 + int(_AHEAD_SECONDS / self._slowest)
+        self._most = 1 + max(int(self._slowest < _SHORT_SECONDS), int(_AHEAD_SECONDS / self._slowest))
 
     def _attempt_failed(self, task: MiniBatch, member: Member, text: str, trace: str) -> None:
         attempt = self._accounts.attempt(task.index)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from array import array
+from itertools import accumulate
 
 from refrain.runtime.parallel.mini_batch import MiniBatch
 
@@ -11,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Iterator, Sequence
 
-_SEPARATOR = b"\0"  # the one byte that no path has
+_SEPARATOR = "\0"  # the one byte that no path has
 
 
 class PathList:
@@ -22,22 +23,18 @@ class PathList:
 
         :raises FileNotFoundError: when there is nothing.
         """
-        paths = sorted(_walk(os.fsencode(root)))
-        self._ends = array("q")
-        end = 0
-        for path in paths:
-            end += len(path) + 1
-            self._ends.append(end)
-        self._text = _SEPARATOR.join([*paths, b""])
+        paths = sorted(_listed(os.fsencode(root)))
+        self._ends = array("q", accumulate(map(len, paths)))  # without the separators, of which each has one
+        self._text = _SEPARATOR.encode().join([*paths, b""])
 
     def __len__(self) -> int:
         return len(self._ends)
 
     def part(self, start: int, stop: int) -> list[str]:
         """Return some of the paths."""
-        begin = self._ends[start - 1] if start else 0
-        text = self._text[begin : self._ends[min(stop, len(self)) - 1] - 1]
-        return [os.fsdecode(path) for path in text.split(_SEPARATOR)]
+        stop = min(stop, len(self))
+        begin = self._ends[start - 1] + start if start else 0
+        return os.fsdecode(self._text[begin : self._ends[stop - 1] + stop - 1]).split(_SEPARATOR)
 
 
 class FileSource:
@@ -99,16 +96,14 @@ class EmptySource:
         """Do nothing."""
 
 
-def _walk(root: bytes) -> Iterator[bytes]:
+def _listed(root: bytes) -> list[bytes]:
     if not os.path.isdir(root):
         os.stat(root)
-        yield root
-        return
-    folders = [root]
+        return [root]
+    folders: list[bytes] = [root]
+    found: list[bytes] = []
     while folders:
         with os.scandir(folders.pop()) as entries:
             for entry in entries:
-                if entry.is_dir():
-                    folders.append(entry.path)
-                else:
-                    yield entry.path
+                (folders if entry.is_dir() else found).append(entry.path)
+    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
@@ -46,14 +45,18 @@ class Script:
 
 
 def _takes_context(function: Callable[..., Any]) -> bool:
-    """Say whether a second argument is taken: one without a default, or one that is called as the context is."""
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        return False  # of some callables nobody can say
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    second = positional[1] if len(positional) > 1 else None
-    return second is not None and (second.default is second.empty or second.name == _CONTEXT)
+    """Say whether a second argument is taken: one without a default, or one that is called as the context is.
+
+    Of what is no plain function it is not taken. The module inspect would cost each worker as much as all of the rest.
+    """
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return False
+    names = code.co_varnames[: code.co_argcount]
+    defaults = function.__defaults__ or ()
+    return len(names) > 1 and (len(names) - len(defaults) > 1 or names[1] == _CONTEXT)
 
 
 def _nothing() -> None:

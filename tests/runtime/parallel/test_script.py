@@ -39,6 +39,15 @@ def test_run_gets_the_context_if_it_takes_a_second_argument(parameters: str) -> 
     assert found.run(["a"], CONTEXT)[:2] == [["a"], CONTEXT]
 
 
+def test_run_may_be_wrapped_by_a_decorator() -> None:
+    found = script(
+        "import functools\ndef plain(function):\n    @functools.wraps(function)\n    def inner(*args):\n"
+        "        return function(*args)\n    return inner\n"
+        "@plain\ndef run(mini_batch, context):\n    return [mini_batch, context]"
+    )
+    assert found.run(["a"], CONTEXT) == [["a"], CONTEXT]
+
+
 def test_it_is_a_module_with_a_file_and_not_main() -> None:
     found = script("def run(batch):\n    return [__name__, __file__]")
     assert found.run([], CONTEXT) == ["scoring", str(Path("scoring.py").absolute())]
