@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from refrain.data.tabular.types import DataType as DataType
     from refrain.environments.run_configuration import Environment as Environment
     from refrain.environments.run_configuration import RunConfiguration as RunConfiguration
+    from refrain.errors import ComputeTargetException as ComputeTargetException
+    from refrain.pipelines.compute_target import AmlCompute as AmlCompute
+    from refrain.pipelines.compute_target import ComputeTarget as ComputeTarget
     from refrain.pipelines.experiment import Experiment as Experiment
     from refrain.pipelines.pipeline import Pipeline as Pipeline
     from refrain.pipelines.run import PipelineRun as PipelineRun
@@ -48,6 +51,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = {
+    "AmlCompute": "refrain.pipelines.compute_target",
+    "ComputeTarget": "refrain.pipelines.compute_target",
+    "ComputeTargetException": "refrain.errors",
     "DataPath": "refrain.data.data_path",
     "DataPathComputeBinding": "refrain.data.data_path",
     "DataReference": "refrain.data.reference",

@@ -103,6 +103,10 @@ class UnknownNameError(RefrainError, LookupError):
     """A name is in none of the places where it should be registered."""
 
 
+class ComputeTargetException(UnknownNameError):
+    """A compute target is not there, or is of another kind; Azure ML's notebooks create it then."""
+
+
 class UntrustedReferenceError(RefrainError, ValueError):
     """A reference that came over XCom does not match the run record in the workspace."""
 

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from refrain.compute.target import TargetTable
 from refrain.data.data_value import DataValue
 from refrain.data.parameters import PipelineParameter
 from refrain.data.ports import FromStep
 from refrain.errors import UserError
 from refrain.pipelines.pipeline import Pipeline, is_defining
+from refrain.pipelines.workspace import Workspace
 from refrain.steps.definition import PipelineDefinition, StepDefinition
 from refrain.steps.sharing import shared_sources
 from refrain_operators.doc_pages import FORCE_PARAM, PLAN_PAGE, dag_page, parameters_of, task_page
@@ -106,15 +108,30 @@ def definition_dag(
     }
     operators: dict[str, Any] = {}
     warnings = shared_sources(definition)
+    places = _places(definition, workspace)
     with dag:
         for step in definition.steps:
-            operators[step.key] = _operator(step, operators, {**settings, "warning": warnings.get(step.key, "")})
+            place = places.get(step.compute or "", {})
+            operators[step.key] = _operator(
+                step, operators, {**settings, **place, "warning": warnings.get(step.key, "")}
+            )
     for step in definition.steps:
         for key in step.after:
             operators[key].set_downstream(operators[step.key])
     if has_plan and definition.steps:
         _put_plan_in_front(dag, [operators[step.key] for step in definition.steps if not step.upstream])
     return dag
+
+
+def _places(definition: PipelineDefinition, workspace: str) -> dict[str, dict[str, str]]:
+    """Return, by compute target, which of Airflow's queues and pools the tasks of its steps go to."""
+    names = {step.compute for step in definition.steps if step.compute}
+    if not names:
+        return {}
+    table = TargetTable(Workspace(workspace).state.registry)
+    targets = [target for target in map(table.find, sorted(names)) if target is not None]
+    settings = {target.name: {"queue": target.queue, "pool": target.pool} for target in targets}
+    return {name: {key: text for key, text in found.items() if text} for name, found in settings.items()}
 
 
 def _put_plan_in_front(dag: DAG, first: Sequence[Any]) -> None:

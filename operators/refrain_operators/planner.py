@@ -10,7 +10,6 @@ from typing import Any
 from airflow.sdk import TaskInstanceState
 from airflow.sdk.definitions.param import process_params
 
-from refrain.compute.local import LocalCompute
 from refrain.errors import RefrainError
 from refrain.execution.engine import Engine
 from refrain.execution.lease import is_being_made
@@ -134,7 +133,7 @@ class Planner:
         if operator.workspace not in self._engines:
             workspace = Workspace(operator.workspace)
             sweep(workspace.state)
-            self._engines[operator.workspace] = workspace, Engine(workspace.state, LocalCompute())
+            self._engines[operator.workspace] = workspace, Engine(workspace.state)
         return self._engines[operator.workspace]
 
     def _run(self, operator: StepOperator) -> RunContext:

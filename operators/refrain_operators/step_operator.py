@@ -13,7 +13,7 @@ from airflow.sdk.bases.operatorlink import BaseOperatorLink
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from refrain.compute.local import LocalCompute
+from refrain.compute.computes import Computes
 from refrain.data.parameters import PipelineParameter
 from refrain.errors import (
     BeingMadeError,
@@ -198,7 +198,10 @@ class StepOperator(BaseOperator):
         sweep(workspace.state)
         run = run_context(self, context["ti"], workspace)
         engine = self._engine = Engine(
-            workspace.state, LocalCompute(_CANCEL_GRACE_SECONDS), self.listener(), waits=False
+            workspace.state,
+            self.listener(),
+            computes=Computes(workspace.state, _CANCEL_GRACE_SECONDS),
+            waits=False,
         )
         ensure_root(self, run, context, engine.runs)
         if self.stops_run:

@@ -37,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_runs(commands)
     _add_data(commands)
     _add_reuse(commands)
+    _add_compute(commands)
     _add_gc(commands)
     _add_airflow(commands, "up", ".refrain/airflow", "start Airflow on this project's workspace and stay until Ctrl-C")
     _add_airflow(commands, "demo", ".refrain/demo", "run the example pipeline twice on Airflow and see what is reused")
@@ -179,6 +180,24 @@ def _add_reuse(commands: Any) -> None:
 def _add_stats_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pipeline", metavar="NAME", help="only steps of this pipeline")
     parser.add_argument("--step", metavar="STEP", help="only steps of this key")
+
+
+def _add_compute(commands: Any) -> None:
+    parser = _add(commands, "compute", "compute:listing", "say where steps run: list, set, test compute targets")
+    actions = parser.add_subparsers(metavar="ACTION")
+    listing = _add(actions, "list", "compute:listing", "list the compute targets and what they are")
+    setting = _add(actions, "set", "compute:put", "give a name a meaning, or another one")
+    setting.add_argument("name", metavar="NAME", help="the name that pipelines use")
+    setting.add_argument("kind", metavar="KIND", help="local, docker, … (see: refrain compute list)")
+    setting.add_argument("settings", nargs="*", metavar="SETTING=VALUE", help="what the kind takes; values may be JSON")
+    setting.add_argument("--queue", metavar="NAME", help="Airflow's queue for the tasks of its steps")
+    setting.add_argument("--pool", metavar="NAME", help="Airflow's pool for them")
+    removing = _add(actions, "remove", "compute:remove", "forget a compute target")
+    testing = _add(actions, "test", "compute:test", "try a compute target from end to end, and say what is wrong")
+    for action in (removing, testing):
+        action.add_argument("name", metavar="NAME")
+    for action in (parser, listing, setting, removing, testing):
+        _add_workspace(action)
 
 
 def _add_workspace(parser: argparse.ArgumentParser) -> None:

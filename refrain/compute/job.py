@@ -1,4 +1,4 @@
-"""Job: a command with all that its process needs, and the six questions that a compute target answers about it."""
+"""Job: a command with all that its process needs, and the questions that a compute target answers about it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
+
+from refrain.environments.interpreter import InterpreterIdentity
+from refrain.environments.specification import EnvironmentSpec
 
 OnLine = Callable[[str], None]
 
@@ -47,7 +50,19 @@ class JobResult:
 
 
 class Compute(Protocol):
-    """The six questions of Airflow's ``ResumableJobMixin``, so that one operator serves every engine."""
+    """What a step may run in there, and the six questions of Airflow's ``ResumableJobMixin`` about its job."""
+
+    def identify(self, environment: EnvironmentSpec) -> InterpreterIdentity:
+        """Return what a process would run in, for the fingerprint; nothing is made ready.
+
+        :raises UserError: when there cannot be such an environment.
+        """
+
+    def prepare(self, environment: EnvironmentSpec, on_line: OnLine) -> str:
+        """Make an environment ready, telling of it line by line, and return the path of its interpreter there.
+
+        :raises RefrainError: when it cannot be made.
+        """
 
     def submit(self, job: Job) -> str:
         """Start a job and return an id that outlives this process."""

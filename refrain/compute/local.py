@@ -15,6 +15,8 @@ from refrain.compute.job import Job, JobResult, JobStatus, OnLine
 from refrain.compute.output import OutputStream
 from refrain.compute.processes import is_alive, kill_group, kill_marked, start_mark
 from refrain.compute.watchman import watchman
+from refrain.environments.interpreter import InterpreterIdentity, identify
+from refrain.environments.specification import EnvironmentSpec
 from refrain.errors import StepFailedError, UnknownNameError
 
 CANCEL_GRACE_SECONDS = 5.0
@@ -39,6 +41,20 @@ class LocalCompute:
         self._jobs: dict[str, _Running] = {}
         self._results: dict[str, JobResult] = {}
         self._canceled: set[str] = set()
+        self._interpreters: dict[str | None, InterpreterIdentity] = {}
+        self._lock = threading.Lock()
+
+    def identify(self, environment: EnvironmentSpec) -> InterpreterIdentity:
+        """See :meth:`refrain.compute.job.Compute.identify`."""
+        interpreter = environment.interpreter
+        with self._lock:
+            if interpreter not in self._interpreters:
+                self._interpreters[interpreter] = identify(interpreter)
+            return self._interpreters[interpreter]
+
+    def prepare(self, environment: EnvironmentSpec, on_line: OnLine) -> str:  # noqa: ARG002  # it is there
+        """See :meth:`refrain.compute.job.Compute.prepare`."""
+        return self.identify(environment).path
 
     def submit(self, job: Job) -> str:
         """See :meth:`refrain.compute.job.Compute.submit`.

@@ -1,44 +1,46 @@
 """Body: what a step does when it runs. The engine takes every step through the same life, whatever its body is.
 
-The body of most steps is a process (:mod:`refrain.execution.process_body`). A kind of step that works without one is
-named here, with the class that does its work.
+The body of most steps is a process (:mod:`refrain.execution.process_body`). Each kind of step is named here, with the
+class that does its work; those of other packages come by the entry point ``refrain.steps``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Protocol, cast
 
-from refrain.compute.job import Compute
+from refrain.compute.computes import Computes
 from refrain.data.handle import DataHandle
-from refrain.environments.interpreter import InterpreterIdentity
+from refrain.errors import UnknownNameError
 from refrain.execution.inputs import ResolvedInput
 from refrain.execution.listener import Listener
 from refrain.execution.request import StepRequest
 from refrain.execution.sources import Sources
+from refrain.extensions import STEPS, load, load_object
 from refrain.steps.definition import StepDefinition
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.record import RunRecord
 from refrain.tracking.run_files import RunFiles
 
 _PROCESS = "refrain.execution.process_body:ProcessBody"
-_BODIES = {"data_transfer": "refrain.execution.transfer_body:TransferBody"}
+_BODIES = {"data_transfer": "refrain.execution.transfer_body:TransferBody", "python_script": _PROCESS}
 
 
 @dataclass(frozen=True)
 class Work:
-    """One step run, as its body sees it."""
+    """One step run, as its body sees it.
+
+    :param computes: where jobs run; a body of another package may also start them elsewhere.
+    """
 
     request: StepRequest
     record: RunRecord
     files: RunFiles
     inputs: Mapping[str, ResolvedInput]
-    interpreter: InterpreterIdentity
     state: WorkspaceState
     sources: Sources
-    compute: Compute
+    computes: Computes
     listener: Listener
 
     @property
@@ -86,6 +88,15 @@ class _MakesBody(Protocol):
 
 
 def body_for(work: Work) -> Body:
-    """Return the body of a step run."""
-    module, _, name = _BODIES.get(work.step.kind, _PROCESS).partition(":")
-    return cast(_MakesBody, getattr(import_module(module), name))(work)
+    """Return the body of a step run.
+
+    :raises UnknownNameError: when no package that is installed here has this kind of step.
+    """
+    kind = work.step.kind
+    made = load_object(_BODIES[kind]) if kind in _BODIES else load(STEPS, kind)
+    if made is None:
+        raise UnknownNameError(
+            f"Step {work.step.name!r} is of the kind {kind!r}, which nothing installed here can run. Install the "
+            "package that it comes from wherever its steps run."
+        )
+    return cast(_MakesBody, made)(work)

@@ -11,10 +11,10 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from refrain.compute.job import Compute
+from refrain.compute.computes import Computes
 from refrain.data.handle import DataHandle
 from refrain.data.parameters import recorded
-from refrain.environments.interpreter import NO_INTERPRETER, InterpreterIdentity, identify
+from refrain.environments.interpreter import NO_INTERPRETER, InterpreterIdentity
 from refrain.errors import BeingMadeError, RefrainError, StepCanceledError
 from refrain.execution.binding import bound
 from refrain.execution.body import Body, Work, body_for
@@ -54,14 +54,15 @@ class Engine:
     def __init__(
         self,
         state: WorkspaceState,
-        compute: Compute,
         listener: Listener | None = None,
         verification: Verification | None = None,
         *,
+        computes: Computes | None = None,
         waits: bool = True,
     ) -> None:
-        """Keep results in *state*, run processes on *compute* and tell *listener* about it.
+        """Keep results in *state* and tell *listener* about it.
 
+        :param computes: where steps run; None means the workspace's compute targets.
         :param verification: None means what the workspace says.
         :param waits: whether :meth:`run` waits while another run makes the same result; else it raises.
         """
@@ -70,13 +71,12 @@ class Engine:
         self.runs = RunStore(state)
         self.lookup = Lookup(state)
         self.sources = Sources(state)
-        self._compute = compute
+        self._computes = computes or Computes(state)
         self._listener = shielded(listener)
         self._bodies: dict[str, Body] = {}
         self._lock = threading.Lock()
         self._is_canceled = threading.Event()
         self._turns = Turns(state, self._is_canceled, self._listener, waits=waits)
-        self._interpreters: dict[str | None, InterpreterIdentity] = {}
         self._committed: set[str] = set()
         self._git_lock = threading.Lock()
         self._git: dict[str, dict[str, str]] = {}
@@ -267,10 +267,9 @@ class Engine:
             record=record,
             files=self.runs.files(record.run_id),
             inputs=inputs,
-            interpreter=self._interpreter(request.step),
             state=self.state,
             sources=self.sources,
-            compute=self._compute,
+            computes=self._computes,
             listener=self._listener,
         )
         return body_for(work)
@@ -373,10 +372,7 @@ class Engine:
     def _interpreter(self, step: StepDefinition) -> InterpreterIdentity:
         if not step.command:  # no process, so that its result is made of nothing that an interpreter has
             return NO_INTERPRETER
-        interpreter = step.environment.interpreter
-        if interpreter not in self._interpreters:
-            self._interpreters[interpreter] = identify(interpreter)
-        return self._interpreters[interpreter]
+        return self._computes.compute(step.compute).identify(step.environment)
 
 
 def _new_record(request: StepRequest, run_id: StepRunId) -> RunRecord:

@@ -33,6 +33,7 @@ class ProcessBody:
         self._stage: Stage | None = None
         self._job: Job | None = None
         self._job_id: str | None = None
+        self._compute = work.computes.compute(work.step.compute)
         self._commit: Commit | None = None
         self._is_canceled = False
         self._lock = threading.Lock()
@@ -41,8 +42,14 @@ class ProcessBody:
         """See :class:`Body`: stage the source, the inputs and the places of the outputs."""
         work = self._work
         stage = self._stage = open_stage(StepRunId.parse(work.record.run_id), work.step.outputs, work.state)
+        remark = work.computes.remark(work.step.compute)
+        if remark:
+            work.listener.noted(work.step.key, remark)
         work.sources.restore(work.step.source, stage.working_directory)
-        self._job = self._make_job(stage)
+        interpreter = self._compute.prepare(
+            work.step.environment, lambda line: work.listener.noted(work.step.key, line)
+        )
+        self._job = self._make_job(stage, interpreter)
         make_output_folders(stage, work.step.outputs)
 
     def perform(self) -> None:
@@ -67,7 +74,7 @@ class ProcessBody:
             self._is_canceled = True
             job_id = self._job_id
         if job_id is not None:
-            self._work.compute.cancel(job_id)
+            self._compute.cancel(job_id)
 
     def publish(self) -> dict[str, DataHandle]:
         """See :class:`Body`."""
@@ -93,12 +100,12 @@ class ProcessBody:
         assert self._job is not None, "prepare() comes first"  # noqa: S101  # the engine's order, nobody's input
         return self._job
 
-    def _make_job(self, stage: Stage) -> Job:
+    def _make_job(self, stage: Stage, interpreter: str) -> Job:
         work, step = self._work, self._work.step
         read = {name: provide(item, stage, work.state.stores) for name, item in work.inputs.items()}
         written = {name: str(path) for name, path in stage.outputs.items()}
         log_path = prepare(work.folder, work.request, work.record, read, written, stage)
-        interpreter, run_id = work.interpreter.path, work.record.run_id
+        run_id = work.record.run_id
         return Job(
             run_id=run_id,
             argv=tuple(_word(token, work.request, interpreter, read, written) for token in step.command),
@@ -109,7 +116,7 @@ class ProcessBody:
         )
 
     def _run(self, job: Job, last: deque[str]) -> JobResult:
-        compute, key = self._work.compute, self._work.step.key
+        compute, key = self._compute, self._work.step.key
 
         def on_line(line: str) -> None:
             last.append(line)

@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from refrain.compute.local import LocalCompute
 from refrain.data.parameters import assign, recorded
 from refrain.errors import DataError, RefrainError, RunFailedError, UserError, WorkspaceError
 from refrain.execution.engine import Engine
@@ -106,7 +105,7 @@ def make_runner(  # noqa: PLR0913  # all that a run is made of
     listener = listener or Listener()
     values = assign(definition.declared, parameters, workspace)
     run = RunContext(run_id or new_root_id(), definition.name, experiment, workspace.name, workspace.root)
-    engine = Engine(workspace.state, LocalCompute(), listener, options.verification)
+    engine = Engine(workspace.state, listener, options.verification)
     return Runner(engine, definition, run, values, options, listener), run.root_id
 
 

@@ -21,6 +21,7 @@ from refrain.storage.state import WorkspaceState
 if TYPE_CHECKING:
     from refrain.data.files.dataset import FileDataset
     from refrain.data.tabular.dataset import TabularDataset
+    from refrain.pipelines.compute_target import ComputeTarget
     from refrain.pipelines.reuse import Reuse
 
 ROOT_VARIABLE = "REFRAIN_WORKSPACE"
@@ -107,6 +108,13 @@ class Workspace:
     def datastores(self) -> dict[str, Datastore]:
         """Every datastore by name."""
         return {name: Datastore(self, name) for name in self.state.datastores.names()}
+
+    @property
+    def compute_targets(self) -> dict[str, ComputeTarget]:
+        """Every compute target by name."""
+        from refrain.pipelines.compute_target import ComputeTarget
+
+        return {target.name: target for target in ComputeTarget.list(self)}
 
     @cached_property
     def reuse(self) -> Reuse:

@@ -9,7 +9,6 @@ import pytest
 
 from fakes.project import COPIES, WRITES, Project, Ran
 from refrain import Dataset, Pipeline, PipelineData
-from refrain.compute.local import LocalCompute
 from refrain.errors import (
     StepFailedError,
     WorkspaceError,
@@ -61,7 +60,7 @@ def _asked(project: Project, *arguments: object) -> tuple[Engine, StepRequest]:
     """An engine, and what it is asked to do for a step of another run."""
     step = Pipeline(project.workspace, [project.step("write", WRITES, arguments)], name="later").definition.steps[0]
     run = RunContext("b" * 32, "later", "trial", project.workspace.name, project.workspace.root)
-    return Engine(project.state, LocalCompute()), StepRequest(step, run)
+    return Engine(project.state), StepRequest(step, run)
 
 
 def test_what_was_decided_can_be_recorded_later_and_is_not_decided_again(project: Project) -> None:

@@ -17,7 +17,6 @@ import pytest
 from fakes.project import Heard, Project
 from fakes.remote_stores import ForgetfulFileSystem
 from refrain import PipelineData
-from refrain.compute.local import LocalCompute
 from refrain.errors import BeingMadeError
 from refrain.execution.engine import Engine
 from refrain.execution.lease import Lease
@@ -201,7 +200,7 @@ def test_an_engine_that_does_not_wait_says_for_whom_to_wait_and_leaves_no_record
         held = pool.submit(project.run, _step(project))
         _until(lambda: _executions(project) == 1)
         definition = project.runner(_step(project))[0]._definition
-        engine = Engine(project.state, LocalCompute(), waits=False)
+        engine = Engine(project.state, waits=False)
         run = RunContext("ab" * 16, "project", "experiment", "", "")
         with pytest.raises(BeingMadeError, match=r"The result of step 'counted' is being made by run \w+\.counted\.1"):
             engine.run(StepRequest(definition.steps[0], run))

@@ -21,6 +21,7 @@ from refrain import (
     StepSequence,
     Workspace,
 )
+from refrain.compute.target import Target, TargetTable
 from refrain.errors import UserError
 from refrain.pipelines.pipeline import defining
 from refrain_operators import StepOperator, pipeline_dag
@@ -153,3 +154,21 @@ def test_the_first_of_the_steps_that_share_a_source_directory_warns_in_its_log(t
     warnings = {step.task_id: step.warning for step in _steps(dag)}
     assert warnings["one"].startswith("Steps one, two share the source directory ")
     assert warnings["two"] == ""
+
+
+def test_a_registered_compute_target_gives_its_steps_a_queue_and_a_pool(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "workspace")
+    (tmp_path / "a.py").touch()
+    TargetTable(workspace.state.registry).put(Target("big", "local", {}, queue="gpu", pool="cards"))
+    steps = [
+        PythonScriptStep("a.py", name=name, source_directory=tmp_path, compute_target=target)
+        for name, target in (("one", "big"), ("two", "unknown"), ("three", None))
+    ]
+
+    placed = {step.task_id: (step.queue, step.pool) for step in _steps(_dag(Pipeline(workspace, steps)))}
+
+    assert placed == {
+        "one": ("gpu", "cards"),
+        "two": ("default", "default_pool"),
+        "three": ("default", "default_pool"),
+    }

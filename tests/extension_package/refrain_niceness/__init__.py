@@ -1,0 +1,1 @@
+"""Runs steps at a lower priority, and writes texts."""
