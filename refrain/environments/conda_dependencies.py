@@ -227,14 +227,18 @@ class CondaDependencies:
                 raise UserError(f"The dependency {item!r} is neither a package nor a list of pip packages.")
 
     def _pythons(self) -> Iterator[str]:
-        yield from (match.split("::")[-1].strip() for match in self._conda if _is_python(match))
+        yield from (_without_channel(match) for match in self._conda if _is_python(match))
 
     def __repr__(self) -> str:
         return f"CondaDependencies({self.as_dict()!r})"
 
 
+def _without_channel(match: str) -> str:
+    return match.rpartition("::")[2].strip()
+
+
 def _is_python(match: str) -> bool:
-    text = match.split("::")[-1].strip()
+    text = _without_channel(match)
     return text.startswith(_PYTHON) and text[len(_PYTHON) :].strip()[:1] in ("", "<", ">", "=", "!", "~")
 
 

@@ -284,7 +284,7 @@ def _dockerfile(name: str, given: str) -> str:
             return file.read()
     except OSError as error:
         raise UserError(
-            f"Environment {name!r}: the Dockerfile {given!r} cannot be read: {error.strerror}. Give its path or its text."
+            f"Environment {name!r}: its Dockerfile {given!r} cannot be read: {error.strerror}. Give text or path."
         ) from error
 
 

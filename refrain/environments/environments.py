@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from pathlib import Path
 
 from refrain.environments.cache import EnvironmentCache
@@ -17,10 +16,6 @@ from refrain.storage.digest import digest_bytes
 from refrain.storage.registry import Registry
 
 
-def _unheard(_line: str) -> None:
-    """Nobody is listening."""
-
-
 class Environments:
     """The environments of a workspace on this machine."""
 
@@ -30,7 +25,7 @@ class Environments:
         self.cache = EnvironmentCache(folder / "environments")
         self.resolutions = Resolutions(registry, self._uv)
 
-    def identify(self, spec: EnvironmentSpec, on_line: OnLine = _unheard) -> InterpreterIdentity:
+    def identify(self, spec: EnvironmentSpec) -> InterpreterIdentity:
         """Return what a process would run in, for the fingerprint. Nothing is built; what is new is resolved.
 
         :raises UserError: when there is no such interpreter.
@@ -39,41 +34,46 @@ class Environments:
         if spec.packages is None:
             _require_no_image(spec)
             return identify(spec.interpreter)
-        python, resolution = self._resolved(spec.packages, on_line)
+        python, resolution = self._resolved(spec.packages)
         path = self.cache.interpreter(_place(python, resolution))
         return InterpreterIdentity(path, python.version, python.platform, resolution.packages)
 
-    def prepare(self, spec: EnvironmentSpec, on_line: OnLine = _unheard) -> str:
-        """Make an environment ready and return its interpreter, which stays as long as this process; raises as identify."""
-        if spec.packages is None:
+    def prepare(self, spec: EnvironmentSpec, on_line: OnLine) -> str:
+        """Make an environment ready and return its interpreter, which stays as long as this process.
+
+        It raises as :meth:`identify`, and likewise where it cannot be built.
+        """
+        packages = spec.packages
+        if packages is None:
             return self.identify(spec).path
-        python, resolution = self._resolved(spec.packages, on_line)
+        python, resolution = self._resolved(packages)
         for note in (*resolution.notes, *_image_notes(spec)):
             on_line(f"Environment: {note}")
-        build = partial(self._build, spec.packages, python, resolution, on_line)
+
+        def build(folder: Path) -> dict[str, object]:
+            on_line(f"Environment: building it with {python.version} and {len(resolution.packages)} packages")
+            return self._build(folder, python, resolution, uv_options(packages.options))
+
         return self.cache.take(_place(python, resolution), build)
 
-    def renew(self, spec: PackageSpec, on_line: OnLine = _unheard) -> Resolution:
+    def renew(self, spec: PackageSpec) -> Resolution:
         """Resolve anew; see :meth:`refrain.environments.resolution.Resolutions.renew`."""
-        return self.resolutions.renew(spec, find_python(spec.python), on_line)
+        return self.resolutions.renew(spec, find_python(spec.python))
 
-    def _resolved(self, spec: PackageSpec, on_line: OnLine) -> tuple[Python, Resolution]:
+    def _resolved(self, spec: PackageSpec) -> tuple[Python, Resolution]:
         python = find_python(spec.python)
-        return python, self.resolutions.get(spec, python, on_line)
+        return python, self.resolutions.get(spec, python)
 
-    def _build(
-        self, spec: PackageSpec, python: Python, resolution: Resolution, on_line: OnLine, folder: Path
-    ) -> dict[str, object]:
-        on_line(f"Environment: building it with {python.version} and {len(resolution.packages)} packages")
+    def _build(self, folder: Path, python: Python, resolution: Resolution, options: list[str]) -> dict[str, object]:
         what = "The environment cannot be built"
         # Relocatable: programs of packages must not name the folder in which they are being built.
         venv = ["venv", "--relocatable", f"--python={python.path}", str(folder)]
-        self._uv.call(what, venv, folder.parent, on_line)
+        self._uv.call(what, venv, folder.parent)
         if resolution.lock:
             lock = folder / "requirements.txt"
             lock.write_text(resolution.lock)
             install = ["pip", "install", f"--python={folder}", "--require-hashes", "--no-deps", "--link-mode=hardlink"]
-            self._uv.call(what, [*install, f"--requirements={lock}", *uv_options(spec.options)], folder, on_line)
+            self._uv.call(what, [*install, f"--requirements={lock}", *options], folder)
         return {"python": python.version, "platform": python.platform, "packages": list(resolution.packages)}
 
 

@@ -44,9 +44,7 @@ def register(environment: Environment, workspace: HasRegistry) -> Environment:
     return environment
 
 
-def get(
-    workspace: HasRegistry, name: str, version: str | int | None = None, label: str | None = None
-) -> Environment:
+def get(workspace: HasRegistry, name: str, version: str | int | None = None, label: str | None = None) -> Environment:
     """See :meth:`Environment.get`."""
     if label not in (None, "latest"):
         raise UserError(f"Environment {name!r}: labels are not kept, but for 'latest'; give a version.")
@@ -142,8 +140,8 @@ def _why_unknown(workspace: HasRegistry, name: str, versions: list[int]) -> str:
         return f"The environment {name!r} has no such version. Known: {known(map(str, versions))}."
     if name.startswith(_CURATED):
         return (
-            f"The environment {name!r} is one of Azure ML's own images, which are not here. Register one under this name "
-            f"once, and old code finds it: Environment.from_conda_specification({name!r}, 'conda.yml').register(ws)."
+            f"The environment {name!r} is one of Azure ML's own images, which are not here. Register one of this name, "
+            f"and old code finds it: Environment.from_conda_specification({name!r}, 'conda.yml').register(workspace)."
         )
     there = names(workspace)
     return f"There is no environment {name!r}. Known: {known(there)}.{did_you_mean(name, there)}"

@@ -133,10 +133,9 @@ def _option(line: str, folder: str) -> Requirements:
     if name in _WITH_VALUE and value:
         is_folder = name == "--find-links" and not _PLACE.match(value)
         return Requirements(options=(f"{name}={os.path.abspath(os.path.join(folder, value)) if is_folder else value}",))
-    way = "; a package that is under development belongs into the source_directory" if name == "--editable" else ""
-    raise UserError(
-        f"The option {line!r} cannot be used in an environment. Known: {known(_WITH_VALUE | _FLAGS | {'-r'})}{way}."
-    )
+    way = " A package that is under development belongs into the source_directory." if name == "--editable" else ""
+    options = known({*_WITH_VALUE, *_FLAGS, "-r"})
+    raise UserError(f"The option {line!r} cannot be used in an environment. Known: {options}.{way}")
 
 
 def read_file(path: str) -> Requirements:

@@ -17,7 +17,7 @@ from typing import Any
 from refrain.environments.pythons import Python
 from refrain.environments.requirements import from_conda, name_of
 from refrain.environments.specification import PackageSpec
-from refrain.environments.uv import OnLine, Uv
+from refrain.environments.uv import Uv
 from refrain.errors import CorruptObjectError, EnvironmentFailedError, UserError
 from refrain.storage.digest import digest_bytes
 from refrain.storage.registry import Registry
@@ -63,29 +63,30 @@ class Resolutions:
         self._registry = registry
         self._uv = uv
 
-    def get(self, spec: PackageSpec, python: Python, on_line: OnLine) -> Resolution:
+    def get(self, spec: PackageSpec, python: Python) -> Resolution:
         """Return what a specification was resolved to; what is new is resolved now, and kept.
 
-        :raises EnvironmentFailedError: when its packages do not go together, or cannot be found.
+        :raises UserError: when its packages do not go together, or cannot be found.
+        :raises EnvironmentFailedError: when an index cannot be reached, or uv is not installed.
         """
-        return self.known(spec, python) or self.renew(spec, python, on_line)
+        return self.known(spec, python) or self.renew(spec, python)
 
     def known(self, spec: PackageSpec, python: Python) -> Resolution | None:
         """Return what a specification was resolved to; None when it was not."""
         record = self._registry.get(KIND, _key(spec, python))
         return None if record is None else _parse(record)
 
-    def renew(self, spec: PackageSpec, python: Python, on_line: OnLine) -> Resolution:
+    def renew(self, spec: PackageSpec, python: Python) -> Resolution:
         """Resolve anew, so that later runs get the newest packages that the specification allows; raises as get."""
         name = _key(spec, python)
         newest = max(self._registry.versions(KIND, name), default=0)
-        resolution = self._resolve(spec, python, on_line)
+        resolution = self._resolve(spec, python)
         record = {"schema": SCHEMA, "created": time.time(), "wanted": asdict(spec), **asdict(resolution)}
         if not self._registry.add_after(KIND, name, record, newest):
             return self.known(spec, python) or resolution  # another process was quicker, and all shall have the same
         return resolution
 
-    def _resolve(self, spec: PackageSpec, python: Python, on_line: OnLine) -> Resolution:
+    def _resolve(self, spec: PackageSpec, python: Python) -> Resolution:
         wanted, notes = wanted_of(spec)
         if not wanted:
             return Resolution(python.minor, python.platform, "", notes)
@@ -96,7 +97,7 @@ class Resolutions:
             arguments += ["--no-header", "--no-annotate", "--generate-hashes", *uv_options(spec.options)]
             if spec.pins_override:
                 arguments.append("--override=requirements.in")
-            self._uv.call(f"These requirements cannot be met: {', '.join(wanted)}", arguments, folder, on_line)
+            self._uv.call(f"These requirements cannot be met: {', '.join(wanted)}", arguments, folder)
             lock = (folder / "locked.txt").read_text()
         return Resolution(python.minor, python.platform, lock, notes)
 

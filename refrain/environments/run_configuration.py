@@ -43,7 +43,7 @@ class RunConfiguration:
     :param conda_dependencies: packages of the environment.
     """
 
-    def __init__(  # noqa: PLR0913  # Azure ML's signature
+    def __init__(  # Azure ML's signature
         self,
         script: str | None = None,
         arguments: Sequence[Any] | None = None,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from refrain.environments.requirements import without_logins
-from refrain.errors import EnvironmentFailedError
+from refrain.errors import EnvironmentFailedError, UserError
 
 OnLine = Callable[[str], None]
 RunTool = Callable[[Sequence[str], Mapping[str, str], Path, OnLine], int]
@@ -19,6 +19,29 @@ RunTool = Callable[[Sequence[str], Mapping[str, str], Path, OnLine], int]
 INSTALL_HINT = "pip install 'refrain[environments]'"
 _NOT_PASSED_ON = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT")
 _TAIL_LINES = 40
+_HINTS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (
+        ("not found in the package registry", "not found in the provided package locations"),
+        "Check the package's name; one that only another index has needs --index-url or --find-links.",
+    ),
+    (
+        ("no solution found", "unsatisfiable"),
+        "Loosen a requirement, name another version of Python, or set python.pins_override = True: what you wrote then "
+        "rules over what packages ask for.",
+    ),
+    (
+        ("failed to build", "no wheels with a matching"),
+        "No wheel fits this Python, and the source does not build here. Choose a version that has a wheel.",
+    ),
+    (
+        ("hash mismatch",),
+        "A package is another one than when the environment was resolved. If that is right: refrain env build --renew.",
+    ),
+    (("couldn't parse", "failed to parse"), "Write each requirement as pip reads it, such as 'name==1.0'."),
+)
+"""What uv says when trying again cannot help, and the way out."""
+
+_OTHER_HINT = "If the index cannot be reached: packages in a folder are found with the pip option --find-links."
 
 
 @dataclass(frozen=True)
@@ -32,23 +55,20 @@ class Uv:
     cache: Path
     run: RunTool
 
-    def call(self, what: str, arguments: Sequence[str], folder: Path, on_line: OnLine) -> None:
+    def call(self, what: str, arguments: Sequence[str], folder: Path) -> None:
         """Run uv in *folder*, where its temporary files may be.
 
-        :param what: what it is to do, for the message.
-        :raises EnvironmentFailedError: when it fails, with what it said, or is not there.
+        :param what: what could not be done if it fails, for the message.
+        :raises UserError: when what is asked for cannot be had, with what uv said.
+        :raises EnvironmentFailedError: when it fails for another reason, or is not installed.
         """
         last: deque[str] = deque(maxlen=_TAIL_LINES)
-
-        def heard(line: str) -> None:
-            text = without_logins(line)
-            last.append(text)
-            on_line(text)
-
-        code = self.run([find_uv(), *arguments, "--no-progress", "--color=never"], self._environment(), folder, heard)
+        words = [find_uv(), *arguments, "--no-progress", "--color=never"]
+        code = self.run(words, self._environment(), folder, lambda line: last.append(without_logins(line)))
         if code != 0:
             said = "\n".join(f"    {line}" for line in last) or f"    uv ended with code {code} and said nothing"
-            raise EnvironmentFailedError(f"{what}:\n{said}{_hint(said)}")
+            hint = next((hint for words, hint in _HINTS if any(word in said.lower() for word in words)), "")
+            raise (UserError if hint else EnvironmentFailedError)(f"{what}:\n{said}\n{hint or _OTHER_HINT}")
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
@@ -69,19 +89,3 @@ def find_uv() -> str:
     if found is None:
         raise EnvironmentFailedError(f"An environment with packages needs uv, which is not installed: {INSTALL_HINT}.")
     return found
-
-
-def _hint(said: str) -> str:
-    text = said.lower()
-    if "not found in the package registry" in text or "not found in the provided package locations" in text:
-        return "\nCheck the package's name; one that only conda or another index has must come from there."
-    if "no solution found" in text or "unsatisfiable" in text:
-        return (
-            "\nLoosen a requirement, name another version of Python, or set python.pins_override = True: then the "
-            "versions that you wrote rule over what packages ask for."
-        )
-    if "failed to build" in text:
-        return "\nNo wheel fits this Python, and the source does not build here. Choose a version that has a wheel."
-    if any(word in text for word in ("failed to fetch", "dns error", "connect error", "timed out", "network")):
-        return "\nThe index cannot be reached. Packages in a folder are found with the pip option --find-links."
-    return ""
