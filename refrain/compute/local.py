@@ -62,15 +62,19 @@ class LocalCompute:
         wanted = replace(environment, variables=())
         with self._lock:
             if wanted not in self._identities:
-                self._identities[wanted] = self._environments.identify(wanted)
+                self._identities[wanted] = self.environments.identify(wanted)
             return self._identities[wanted]
 
     def prepare(self, environment: EnvironmentSpec, on_line: OnLine) -> str:
         """See :meth:`refrain.compute.job.Compute.prepare`."""
-        return self._environments.prepare(environment, on_line)
+        return self.environments.prepare(environment, on_line)
 
     @cached_property
-    def _environments(self) -> Environments:
+    def environments(self) -> Environments:
+        """The environments that packages are installed into.
+
+        :raises UserError: for a target that was made without a workspace.
+        """
         if self._make_environments is None:
             raise UserError("Environments need a workspace, and this compute target has none.")
         return self._make_environments(self._run_tool)

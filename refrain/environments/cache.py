@@ -17,7 +17,6 @@ import fcntl
 import json
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,8 +161,3 @@ class EnvironmentCache:
             yield False
         finally:
             os.close(descriptor)
-
-
-def days_since(moment: float) -> float:
-    """Return how many days ago a moment was."""
-    return (time.time() - moment) / 86400

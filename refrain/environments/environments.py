@@ -22,7 +22,7 @@ class Environments:
     def __init__(self, registry: Registry, folder: Path, run: RunTool) -> None:
         """Remember what was resolved in *registry*, build below *folder* and start programs with *run*."""
         self._uv = Uv(folder / "uv", run)
-        self.cache = EnvironmentCache(folder / "environments")
+        self.cache = cache_of(folder)
         self.resolutions = Resolutions(registry, self._uv)
 
     def identify(self, spec: EnvironmentSpec) -> InterpreterIdentity:
@@ -75,6 +75,11 @@ class Environments:
             install = ["pip", "install", f"--python={folder}", "--require-hashes", "--no-deps", "--link-mode=hardlink"]
             self._uv.call(what, [*install, f"--requirements={lock}", *options], folder)
         return {"python": python.version, "platform": python.platform, "packages": list(resolution.packages)}
+
+
+def cache_of(folder: Path) -> EnvironmentCache:
+    """Return the environments that were built below this machine's cache folder."""
+    return EnvironmentCache(folder / "environments")
 
 
 def _place(python: Python, resolution: Resolution) -> str:

@@ -160,7 +160,7 @@ def from_conda(match: str) -> str:
     name = found["name"].lower() if found else ""
     if found is None or _NOT_PYTHON.fullmatch(name):
         raise UserError(
-            f"The conda package {match!r} is no Python package, and there is no conda here. Leave it out and install it "
+            f"The conda package {match!r} is no Python package, so PyPI does not have it. Leave it out and install it "
             "on the machine, or use an image that has it."
         )
     return f"{_PYPI_NAMES.get(name, name)}{_condition(match, found['rest'])}"

@@ -19,16 +19,16 @@ RunTool = Callable[[Sequence[str], Mapping[str, str], Path, OnLine], int]
 INSTALL_HINT = "pip install 'refrain[environments]'"
 _NOT_PASSED_ON = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT")
 _TAIL_LINES = 40
-_HINTS: tuple[tuple[tuple[str, ...], str], ...] = (
+_LOOSEN = (
+    "Loosen a requirement, name another version of Python, or set python.pins_override = True: then what you wrote "
+    "rules over what packages ask for."
+)
+_HINTS = (
     (
         ("not found in the package registry", "not found in the provided package locations"),
         "Check the package's name; one that only another index has needs --index-url or --find-links.",
     ),
-    (
-        ("no solution found", "unsatisfiable"),
-        "Loosen a requirement, name another version of Python, or set python.pins_override = True: what you wrote then "
-        "rules over what packages ask for.",
-    ),
+    (("no solution found", "unsatisfiable"), _LOOSEN),
     (
         ("failed to build", "no wheels with a matching"),
         "No wheel fits this Python, and the source does not build here. Choose a version that has a wheel.",
