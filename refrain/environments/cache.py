@@ -4,8 +4,9 @@
 
     <folder>/<digest>/             a virtual environment, whole from the moment that it is there
     <folder>/<digest>/ready.json   what it is; its time is that of the last use
-    <folder>/.building-<digest>    being built, by whoever holds the lock
-    <folder>/locks/<digest>        held by its builder alone, or by all that use it together
+    <folder>/.building-<digest>    being built
+    <folder>/locks/<digest>        held by all who use or build it together, or by who deletes it alone
+    <folder>/locks/<digest>.build  held by its builder
 
 The kernel lets go of a lock when its holder is killed, so that what a killed builder left is known as such.
 """
@@ -27,6 +28,7 @@ SCHEMA = 1
 READY = "ready.json"
 _BUILDING = ".building-"
 _DELETING = ".deleting-"
+_BUILDS = ".build"
 
 
 @dataclass(frozen=True)
@@ -65,24 +67,19 @@ class EnvironmentCache:
         :raises EnvironmentFailedError: when the folder cannot be written to, and as *build* does.
         """
         try:
-            descriptor = self._lock(digest)
+            use = self._lock(digest, fcntl.LOCK_SH)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_SH)
-                while not self._is_ready(digest):
-                    fcntl.flock(descriptor, fcntl.LOCK_EX)  # lets go for a moment, so that all is to be looked at again
-                    if not self._is_ready(digest):
-                        self._build(digest, build)
-                    fcntl.flock(descriptor, fcntl.LOCK_SH)
+                if not self._is_ready(digest):
+                    self._build_once(digest, build)
                 os.utime(self.folder / digest / READY)
             except BaseException:
-                os.close(descriptor)
+                os.close(use)
                 raise
         except OSError as error:
             raise EnvironmentFailedError(f"The environment cannot be made in {str(self.folder)!r}: {error}.") from error
-        if digest in self._held:
-            os.close(descriptor)
-        else:
-            self._held[digest] = descriptor  # until this process ends: what it runs there must not lose its files
+        former = self._held.setdefault(digest, use)  # until this process ends: what it runs must not lose its files
+        if former != use:
+            os.close(use)
         return self.interpreter(digest)
 
     def built(self) -> list[Built]:
@@ -111,6 +108,15 @@ class EnvironmentCache:
                     self._clear(digest)
                     swept += 1
         return swept
+
+    def _build_once(self, digest: str, build: Callable[[Path], dict[str, object]]) -> None:
+        """Build, or wait for whoever does; those who use what is there, broken as it may be, are not waited for."""
+        alone = self._lock(f"{digest}{_BUILDS}", fcntl.LOCK_EX)
+        try:
+            if not self._is_ready(digest):
+                self._build(digest, build)
+        finally:
+            os.close(alone)
 
     def _build(self, digest: str, build: Callable[[Path], dict[str, object]]) -> None:
         self._clear(digest)
@@ -145,19 +151,26 @@ class EnvironmentCache:
         with self._alone(digest) as is_alone:
             return Built(digest, path.parent, python, packages, size, used, not is_alone)
 
-    def _lock(self, digest: str) -> int:
+    def _lock(self, name: str, how: int) -> int:
         folder = self.folder / "locks"
         folder.mkdir(parents=True, exist_ok=True)
-        return os.open(folder / digest, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, how)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
 
     @contextlib.contextmanager
     def _alone(self, digest: str) -> Iterator[bool]:
-        """Hold the lock of an environment, if nobody else does."""
-        descriptor = self._lock(digest)
+        """Keep everybody from an environment, if nobody uses it."""
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield True
+            descriptor = self._lock(digest, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False
+            return
+        try:
+            yield True
         finally:
             os.close(descriptor)
