@@ -179,7 +179,7 @@ class CondaDependencies:
 
     def as_dict(self) -> dict[str, Any]:
         """Return what a conda environment file would hold."""
-        pip = [*self._pip]
+        pip = [*self.pip_options, *self.pip_packages]
         others = [match for match in self._conda if not (pip and match.strip().lower() == "pip")]
         packages: list[Any] = [*others, *(["pip", {"pip": pip}] if pip else [])]
         channels = {"channels": self.conda_channels} if self._channels else {}

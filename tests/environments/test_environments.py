@@ -19,6 +19,7 @@ from refrain.environments.interpreter import identify
 from refrain.environments.specification import EnvironmentSpec, ImageSpec, PackageSpec
 from refrain.errors import EnvironmentFailedError, UserError
 
+
 def ask(python: str, code: str) -> str:
     return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
