@@ -49,6 +49,14 @@ def test_a_file_of_conda_s_own_is_read(tmp_path):
     assert read.conda_channels == ["defaults"]
 
 
+@pytest.mark.parametrize(
+    ("match", "version"),
+    [("python=3.9", "3.9"), ("python==3.9.1", "3.9.1"), ("python=3.8.13=h12debd9_0", "3.8.13"), ("python", None)],
+)
+def test_the_version_of_python_is_told_as_it_is_asked_for(match, version):
+    assert CondaDependencies.create(conda_packages=[match, "python-dateutil"]).get_python_version() == version
+
+
 def test_nothing_is_asked_for_unless_it_is_named():
     """Azure ML adds its own packages and its own version of Python."""
     made = CondaDependencies.create()

@@ -2,7 +2,14 @@
 
 import pytest
 
-from refrain.environments.requirements import Requirements, from_conda, name_of, read_file, read_requirements
+from refrain.environments.requirements import (
+    Requirements,
+    from_conda,
+    is_python_package,
+    name_of,
+    read_file,
+    read_requirements,
+)
 from refrain.errors import UserError
 
 
@@ -99,10 +106,18 @@ def test_condas_matches_become_requirements(match, requirement):
     assert from_conda(match) == requirement
 
 
-@pytest.mark.parametrize("match", ["cudatoolkit=10.1", "r-base", "openmpi", "conda-forge::gcc"])
-def test_what_is_no_python_package_is_refused(match):
-    with pytest.raises(UserError, match=f"The conda package '{match}' is no Python package, so PyPI does not have it"):
-        from_conda(match)
+@pytest.mark.parametrize(
+    "match", ["cudatoolkit=10.1", "r-base", "openmpi", "conda-forge::gcc", "_libgcc_mutex=0.1=main"]
+)
+def test_libraries_and_programs_are_no_python_packages(match):
+    assert not is_python_package(match)
+
+
+@pytest.mark.parametrize(
+    "match", ["numpy", "conda-forge::librosa=0.9", "rasterio", "cupy", "tkinter-tools", "sqlalchemy"]
+)
+def test_what_only_begins_like_a_library_is_a_package(match):
+    assert is_python_package(match)
 
 
 def test_alternatives_are_refused():
