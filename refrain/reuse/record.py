@@ -97,6 +97,10 @@ class RecordStore:
         self._write(record)
         return True
 
+    def copy(self, record: ReuseRecord) -> None:
+        """Store a record of another store, which can be lost."""
+        self._write(record, durable=False)
+
     def bury(self, record: ReuseRecord, tombstone: Tombstone) -> bool:
         """Mark a result as dead: nobody looks at its outputs again, on whichever machine, until there is a new one.
 
@@ -139,7 +143,7 @@ class RecordStore:
     def _is_alive(self, fingerprint: str) -> bool:
         return any(record.dead is None for record in self._sound([fingerprint]))
 
-    def _write(self, record: ReuseRecord) -> None:
+    def _write(self, record: ReuseRecord, *, durable: bool = True) -> None:
         document = {
             "schema": SCHEMA,
             "fingerprint": record.fingerprint,
@@ -154,7 +158,7 @@ class RecordStore:
         if record.dead is not None:
             document["dead"] = vars(record.dead)
         payload = json.dumps(document, sort_keys=True, separators=(",", ":"))
-        self._objects.put(record_key(record.fingerprint), self._key.marked(sealed(payload)))
+        self._objects.put(record_key(record.fingerprint), self._key.marked(sealed(payload)), durable=durable)
 
     def _remember(self, pipeline: str, step_key: str, fingerprint: str) -> None:
         earlier = [f for f in self._remembered(pipeline, step_key) if f != fingerprint]
