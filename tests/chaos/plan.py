@@ -56,7 +56,8 @@ class Plan:
 
         def one(case: T) -> list[str]:
             nonlocal done
-            wrong = [f"{case}: {fault}" for fault in act(case)]
+            again = f"again: make chaos SEED={case if isinstance(case, int) else self.seed}"
+            wrong = [f"{case}: {fault} ({again})" for fault in act(case)]
             with lock:
                 done += 1
                 if self.is_long:
@@ -66,5 +67,5 @@ class Plan:
 
         with ThreadPoolExecutor(_HANDS) as pool:
             wrong = [fault for faults in pool.map(one, drawn) for fault in faults]
-        assert not wrong, "\n".join([*wrong, f"Again: make chaos SEED={self.seed}"])
+        assert not wrong, "\n".join(wrong)
         return len(drawn)

@@ -52,7 +52,7 @@ def test_a_run_that_is_killed_at_any_effect_leaves_nothing_wrong(
     assert homes.use(undisturbed) == []
     chosen = plan.faults(effects)
     done = plan.each(f"killed, {state.__name__}", killed, chosen)
-    points = f"{done} moments at all {len({fault.name for fault in chosen})} named points ({len(effects)} effects)"
+    points = _points(done, chosen, effects)
     figure(f"kill -9 of a run, {_kind(is_remote)}, {state.__name__}: {points}; {SOUND}")
 
 
@@ -108,7 +108,7 @@ def test_a_cleaning_that_is_killed_at_any_effect_is_taken_up_by_the_next(
     assert "delete output" in effects or state is outdated
     chosen = plan.faults(effects)
     done = plan.each(f"cleaning killed, {state.__name__}", killed, chosen)
-    points = f"{done} moments at all {len({fault.name for fault in chosen})} named points ({len(effects)} effects)"
+    points = _points(done, chosen, effects)
     figure(f"kill -9 of gc, {_kind(is_remote)}, {state.__name__}: {points}; nothing live lost, nothing left")
 
 
@@ -147,6 +147,11 @@ def test_a_run_that_is_killed_at_any_request_to_s3_leaves_nothing_wrong(
         count = ended(server, home_in(server, "undisturbed"), None)
     done = plan.each("killed at S3", killed, plan.spread(range(count), 1))
     figure(f"kill -9 of a run, S3, at a request that writes: {done} of {count} requests; {SOUND}")
+
+
+def _points(done: int, chosen: list[Fault], effects: list[str]) -> str:
+    names = f"{len({fault.name for fault in chosen})} of {len(set(effects))} named points"
+    return f"{done} of {len(effects)} effects, {names}"
 
 
 def _kind(is_remote: bool) -> str:
