@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from refrain.compute.job import Job, JobResult, JobStatus, OnLine
 from refrain.compute.output import OutputStream
@@ -18,6 +17,9 @@ from refrain.compute.watchman import watchman
 from refrain.environments.interpreter import InterpreterIdentity, identify
 from refrain.environments.specification import EnvironmentSpec
 from refrain.errors import StepFailedError, UnknownNameError
+
+if TYPE_CHECKING:
+    import subprocess
 
 CANCEL_GRACE_SECONDS = 5.0
 _DRAIN_SECONDS = 5.0
@@ -61,6 +63,8 @@ class LocalCompute:
 
         :raises StepFailedError: when the command cannot be started or its log not be written.
         """
+        import subprocess
+
         log = _open_log(job.log_path)
         watchman().expect(job.run_id)  # before the start, so that no moment is left in which nobody knows of it
         try:
@@ -130,6 +134,8 @@ class LocalCompute:
         if running is None:
             return
         process = running.process
+        import subprocess
+
         self._canceled.add(job_id)
         if process.poll() is None:
             kill_group(process.pid, signal.SIGTERM)

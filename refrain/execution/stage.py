@@ -18,7 +18,6 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -147,7 +146,7 @@ def abandoned(state: WorkspaceState) -> Iterator[tuple[str, Path]]:
         if owner is None:
             if _is_old(folder):
                 yield folder.name, folder
-        elif owner["host"] == socket.gethostname() and not is_alive(owner["process"], owner["started"]):
+        elif owner["host"] == os.uname().nodename and not is_alive(owner["process"], owner["started"]):
             yield folder.name, folder
 
 
@@ -164,7 +163,7 @@ def inside(path: str, what: str) -> str:
 
 def _sign(stage: Stage, filling: tuple[str, ...] = ()) -> None:
     owner = {
-        "host": socket.gethostname(),
+        "host": os.uname().nodename,
         "process": os.getpid(),
         "started": start_mark(os.getpid()),
         "waiting": [str(path) for path in stage.waiting],

@@ -6,8 +6,6 @@ readers share a key: records without its mark are then misses.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import os
 from dataclasses import dataclass
 
@@ -18,7 +16,7 @@ KEY_VARIABLE = "REFRAIN_RECORD_KEY"
 CONNECTION_VARIABLE = "REFRAIN_RECORD_KEY_CONN_ID"
 _FEWEST_CHARACTERS = 16
 _HEAD = b"\nmark:"
-_LENGTH = len(_HEAD) + hashlib.sha256().digest_size * 2
+_LENGTH = len(_HEAD) + 64  # hexadecimal digits of a SHA-256
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,6 +34,8 @@ class RecordKey:
 
         :raises CorruptObjectError: when there is a key, and the record does not carry its mark.
         """
+        import hmac
+
         is_marked = stored[-_LENGTH:].startswith(_HEAD)
         content = stored[:-_LENGTH] if is_marked else stored
         if self.secret and not (is_marked and hmac.compare_digest(self.marked(content), stored)):
@@ -49,7 +49,9 @@ class RecordKey:
         return "RecordKey(***)" if self.secret else "RecordKey()"
 
     def _mark(self, content: bytes) -> bytes:
-        return hmac.new(self.secret, content, hashlib.sha256).hexdigest().encode()
+        import hmac
+
+        return hmac.new(self.secret, content, "sha256").hexdigest().encode()
 
 
 def record_mark_key() -> RecordKey:

@@ -6,7 +6,6 @@ import os
 import stat
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from refrain.errors import DataError, DataNotFoundError
@@ -171,6 +170,8 @@ def _digest_all(files: Sequence[_File]) -> list[tuple[bytes, str]]:
     On files that are in memory threads cost more than they save, because they hand the interpreter to each other at
     every read. The first files of each batch tell: who waits for the storage spends seconds that cost no CPU.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     read: list[tuple[bytes, str]] = []
     with ThreadPoolExecutor(_THREADS, "digest") as pool:
         for start in range(0, len(files), _BATCH):
