@@ -34,11 +34,9 @@ class RecordKey:
 
         :raises CorruptObjectError: when there is a key, and the record does not carry its mark.
         """
-        import hmac
-
         is_marked = stored[-_LENGTH:].startswith(_HEAD)
         content = stored[:-_LENGTH] if is_marked else stored
-        if self.secret and not (is_marked and hmac.compare_digest(self.marked(content), stored)):
+        if self.secret and not (is_marked and _are_equal(self.marked(content), stored)):
             raise CorruptObjectError(
                 f"The reuse record {fingerprint} does not carry the mark of this reader's {KEY_VARIABLE}: "
                 f"{'another key made its mark' if is_marked else 'it was written without the key'}."
@@ -52,6 +50,12 @@ class RecordKey:
         import hmac
 
         return hmac.new(self.secret, content, "sha256").hexdigest().encode()
+
+
+def _are_equal(one: bytes, other: bytes) -> bool:
+    import hmac
+
+    return hmac.compare_digest(one, other)
 
 
 def record_mark_key() -> RecordKey:
