@@ -137,9 +137,9 @@ class RunStore:
     def new_step_run(self, root: str, key: str, attempt: int = 1) -> StepRunId:
         """Take the next free attempt number, from *attempt* on, by making its folder; safe with many writers.
 
-        :raises WorkspaceError: when the folder cannot be made, or the run's notes cannot be read.
+        :raises WorkspaceError: when the folder cannot be made.
         """
-        noted = self.noted(root)
+        noted = {record.run_id for record in self._sound_notes(root)}
         while True:
             run_id = StepRunId(root, key, attempt)
             if str(run_id) not in noted and self._state.objects.claim(run_folder(str(run_id))):
@@ -235,11 +235,12 @@ class RunStore:
 
     def latest_attempts(self, root: str) -> dict[str, int]:
         """Return by step key the highest attempt number of a pipeline run that is taken."""
-        names = self._state.objects.names(f"{run_folder(root)}/steps")
-        ids = [*self.noted(root), *(f"{root}.{name}" for name in names)]
+        noted = (record.run_id.partition(".")[2] for record in self._sound_notes(root))
         latest: dict[str, int] = {}
-        for found in map(StepRunId.parse, ids):
-            latest[found.key] = max(found.attempt, latest.get(found.key, 0))
+        for name in (*self._state.objects.names(f"{run_folder(root)}/steps"), *noted):
+            key, _, number = name.rpartition(".")
+            if number.isdecimal():
+                latest[key] = max(int(number), latest.get(key, 0))
         return latest
 
     def latest_steps(self, root: str) -> list[RunRecord]:

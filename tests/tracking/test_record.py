@@ -207,4 +207,5 @@ def test_damaged_notes_are_named_and_left_out_of_lists(
     (tmp_path / "runs/root/reused" / "damaged").write_bytes(content)
     with pytest.raises(CorruptObjectError, match=f"The object 'runs/root/reused/damaged' {message}"):
         store.get("root.lost.1")
+    assert store.new_step_run("root", "sound").attempt == 2
     assert [record.key for record in store.steps("root")] == ["sound"]
