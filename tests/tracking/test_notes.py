@@ -35,7 +35,7 @@ def test_held_records_are_written_together(runs: RunStore, tmp_path: Path) -> No
     notes.flush()
     notes.flush()
     assert [record.key for record in runs.steps("root")] == ["a", "b", "c"]
-    assert len(list(tmp_path.glob("runs/root/reused/*"))) == 1
+    assert len(list(tmp_path.glob("runs/*/reused/*"))) == 1
 
 
 def test_nothing_is_held_for_long(runs: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:

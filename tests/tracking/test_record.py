@@ -166,7 +166,7 @@ def test_records_that_are_noted_together_are_found_like_any_other(store: RunStor
     store.put(_record("root.ran.1", key="ran", created=2.0))
     noted = [_reused("first", created=1.0), _reused("last", created=3.0, outputs={"out": {"uri": "file:///a"}})]
     store.note(noted)
-    assert len(list(tmp_path.glob("runs/root/reused/*"))) == 1
+    assert len(list(tmp_path.glob("runs/*/reused/*"))) == 1
     later = RunStore(WorkspaceState(tmp_path))
     assert later.get("root.last.1") == noted[1]
     assert later.exists("root.last.1")
@@ -205,7 +205,7 @@ def test_damaged_notes_are_named_and_left_out_of_lists(
 ) -> None:
     store.note([_reused("sound")])
     (tmp_path / "runs/root/reused" / "damaged").write_bytes(content)
-    with pytest.raises(CorruptObjectError, match=f"The object 'runs/root/reused/damaged' {message}"):
+    with pytest.raises(CorruptObjectError, match=f"The object 'runs/.*/damaged' {message}"):
         store.get("root.lost.1")
     assert store.new_step_run("root", "sound").attempt == 2
     assert [record.key for record in store.steps("root")] == ["sound"]
