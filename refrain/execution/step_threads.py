@@ -16,7 +16,7 @@ _SIGNAL_SECONDS = 1.0
 
 
 class StepThreads:
-    """Starts steps and says which has ended; used by one thread. A run that starts none has no thread."""
+    """Starts steps and says which has ended; used by one thread. There are no threads before the first step."""
 
     def __init__(self, most: int) -> None:
         """Prepare for up to *most* steps at once."""
