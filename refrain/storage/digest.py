@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 
 from blake3 import blake3
 
@@ -54,6 +53,8 @@ def _whole(descriptor: int, size: int) -> str:
 def _in_stream(descriptor: int) -> str:
     hasher = blake3(max_threads=blake3.AUTO)
     filled, spare = memoryview(bytearray(_AT_ONCE)), memoryview(bytearray(_AT_ONCE))
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(1, "read-ahead") as reader:
         count = os.readv(descriptor, [filled])
         while count:

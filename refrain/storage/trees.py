@@ -6,7 +6,6 @@ import os
 import stat
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from refrain.errors import DataError, DataNotFoundError
@@ -172,16 +171,21 @@ def _digest_all(files: Sequence[_File]) -> list[tuple[bytes, str]]:
     every read. The first files of each batch tell: who waits for the storage spends seconds that cost no CPU.
     """
     read: list[tuple[bytes, str]] = []
-    with ThreadPoolExecutor(_THREADS, "digest") as pool:
-        for start in range(0, len(files), _BATCH):
-            batch = files[start : start + _BATCH]
-            wall, cpu = time.perf_counter(), time.thread_time()
-            read += map(_digest, batch[:_PROBE])
-            if time.perf_counter() - wall > _WAITING * (time.thread_time() - cpu):
-                read += pool.map(_digest, batch[_PROBE:])
-            else:
-                read += map(_digest, batch[_PROBE:])
+    for start in range(0, len(files), _BATCH):
+        batch = files[start : start + _BATCH]
+        wall, cpu = time.perf_counter(), time.thread_time()
+        read += map(_digest, batch[:_PROBE])
+        is_slow = time.perf_counter() - wall > _WAITING * (time.thread_time() - cpu)
+        rest = batch[_PROBE:]
+        read += _by_threads(rest) if rest and is_slow else map(_digest, rest)
     return read
+
+
+def _by_threads(files: Sequence[_File]) -> list[tuple[bytes, str]]:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(_THREADS, "digest") as pool:
+        return list(pool.map(_digest, files))
 
 
 def _digest(file: _File) -> tuple[bytes, str]:
