@@ -26,16 +26,22 @@ def digest_file(path: str | os.PathLike[str]) -> str:
     return digest_and_stat(path)[0]
 
 
-def digest_and_stat(path: str | os.PathLike[str]) -> tuple[str, os.stat_result]:
+def digest_and_stat(path: str | os.PathLike[str], size: int | None = None) -> tuple[str, os.stat_result]:
     """Return the digest of a file's bytes, and what stat said of this very file after they had been read.
 
+    :param size: what it was when it was looked at, which spares another look.
     :raises OSError: when the file cannot be read.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        size = os.fstat(descriptor).st_size
-        digest = _whole(descriptor, size) if size < _AT_ONCE else _large(descriptor, size)
-        return digest, os.fstat(descriptor)
+        if size is None:
+            size = os.fstat(descriptor).st_size
+        if size < _AT_ONCE:
+            data = os.read(descriptor, size + 1)
+            if len(data) == size:  # else it is another now, or the file system gave less than was asked for
+                return blake3(data).hexdigest(), os.fstat(descriptor)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+        return _large(descriptor, size), os.fstat(descriptor)
     finally:
         os.close(descriptor)
 
@@ -43,14 +49,6 @@ def digest_and_stat(path: str | os.PathLike[str]) -> tuple[str, os.stat_result]:
 def is_digest(text: object) -> bool:
     """Say whether *text* has the form of a digest."""
     return isinstance(text, str) and len(text) == 64 and set(text) <= _DIGITS
-
-
-def _whole(descriptor: int, size: int) -> str:
-    data = os.read(descriptor, size + 1)
-    if len(data) != size:  # it has grown or shrunk since, or the file system gave less than was asked for
-        while more := os.read(descriptor, _AT_ONCE):
-            data += more
-    return blake3(data).hexdigest()
 
 
 def _large(descriptor: int, size: int) -> str:

@@ -22,6 +22,7 @@ _S3_CONFIG = {
     # minutes. We do it for every store.
     "retries": {"total_max_attempts": 1},
     "max_pool_connections": 2 * PARALLEL,
+    "user_agent": "refrain",  # else botocore puts a long one together for each request
     "request_checksum_calculation": "when_required",  # what we send has its MD5, which every such store compares
 }
 

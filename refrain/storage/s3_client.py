@@ -1,8 +1,8 @@
 """S3 client: requests that carry objects, each sent and answered by the thread that makes it.
 
 s3fs does all its work in one thread, that of its event loop: what is signed, sent, encrypted or received there keeps
-every other request waiting, and what comes is put together from small pieces. botocore, on which s3fs stands, also has a
-client without a loop. This module makes one with the settings and the credentials of an s3fs.
+every other request waiting, and what comes is put together from small pieces. botocore, on which s3fs stands, also has
+a client without a loop. This module makes one with the settings and the credentials of an s3fs.
 """
 
 from __future__ import annotations
