@@ -1,6 +1,7 @@
 """Digests by a process with a memory map."""
 
 import os
+import shutil
 
 import pytest
 
@@ -27,8 +28,16 @@ def test_the_whole_file_counts_wherever_it_was_read_last(opened):
     assert digest_mapped(opened) == digest_bytes(b"whole")
 
 
-def test_what_cannot_be_mapped_is_left_to_be_read(opened):
-    assert digest_mapped(opened) is None  # it is empty
+def test_a_file_that_is_larger_than_what_is_mapped_at_once_is_hashed_whole(opened):
+    os.truncate(opened, 65 * 2**20 + 5)
+    os.pwrite(opened, b"end", 65 * 2**20)
+    assert digest_mapped(opened) == digest_bytes(os.pread(opened, 66 * 2**20, 0))
+
+
+def test_a_process_that_fails_leaves_the_file_to_be_read(opened, monkeypatch):
+    os.write(opened, b"data")
+    monkeypatch.setattr("sys.executable", shutil.which("false"))
+    assert digest_mapped(opened) is None
 
 
 def test_without_a_python_to_run_the_file_is_left_to_be_read(opened, monkeypatch):
