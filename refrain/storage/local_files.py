@@ -107,11 +107,11 @@ class LocalWriting:
         """See :class:`Writing`."""
         return repr(str(self.path))
 
-    def put(self, data: bytes) -> str:
+    def put(self, data: bytes, md5: str) -> str:
         """See :class:`Writing`."""
         upload, _ = self.begin(len(data), None, {})
         try:
-            self.write(upload, Part(0, 0, len(data)), data, "")
+            self.write(upload, Part(0, 0, len(data)), data, md5)
             return self.finish(upload, len(data), ())
         except BaseException:
             self.abandon(upload)
