@@ -30,7 +30,10 @@ def message(step: StepDefinition, result: JobResult, stage: Stage, log_path: str
 
     :param last: the last lines of the output; they are not read from the log, which a full disk may have cut.
     """
-    parts = [f"Step {step.name!r} {_ending(result.exit_code)}", *_hints(step, stage, "\n".join(last))]
+    parts = [
+        f"Step {step.name!r} {f'failed: {result.cause}' if result.cause else _ending(result.exit_code)}",
+        *_hints(step, stage, "\n".join(last)),
+    ]
     parts.append(f"Its log is {log_path}")
     if last:
         parts.append("and ends with:\n" + "\n".join(f"    {line}" for line in last))

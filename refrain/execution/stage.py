@@ -25,7 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from refrain.compute.processes import is_alive, kill_marked, start_mark
+from refrain.compute.computes import Computes
+from refrain.compute.processes import is_alive, start_mark
 from refrain.data.ports import OutputKind, OutputMode, OutputPort
 from refrain.errors import DataError, RefrainError, WorkspaceError
 from refrain.storage import views
@@ -44,6 +45,7 @@ class Stage:
 
     :param waiting: folders outside of :attr:`folder` that go when the step ends.
     :param mounts: one of them, for inputs that come from another file system.
+    :param compute: the name of the compute target whose job works here.
     """
 
     run_id: str
@@ -51,6 +53,7 @@ class Stage:
     outputs: dict[str, Path]
     waiting: tuple[Path, ...]
     mounts: Path = Path()
+    compute: str | None = None
 
     @property
     def working_directory(self) -> Path:
@@ -71,9 +74,12 @@ class Stage:
         _remove_tree(self.folder)
 
 
-def open_stage(run_id: StepRunId, ports: tuple[OutputPort, ...], state: WorkspaceState) -> Stage:
+def open_stage(
+    run_id: StepRunId, ports: tuple[OutputPort, ...], state: WorkspaceState, compute: str | None = None
+) -> Stage:
     """Make the folders of a step run; output directories are there before the script starts.
 
+    :param compute: the name of the compute target, which knows what a killed engine leaves running.
     :raises WorkspaceError: when a folder cannot be made.
     :raises DataError: when an output is to be written outside of the working directory.
     """
@@ -81,7 +87,7 @@ def open_stage(run_id: StepRunId, ports: tuple[OutputPort, ...], state: Workspac
     waiting = {port.name: _waiting(port, folder, state) for port in ports}
     outputs = {port.name: _place(port, folder / "work", waiting[port.name]) for port in ports}
     mounts = state.stores.cache.mounts(str(run_id))
-    stage = Stage(str(run_id), folder, outputs, (*sorted(set(waiting.values())), mounts), mounts)
+    stage = Stage(str(run_id), folder, outputs, (*sorted(set(waiting.values())), mounts), mounts, compute)
     try:
         folder.mkdir(parents=True)
         _sign(stage)
@@ -129,8 +135,7 @@ def sweep(state: WorkspaceState) -> list[str]:
         if owner is None:
             _remove_tree(folder)
             continue
-        kill_marked(name)
-        if not _take_back(name, owner["filling"], state):
+        if not _end_jobs(name, owner["compute"], state) or not _take_back(name, owner["filling"], state):
             continue
         Stage(name, folder, {}, tuple(Path(path) for path in owner["waiting"])).remove()
         _mark_failed(name, state)
@@ -169,10 +174,20 @@ def _sign(stage: Stage, filling: tuple[str, ...] = ()) -> None:
         "started": start_mark(os.getpid()),
         "waiting": [str(path) for path in stage.waiting],
         "filling": list(filling),
+        "compute": stage.compute,
     }
     temporary = stage.folder / f"{_OWNER}.tmp"
     temporary.write_text(json.dumps(owner))
     os.replace(temporary, stage.folder / _OWNER)
+
+
+def _end_jobs(run_id: str, compute: str | None, state: WorkspaceState) -> bool:
+    """End what a killed engine left running; False when its compute target cannot be asked."""
+    try:
+        Computes(state).compute(compute).end(run_id)
+    except RefrainError:
+        return False  # the next sweep tries again
+    return True
 
 
 def _take_back(run_id: str, uris: Iterable[str], state: WorkspaceState) -> bool:
@@ -231,7 +246,7 @@ def _owner(folder: Path) -> dict[str, Any] | None:
     try:
         owner = json.loads((folder / _OWNER).read_text())
         found = {name: owner[name] for name in ("host", "process", "started", "waiting")}
-        return {**found, "filling": owner.get("filling", [])}
+        return {**found, "filling": owner.get("filling", []), "compute": owner.get("compute")}
     except (OSError, ValueError, KeyError, TypeError):
         return None  # being made right now, or not ours
 
