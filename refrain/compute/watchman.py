@@ -16,7 +16,6 @@ import refrain
 from refrain.compute import guard as guard_module
 from refrain.compute.processes import MARK
 
-
 _IMPORTS_FROM = str(Path(str(refrain.__file__)).parents[1])
 """The working directory of commands, so that they find this package however this process found it."""
 

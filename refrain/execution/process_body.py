@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Mapping
+from pathlib import Path
 
 from refrain.compute.job import Job, JobPath, JobResult, JobStatus
 from refrain.data.handle import DataHandle
@@ -15,11 +16,13 @@ from refrain.execution.failure import TAIL_LINES, message
 from refrain.execution.inputs import provide
 from refrain.execution.mounts import require_mounts_intact
 from refrain.execution.process_environment import process_environment, text_of
+from refrain.execution.rank_logs import RankLogs
 from refrain.execution.request import StepRequest
 from refrain.execution.run_folder import LOG_FILE, collect, prepare
 from refrain.execution.stage import Stage, make_output_folders, open_stage
 from refrain.reuse.preimage import is_secret
 from refrain.steps.command import InputPath, Interpreter, OutputPath, Token
+from refrain.steps.launching import is_launched
 from refrain.storage import views
 from refrain.tracking.run_id import StepRunId
 
@@ -128,9 +131,12 @@ class ProcessBody:
 
     def _run(self, job: Job, last: deque[str]) -> JobResult:
         compute, key = self._compute, self._work.step.key
+        ranks = RankLogs(Path(job.log_path).parent) if is_launched(self._work.step.command) else None
 
         def on_line(line: str) -> None:
             last.append(line)
+            if ranks:
+                ranks.line(line)
             self._work.listener.line(key, line)
 
         with self._lock:
@@ -142,6 +148,9 @@ class ProcessBody:
         except BaseException:
             compute.cancel(self._job_id)
             raise
+        finally:
+            if ranks:
+                ranks.close()
 
 
 def _word(
