@@ -46,7 +46,7 @@ class Job:
     environment: Mapping[str, str] = field(repr=False)
     log_path: str
     secrets: tuple[str, ...] = field(default=(), repr=False)
-    runs_in: EnvironmentSpec = EnvironmentSpec()
+    runs_in: EnvironmentSpec = field(default_factory=EnvironmentSpec)
     scratch: str = ""
     paths: Callable[[], tuple[JobPath, ...]] = tuple
 

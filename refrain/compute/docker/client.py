@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +17,8 @@ LABEL = "refrain.run_id"
 """The label of a container that names its step run."""
 
 _SECONDS = 60
+_CONFLICT = 409
+_PAUSE = 0.05
 
 
 def connect(engine: Engine) -> Any:
@@ -31,6 +35,7 @@ def connect(engine: Engine) -> Any:
             "Containers need the package 'docker': pip install docker (on Airflow: pip install 'refrain[docker]')."
         ) from error
     with answering(engine):
+        _knock(str(engine))
         return _connect[0](engine)
 
 
@@ -48,6 +53,13 @@ def by_docker_py(engine: Engine) -> Any:
         address = f"{registry.host}:{registry.port}" if registry.port else registry.host
         client.login(username=registry.login, password=registry.password, registry=address)
     return client
+
+
+def _knock(address: str) -> None:
+    """Fail as the system does where nobody listens; docker-py would wrap that many times, and leave sockets open."""
+    if address.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(address.removeprefix("unix://"))
 
 
 def tls(engine: Engine) -> Any:
@@ -92,15 +104,25 @@ def refusal(error: Any) -> str:
 
 def remove_run(client: Any, run_id: str) -> int:
     """Remove the containers of a step run, running or not; return how many there were."""
-    from docker.errors import NotFound
-
     found = client.containers(all=True, filters={"label": f"{LABEL}={run_id}"})
     for container in found:
-        try:
-            client.remove_container(container["Id"], force=True, v=True)
-        except NotFound:
-            continue
+        _remove(client, container["Id"])
     return len(found)
+
+
+def _remove(client: Any, container_id: str) -> None:
+    from docker.errors import APIError, NotFound
+
+    deadline = time.monotonic() + _SECONDS
+    while time.monotonic() < deadline:
+        try:
+            client.remove_container(container_id, force=True, v=True)
+        except NotFound:
+            return
+        except APIError as error:
+            if error.response.status_code != _CONFLICT:
+                raise
+            time.sleep(_PAUSE)  # somebody else is removing it
 
 
 def _silence(engine: Engine, error: BaseException) -> str:
