@@ -42,12 +42,8 @@ def connect(engine: Engine) -> Any:
 def by_docker_py(engine: Engine) -> Any:
     """Connect with nothing but docker-py."""
     from docker import APIClient
-    from docker.utils import kwargs_from_env
 
-    options = kwargs_from_env()
-    if engine.address:
-        options = {"base_url": engine.address, "tls": tls(engine)}
-    client = APIClient(**options, version="auto", timeout=_SECONDS)
+    client = APIClient(base_url=str(engine), tls=tls(engine), version="auto", timeout=_SECONDS)
     if engine.conn_id:
         registry = connection(engine.conn_id)
         address = f"{registry.host}:{registry.port}" if registry.port else registry.host
@@ -63,7 +59,14 @@ def _knock(address: str) -> None:
 
 
 def tls(engine: Engine) -> Any:
-    """Return docker-py's settings for an engine's certificates; False for one without."""
+    """Return docker-py's settings for an engine's certificates; False for one without.
+
+    Those of an engine that ``DOCKER_HOST`` names are where ``DOCKER_CERT_PATH`` says.
+    """
+    if not engine.address:
+        from docker.utils import kwargs_from_env
+
+        return kwargs_from_env().get("tls") or False
     if not engine.certificates:
         return False
     from docker.tls import TLSConfig

@@ -128,8 +128,8 @@ def test_a_container_that_is_quiet_for_longer_than_the_client_waits_is_waited_fo
     compute: MakeCompute, job: MakeJob
 ) -> None:
     made = compute()
-    made.client.timeout = 1
-    result, lines = _ends(made, job("import time; time.sleep(3); print('done')"))
+    made.client.timeout = 5
+    result, lines = _ends(made, job("import time; time.sleep(8); print('done')"))
     assert (result.status, lines) == (JobStatus.SUCCEEDED, ["done"])
 
 

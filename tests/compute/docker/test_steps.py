@@ -72,7 +72,7 @@ def raw(tmp_path: Path) -> Path:
 def _reads(project: Project, box: str, given: Any) -> str:
     out = PipelineData("out")
     ran = project.run(project.step("read", READS, [given, out], inputs=[given], outputs=[out], compute_target=box))
-    assert ran.status == "completed", ran.outcome.errors
+    assert ran.status == "Completed", ran.outcome.errors
     return ran.text("read", "out")
 
 
@@ -85,7 +85,7 @@ def test_a_step_in_a_container_leaves_what_it_would_leave_here(
 
     ran = project.run(tell, copy)
 
-    assert ran.status == "completed", ran.outcome.errors
+    assert ran.status == "Completed", ran.outcome.errors
     assert ran.text("copy", "copied") == "made in a container"
     assert ran.path("copy", "copied").stat().st_uid == os.getuid()
     assert ran.heard.lines == ["told"]
@@ -162,7 +162,7 @@ def test_packages_of_an_environment_are_put_into_its_image_once(
     first, second = project.run(step), project.run(step, force=True)
     engine.remove_image(wheels)
 
-    assert first.status == "completed", first.outcome.errors
+    assert first.status == "Completed", first.outcome.errors
     assert first.text("import", "out") == "1.2"
     assert any("building the image refrain-env:" in note for note in first.heard.notes)
     assert not any("building the image" in note for note in second.heard.notes)
@@ -224,7 +224,7 @@ def test_outputs_are_uploaded_and_mounted(project: Project, box: str) -> None:
     down = OutputFileDatasetConfig("down").as_mount()
     for name, output in (("uploads", up), ("mounts", down)):
         ran = project.run(project.step(name, WRITES_BELOW, [output], compute_target=box))
-        assert ran.status == "completed", ran.outcome.errors
+        assert ran.status == "Completed", ran.outcome.errors
         (path,) = [path for path in ran.path(name, output.name).rglob("*") if path.is_file()]
         assert (path.read_text(), path.stat().st_uid) == ("made", os.getuid())
 
