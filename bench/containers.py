@@ -33,8 +33,9 @@ run_pipeline(Pipeline(Workspace(folder + "/workspace"), [StepSequence(steps)], n
 _FLOOR = """
 import os, subprocess, sys
 folder, count, image, address = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
-run = ["docker", "--host", address, "run", "--rm", "--init", "--network", "none", "--user", f"{os.getuid()}:{os.getgid()}",
-    "--volume", f"{folder}:{folder}", "--workdir", f"{folder}/source", image, "python", "write.py"]
+run = ["docker", "--host", address, "run", "--rm", "--init", "--network", "none",
+    "--user", f"{os.getuid()}:{os.getgid()}", "--volume", f"{folder}:{folder}",
+    "--workdir", f"{folder}/source", image, "python", "write.py"]
 for number in range(count):
     subprocess.run([*run, f"{folder}/out_{number}", str(number)], check=True)
 """
