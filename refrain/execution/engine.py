@@ -167,7 +167,7 @@ class Engine:
 
     def _decide(self, request: StepRequest, inputs: Mapping[str, ResolvedInput]) -> Decision:
         step = request.step
-        selection = self.sources.selection(step.source)
+        selection, interpreter = self.sources.selection(step.source), self._interpreter(step)
         value = preimage(
             Ingredients(
                 step=step,
@@ -176,7 +176,7 @@ class Engine:
                 inputs={name: item.counted for name, item in inputs.items()},
                 parameters=request.parameters,
                 declared=request.declared,
-                interpreter=self._interpreter(step),
+                interpreter=interpreter,
                 secret_key=self.state.secret_key if step.environment.variables else b"",
                 # What is not known, such as a task that was marked as success by hand, is new in every run.
                 predecessors=tuple(request.predecessors.get(key, request.run.root_id) for key in step.after),
@@ -198,6 +198,7 @@ class Engine:
             manifest_of,
             request.run.root_id,
             self._verification,
+            interpreter.packages_text,
         )
         decision = self.lookup.decide(question)
         return replace(decision, note=selection.note) if selection.note else decision

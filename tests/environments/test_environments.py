@@ -17,7 +17,8 @@ from fakes.wheels import make_wheel
 from refrain.environments.environments import Environments
 from refrain.environments.interpreter import identify
 from refrain.environments.specification import EnvironmentSpec, ImageSpec, PackageSpec
-from refrain.errors import EnvironmentFailedError, UserError
+from refrain.errors import CorruptObjectError, EnvironmentFailedError, UserError
+
 
 
 def ask(python: str, code: str) -> str:
@@ -105,6 +106,19 @@ def test_conda_packages_come_from_pypi_and_are_named(environments, wanted):
 def test_conda_packages_are_refused_where_they_must_not_come_from_pypi(environments, wanted):
     with pytest.raises(UserError, match=r"has conda packages \(numbers-x=1\), and python\.conda_from_pypi is False"):
         environments().identify(wanted(conda=("numbers-x=1",), conda_from_pypi=False))
+
+
+def test_what_conda_has_beside_python_packages_is_named_as_a_whole(environments, wanted):
+    with pytest.raises(UserError, match=r"no Python packages, .*: cudatoolkit=10\.1, r-base\. Leave them out"):
+        environments().identify(wanted(conda=("cudatoolkit=10.1", "numbers-x", "r-base")))
+
+
+def test_a_damaged_resolution_is_named_with_the_way_out(environments, wanted, tmp_path):
+    environments().identify(wanted("model"))
+    (record,) = (tmp_path / "workspace" / "registry" / "resolutions").glob("*/1")
+    record.write_text(record.read_text().replace('"lock": "', '"lock": "AAAA'))
+    with pytest.raises(CorruptObjectError, match=r"is damaged .*; renew it with 'refrain env build --renew'"):
+        environments().identify(wanted("model"))
 
 
 def test_an_environment_of_a_python_alone_has_no_packages(environments):
@@ -234,3 +248,13 @@ def test_variables_of_pip_and_of_other_environments_do_not_reach_uv(environments
     (tmp_path / "numbers_x.py").write_text("VERSION = 'wrong'")
     python = environments().prepare(wanted("model"), print)
     assert ask(python, "import sys; print(sys.prefix)").startswith(str(tmp_path / "cache" / "environments"))
+
+
+def test_packages_come_from_an_index(environments):
+    spec = EnvironmentSpec(packages=PackageSpec(requirements=("six==1.16.0",)))
+    try:
+        python = environments().prepare(spec, print)
+    except EnvironmentFailedError as error:
+        pytest.skip(f"no index can be reached from here: {str(error).splitlines()[1].strip()}")
+    assert environments().identify(spec).packages == ("six==1.16.0",)
+    assert ask(python, "import six; print(six.__version__)") == "1.16.0"
