@@ -20,7 +20,6 @@ from refrain.environments.specification import EnvironmentSpec, ImageSpec, Packa
 from refrain.errors import CorruptObjectError, EnvironmentFailedError, UserError
 
 
-
 def ask(python: str, code: str) -> str:
     return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
