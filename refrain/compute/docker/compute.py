@@ -286,7 +286,8 @@ def _missing_program(job: Job, code: int, last: str) -> str:
 
 def _without(job: Job) -> str:
     return (
-        f"has no program {job.argv[0]!r}. Name its interpreter with the target's setting python (refrain compute set)."
+        f"has no program {job.argv[0]!r}. Take an image that has it; where its interpreter is called otherwise, the "
+        "target's setting python names it (refrain compute set)."
     )
 
 

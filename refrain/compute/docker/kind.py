@@ -20,6 +20,18 @@ from refrain.storage.state import WorkspaceState
 _TRIAL_SECONDS = 5.0
 _TRIAL = "import sys, platform; open('written', 'w').write(open('given').read()); print(platform.python_version())"
 _GIVEN = "given"
+_HINTS = (
+    (
+        f"No such file or directory: '{_GIVEN}'",
+        "The engine shows containers another folder than this process sees: it must run on this machine, or have the "
+        "same folders under the same paths.",
+    ),
+    (
+        "Permission denied",
+        "The setting user names another user than this one: leave it out; where the engine is rootless, set user=0:0.",
+    ),
+)
+"""What a container says of a trial that fails, and the way out."""
 
 
 class DockerKind:
@@ -82,13 +94,9 @@ def _trial(compute: DockerCompute, folder: Path, python: str) -> Iterator[str]:
 def _require_success(result: JobResult, said: str) -> None:
     if result.status is JobStatus.SUCCEEDED:
         return
-    hint = (
-        " The engine shows containers another folder than this process sees: it must run on this machine, or have the "
-        "same folders under the same paths."
-        if f"'{_GIVEN}'" in said
-        else ""
-    )
-    raise StepFailedError(f"A container was started and ended with exit code {result.exit_code}: {said or '-'}.{hint}")
+    hint = next((hint for words, hint in _HINTS if words in said), "")
+    why = result.cause or said.rpartition("\n")[2] or "it said nothing"
+    raise StepFailedError(f"A container was started and ended with exit code {result.exit_code}: {why} {hint}".rstrip())
 
 
 def _require_owner(path: Path) -> None:

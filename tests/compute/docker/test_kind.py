@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from fakes.docker_engine import DockerEngine
+from fakes.processes import unprivileged
 from refrain.cli import main
 from refrain.compute.docker.kind import DockerKind
 from refrain.compute.target import Target
@@ -15,6 +18,8 @@ from refrain.errors import ComputeError, StepFailedError, UserError
 from refrain.storage.state import WorkspaceState
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
+Unprivileged = Callable[[], contextlib.AbstractContextManager[Path]]
+__all__ = ["unprivileged"]
 Try = Callable[..., list[str]]
 
 
@@ -43,7 +48,8 @@ def test_each_thing_that_works_is_told(tried: Try, engine: DockerEngine, tmp_pat
 
 
 def test_an_image_without_python_is_told(tried: Try) -> None:
-    with pytest.raises(StepFailedError, match=r"ended with exit code 127: .*exec python3\.7 failed"):
+    message = r"ended with exit code 127: its container has no program 'python3\.7'\. Take an image that has it"
+    with pytest.raises(StepFailedError, match=message):
         tried(python="python3.7")
 
 
@@ -57,9 +63,21 @@ def test_no_image_at_all_is_told(tried: Try) -> None:
         tried(image="")
 
 
-def test_what_belongs_to_another_user_is_told(tried: Try) -> None:
-    with pytest.raises(ComputeError, match=r"belongs to the user 1234, and this is \d+\. Leave out the setting user"):
-        tried(user="1234:0", mounts=[])
+def test_a_user_who_may_not_write_there_is_told(tried: Try) -> None:
+    with pytest.raises(StepFailedError, match=r"Permission denied.* The setting user names another user than this one"):
+        tried(user="1234:0")
+
+
+def test_what_belongs_to_another_user_is_told(tried: Try, engine: DockerEngine, unprivileged: Unprivileged) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    tried()  # so that this process's guard is there, whose program another user may not be able to run
+    engine.let_everybody_in()
+    with unprivileged() as folder:
+        target = Target("box", "docker", engine.settings(user="0:0"))
+        examined = DockerKind().examine(target, WorkspaceState(folder / "workspace"))
+        with pytest.raises(ComputeError, match=r"belongs to the user 0, and this is \d+\. Leave out the setting user"):
+            list(examined)
 
 
 def test_the_command_sets_and_tries_a_target(
