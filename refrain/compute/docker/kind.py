@@ -23,8 +23,7 @@ _GIVEN = "given"
 _HINTS = (
     (
         f"No such file or directory: '{_GIVEN}'",
-        "The engine shows containers another folder than this process sees: it must run on this machine, or have the "
-        "same folders under the same paths.",
+        "The engine must run on this machine, or have the same folders under the same paths.",
     ),
     (
         "Permission denied",
