@@ -5,6 +5,7 @@
     <machine's folder of the workspace>, which is the workspace itself when that is a folder:
     staging/<step run id>/owner.json            who works here, and which folders wait for the commit
     staging/<step run id>/work/                 the working directory: a copy of the snapshot
+    staging/<step run id>/home/                 the home of a process in a container
     staging/<step run id>/inputs/               copies of inputs in download mode
     staging/<step run id>/outputs/              outputs that are uploaded afterwards
     staging/<step run id>/datasets/             what datasets are made of that the script gets as objects

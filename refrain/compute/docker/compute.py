@@ -87,7 +87,8 @@ class DockerCompute:
             if wanted not in self._identities:
                 self._identities[wanted] = self.images.identify(wanted)
             counted = self._identities[wanted]
-        return InterpreterIdentity(self._python(environment), f"image {counted}", self._platform, ())
+        python = self._python(environment)
+        return InterpreterIdentity(python, f"{python} of {counted}", self._platform, ())
 
     def prepare(self, environment: EnvironmentSpec, on_line: OnLine) -> str:
         """See :meth:`refrain.compute.job.Compute.prepare`.

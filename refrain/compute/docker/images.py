@@ -89,7 +89,7 @@ class Images:
         if image is not None and image.dockerfile:
             base = f"recipe {Recipe(image.dockerfile).digest}"
         else:
-            base = self._content(self._name(environment))
+            base = f"image {self._content(self._name(environment))}"
         if environment.packages is None:
             return base
         # Not the recipe: that names the base image by the id that it has on this engine.
@@ -109,7 +109,7 @@ class Images:
             base = self._fetched(self._name(environment), on_line)
         if environment.packages is None:
             return base
-        for note in wanted_of(environment.packages)[1]:
+        for note in _notes(environment.packages):
             on_line(f"Environment: {note}")
         return self._built(self._with_packages(base, environment.packages), on_line)
 
@@ -208,10 +208,17 @@ class Images:
             raise EnvironmentFailedError(f"The image of the environment cannot be built: {fault}.\n{_tail(said)}")
 
     def _with_packages(self, base: Image, packages: PackageSpec) -> Recipe:
-        install = ["-m", "pip", "install", "--no-cache-dir", "--disable-pip-version-check", *packages.options]
-        command = json.dumps([self._settings.python, *install, "-r", f"/tmp/{_REQUIREMENTS}"])  # noqa: S108  # in there
+        install = ["-m", "pip", "install", "--no-cache-dir", "--disable-pip-version-check", "-r"]
+        command = json.dumps([self._settings.python, *install, f"/tmp/{_REQUIREMENTS}"])  # noqa: S108  # in there
         lines = [f"FROM {base.id}", f"COPY {_REQUIREMENTS} /tmp/{_REQUIREMENTS}", f"RUN {command}"]
         return Recipe("".join(f"{line}\n" for line in lines), _files(packages))
+
+
+def _notes(packages: PackageSpec) -> tuple[str, ...]:
+    notes = wanted_of(packages)[1]
+    if not packages.python:
+        return notes
+    return (*notes, f"Python {packages.python} is asked for; that of the image is taken, whatever its version")
 
 
 def _files(packages: PackageSpec) -> tuple[tuple[str, str], ...]:

@@ -36,7 +36,7 @@ def test_each_thing_that_works_is_told(tried: Try, engine: DockerEngine, tmp_pat
     found = tried()
 
     assert found[0].startswith(f"the Docker engine at {engine.address} answers: version ")
-    assert found[1].startswith(f"the image {engine.image} is there: image sha256:")
+    assert found[1].startswith(f"the image {engine.image} is there: python of image sha256:")
     assert found[2].startswith("a container was started, and its output arrived: python is Python 3.")
     assert found[3] == f"it read a file of {tmp_path / 'workspace'} and wrote one, which belongs to this user"
     assert found[4:] == [

@@ -51,7 +51,7 @@ def test_an_image_is_fetched_once_with_the_connection_s_login_and_counts_before_
     assert second.reused() == ["write"]
     digests = engine.client.inspect_image(pushed)["RepoDigests"]
     made = DockerCompute(DockerSettings.of(engine.settings(image=pushed)))
-    counted = made.identify(EnvironmentSpec()).version.removeprefix("image ")
+    counted = made.identify(EnvironmentSpec()).version.removeprefix("python of image ")
     assert f"{pushed.rpartition(':')[0]}@{counted}" in digests
     pinned = DockerCompute(DockerSettings.of(engine.settings(image=f"{pushed.rpartition(':')[0]}@{counted}")))
     assert pinned.identify(EnvironmentSpec()) == made.identify(EnvironmentSpec())
@@ -78,3 +78,12 @@ def test_an_image_that_the_registry_does_not_have_is_named(
     monkeypatch.setenv("AIRFLOW_CONN_REGISTRY", registry.connection())
     name = f"{registry.address}/team/none:1"
     assert f"There is no image {name!r} on the Docker engine" in _run(project, engine, name).error("write")
+
+
+def test_a_registry_that_cannot_be_reached_is_told_apart_from_one_that_does_not_have_the_image(
+    project: Project, engine: DockerEngine
+) -> None:
+    box = engine.target(project.state, image="127.0.0.1:1/team/python:1", pull="missing")
+    failed = project.run(project.step("write", arguments=[PipelineData("out")], compute_target=box)).error("write")
+    assert "The image '127.0.0.1:1/team/python:1' is not on the engine, and its registry cannot be asked: " in failed
+    assert "connection refused" in failed

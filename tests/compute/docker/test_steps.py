@@ -148,6 +148,16 @@ def test_a_dockerfile_that_cannot_be_built_fails_the_step_with_what_the_engine_s
     assert project.leftovers() == []
 
 
+def test_the_interpreter_in_the_image_counts(project: Project, engine: DockerEngine) -> None:
+    step = project.step("write", arguments=[PipelineData("out")], compute_target=engine.target(project.state))
+    project.run(step)
+    engine.target(project.state, python="/usr/bin/python")
+    ran = project.run(step)
+    assert ran.status == "Completed", ran.outcome.errors
+    assert ran.reused() == []
+    assert "/usr/bin/python of image sha256:" in ran.step("write").decision["sentence"]
+
+
 def test_packages_of_an_environment_are_put_into_its_image_once(
     project: Project, box: str, engine: DockerEngine, tmp_path: Path
 ) -> None:
