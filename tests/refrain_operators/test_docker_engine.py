@@ -77,12 +77,13 @@ def test_a_dag_s_steps_run_in_containers(engine: DockerEngine, tmp_path: Path) -
     code = "import os, sys\nopen(sys.argv[1], 'w').write(f'{sys.argv[2]} {os.getpid() < 100}')"
     folders = {"write": project.source("write", code), "copy": project.source("copy", COPIES)}
     text = _DAG.format(workspace=project.workspace.root, **{name: str(path) for name, path in folders.items()})
-    (tmp_path / "dags").mkdir()
-    (tmp_path / "dags" / "boxed.py").write_text(text)
+    dags = tmp_path / "airflow" / "dags"
+    dags.mkdir(parents=True)
+    (dags / "boxed.py").write_text(text)
     environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path / "airflow"), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
 
     said = subprocess.run(
-        [sys.executable, "-c", _SESSION, str(tmp_path / "dags")],
+        [sys.executable, "-c", _SESSION, str(dags)],
         env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
 

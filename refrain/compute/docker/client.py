@@ -45,10 +45,23 @@ def by_docker_py(engine: Engine) -> Any:
 
     client = APIClient(base_url=str(engine), tls=tls(engine), version="auto", timeout=_SECONDS)
     if engine.conn_id:
-        registry = connection(engine.conn_id)
-        address = f"{registry.host}:{registry.port}" if registry.port else registry.host
-        client.login(username=registry.login, password=registry.password, registry=address)
+        _log_in(client, engine.conn_id)
     return client
+
+
+def _log_in(client: Any, conn_id: str) -> None:
+    from docker.errors import APIError
+
+    registry = connection(conn_id)
+    address = f"{registry.host}:{registry.port}" if registry.port else registry.host
+    try:
+        client.login(username=registry.login, password=registry.password, registry=address)
+    except APIError as error:
+        client.close()
+        raise ComputeError(
+            f"The registry {address!r} does not let the connection {conn_id!r} in: {refusal(error)}. Correct its host, "
+            "login and password."
+        ) from error
 
 
 def _knock(address: str) -> None:

@@ -27,6 +27,8 @@ BUILT = "refrain-env"
 
 _REQUIREMENTS = "requirements.txt"
 _BUILD_TAIL = 15
+_REFUSALS = ("no basic auth credentials", "unauthorized", "denied", "manifest unknown")
+"""What registries answer, which older engines pass on as a fault of their own."""
 
 
 @dataclass(frozen=True)
@@ -254,7 +256,8 @@ def _is_id(name: str) -> bool:
 
 
 def _not_fetched(name: str, error: Any) -> Exception:
-    if error.response is not None and error.response.status_code in (400, 401, 403, 404):
+    is_refused = error.is_client_error() or any(words in refusal(error).lower() for words in _REFUSALS)
+    if is_refused:
         return UserError(_not_here(name, f"its registry says: {refusal(error)}"))
     return ComputeError(
         f"The image {name!r} is not on the engine, and its registry cannot be asked: {refusal(error)}. Build or "

@@ -62,8 +62,8 @@ def test_without_a_login_the_message_says_what_the_registry_says_and_no_password
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_REGISTRY", registry.connection("a wrong one"))
     failed = _run(project, engine, pushed).error("write")
-    assert f"The Docker engine at {engine.address} refuses: " in failed
-    assert "unauthorized" in failed
+    assert f"The registry '{registry.address}' does not let the connection 'registry' in: " in failed
+    assert "401 Unauthorized" in failed
     assert "a wrong one" not in failed
 
     box = engine.target(project.state, image=pushed, pull="missing")
