@@ -12,7 +12,7 @@ from bench.clock import alternating, cost_of
 from bench.row import Row
 
 _STEPS = 6
-_ROUNDS = 5
+_ROUNDS = 3
 _RATIO = 1.15
 
 _WRITE = "import sys\nopen(sys.argv[1], 'w').write('x' * 1000 + sys.argv[2])\n"
