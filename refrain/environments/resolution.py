@@ -27,6 +27,8 @@ from refrain.storage.registry import Registry
 SCHEMA = 1
 KIND = "resolutions"
 _PINNED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==(?P<version>[^\s;]+)")
+_HASH = re.compile(r"--hash=(\S+)")
+_FILES_DIGITS = 12
 _UV_OPTIONS = {"--pre": "--prerelease=allow", "--trusted-host": "--allow-insecure-host"}
 _NO_CONDA = frozenset({"pip", "setuptools", "wheel"})
 """What conda's environments list for pip's sake."""
@@ -48,7 +50,10 @@ class Resolution:
 
     @property
     def packages(self) -> tuple[str, ...]:
-        """``name==version`` lines, sorted; of a package from an address, its line with its hashes."""
+        """The packages, sorted, as ``name==version#files``; *files* stands for the hashes of what may be installed.
+
+        A wheel that is built anew under its old version is another package. One from an address is known by that.
+        """
         return tuple(sorted(map(_package, _entries(self.lock))))
 
     @property
@@ -172,5 +177,9 @@ def _entries(lock: str) -> list[str]:
 
 
 def _package(entry: str) -> str:
+    files = digest_bytes(" ".join(sorted(_HASH.findall(entry))).encode())[:_FILES_DIGITS]
     found = _PINNED.match(entry)
-    return f"{found['name'].lower()}=={found['version']}" if found else entry
+    if found:
+        return f"{found['name'].lower()}=={found['version']}#{files}"
+    name, _, address = entry.partition(" --hash")[0].partition("@")
+    return f"{name.strip()} @ {address.strip()}#{files}"

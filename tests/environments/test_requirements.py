@@ -12,6 +12,9 @@ from refrain.environments.requirements import (
 )
 from refrain.errors import UserError
 
+INDEX = "https://more"
+INDEX_2 = "https://index/simple"
+
 
 def test_comments_and_continued_lines_are_read_as_pip_does():
     lines = ["# all", "", "numpy==1.26  # pinned", "pandas \\", "  >=2,<3", "torch @ https://host/a#egg=torch"]
@@ -28,10 +31,10 @@ def test_packages_of_azure_ml_are_apart():
 
 
 def test_options_have_one_form(tmp_path):
-    lines = ["-i https://index/simple", "--extra-index-url=https://more", "-f wheels", "--pre", "--no-cache-dir"]
+    lines = ["-i https://index/simple", f"--extra-index-url={INDEX}", "-f wheels", "--pre", "--no-cache-dir"]
     assert read_requirements(lines, str(tmp_path)).options == (
-        "--index-url=https://index/simple",
-        "--extra-index-url=https://more",
+        f"--index-url={INDEX_2}",
+        f"--extra-index-url={INDEX}",
         f"--find-links={tmp_path}/wheels",
         "--pre",
     )
