@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from refrain.compute.job import Job, JobResult, JobStatus, OnLine
-from refrain.compute.output import OutputStream
+from refrain.compute.output import OutputStream, open_log
 from refrain.compute.processes import MARK, is_alive, kill_group, kill_marked, start_mark
+from refrain.compute.variables import of_this_machine
 from refrain.compute.watchman import watchman
 from refrain.environments.interpreter import InterpreterIdentity
 from refrain.environments.specification import EnvironmentSpec
@@ -87,6 +88,10 @@ class LocalCompute:
         job = Job(run_id, tuple(argv), str(folder), {**environ, MARK: run_id}, os.devnull)
         return self.wait(self.submit(job), on_line).exit_code
 
+    def variables(self, environment: EnvironmentSpec, interpreter: str) -> dict[str, str]:  # noqa: ARG002  # all alike
+        """See :meth:`refrain.compute.job.Compute.variables`."""
+        return of_this_machine(interpreter)
+
     def submit(self, job: Job) -> str:
         """See :meth:`refrain.compute.job.Compute.submit`.
 
@@ -94,7 +99,7 @@ class LocalCompute:
         """
         import subprocess
 
-        log = _open_log(job.log_path)
+        log = open_log(job.log_path)
         watchman().expect(job.run_id)  # before the start, so that no moment is left in which nobody knows of it
         try:
             process = subprocess.Popen(
@@ -173,19 +178,16 @@ class LocalCompute:
         kill_group(process.pid)
         kill_marked(running.job.run_id)
 
+    def end(self, run_id: str) -> None:
+        """See :meth:`refrain.compute.job.Compute.end`."""
+        kill_marked(run_id)
+
     def _status(self, job_id: str, code: int | None) -> JobStatus:
         if code is None:
             return JobStatus.RUNNING
         if code == 0:
             return JobStatus.SUCCEEDED
         return JobStatus.CANCELED if job_id in self._canceled else JobStatus.FAILED
-
-
-def _open_log(path: str) -> BinaryIO:
-    try:
-        return open(path, "ab", buffering=0)
-    except OSError as error:
-        raise StepFailedError(f"The log {path!r} cannot be written: {error.strerror}.") from error
 
 
 def _pump(running: _Running, on_line: OnLine) -> None:
@@ -195,8 +197,3 @@ def _pump(running: _Running, on_line: OnLine) -> None:
         while chunk := os.read(pipe.fileno(), 65536):
             stream.feed(chunk)
         stream.close()
-
-
-def search_path(interpreter: str) -> str:
-    """Return the interpreter's folder, which comes first on the ``PATH`` of a step."""
-    return str(Path(interpreter).parent)

@@ -32,14 +32,17 @@ def message(step: StepDefinition, result: JobResult, stage: Stage, log_path: str
 
     :param last: the last lines of the output; they are not read from the log, which a full disk may have cut.
     """
-    parts = [f"Step {step.name!r} {_ending(step, result.exit_code)}", *_hints(step, stage, "\n".join(last))]
+    parts = [f"Step {step.name!r} {_ending(step, result)}", *_hints(step, stage, "\n".join(last))]
     parts.append(f"Its log is {log_path}")
     if last:
         parts.append("and ends with:\n" + "\n".join(f"    {line}" for line in last))
     return " ".join(parts)
 
 
-def _ending(step: StepDefinition, exit_code: int) -> str:
+def _ending(step: StepDefinition, result: JobResult) -> str:
+    exit_code = result.exit_code
+    if result.cause:
+        return f"failed: {result.cause}"
     if exit_code < 0:
         name = _signal(-exit_code)
         return f"failed: its process was ended by {name}." + (f" {_OUT_OF_MEMORY}" if name == "SIGKILL" else "")

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
-from refrain.compute.job import Job, JobResult, JobStatus
+from refrain.compute.job import Job, JobPath, JobResult, JobStatus
 from refrain.data.handle import DataHandle
 from refrain.errors import StepCanceledError, StepFailedError
 from refrain.execution.body import Work
@@ -44,7 +44,9 @@ class ProcessBody:
     def prepare(self) -> None:
         """See :class:`Body`: stage the source, the inputs and the places of the outputs."""
         work = self._work
-        stage = self._stage = open_stage(StepRunId.parse(work.record.run_id), work.step.outputs, work.state)
+        stage = self._stage = open_stage(
+            StepRunId.parse(work.record.run_id), work.step.outputs, work.state, work.step.compute
+        )
         remark = work.computes.remark(work.step.compute)
         if remark:
             work.listener.noted(work.step.key, remark)
@@ -109,14 +111,23 @@ class ProcessBody:
         written = {name: str(path) for name, path in stage.outputs.items()}
         log_path = prepare(work.folder, work.request, work.record, read, written, stage)
         run_id = work.record.run_id
+        machine = self._compute.variables(step.environment, interpreter)
         return Job(
             run_id=run_id,
             argv=tuple(_word(token, work.request, interpreter, read, written) for token in step.command),
             working_directory=str(stage.working_directory),
-            environment=process_environment(work.request, run_id, work.folder, interpreter, {**read, **written}),
+            environment=process_environment(work.request, run_id, work.folder, machine, {**read, **written}),
             log_path=log_path,
             secrets=tuple(text for name, text in step.environment.variables if is_secret(name, text)),
+            scratch=str(stage.folder),
+            paths=lambda: self._paths(stage, read),
+            runs_in=step.environment,
         )
+
+    def _paths(self, stage: Stage, read: Mapping[str, str]) -> tuple[JobPath, ...]:
+        from refrain.execution.job_paths import job_paths  # here: most processes run on this machine
+
+        return job_paths(stage, self._work.folder, self._work.inputs.values(), read)
 
     def _run(self, job: Job, last: deque[str]) -> JobResult:
         compute, key = self._compute, self._work.step.key
