@@ -18,7 +18,7 @@ from bench.clock import Cost, alternating, cost_of
 from bench.row import Row
 from refrain.data import brought
 from refrain.data.dataset import Dataset
-from refrain.execution.process_environment import runtime_path
+from refrain.execution.process_environment import RUNTIME
 
 PYTHON_VARIABLE = "REFRAIN_TEST_PARALLEL_PYTHON"
 _ROUNDS = 3
@@ -130,7 +130,8 @@ if __name__ == "__main__":
         parts.to_csv(sys.argv[2] + "/*.csv", sep=" ", header=False, index=False)
 """,
     "spark": """
-import sys
+import os, sys
+os.environ["PYSPARK_PYTHON"] = sys.executable
 from pyspark.sql import SparkSession
 spark = SparkSession.builder.master("local[2]").config("spark.sql.files.maxPartitionBytes", 2**20).getOrCreate()
 def run(frames):
@@ -164,7 +165,7 @@ def _command(folder: Path, work: str, *words: object) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": runtime_path()}
+    return {**os.environ, "PYTHONPATH": str(RUNTIME / "path")}
 
 
 def _peer(folder: Path, python: str, program: str, *words: object) -> Cost:

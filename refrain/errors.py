@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 class RefrainError(Exception):
@@ -44,6 +43,10 @@ class DataNotFoundError(DataError, FileNotFoundError):
 
 class OutputError(DataError):
     """A step ended well but one of its outputs is missing, empty or not storable."""
+
+
+class EnvironmentFailedError(RefrainError, RuntimeError):
+    """An environment cannot be resolved or built; the message says why."""
 
 
 class TransferCanceledError(RefrainError, RuntimeError):
@@ -99,6 +102,10 @@ class UnknownNameError(RefrainError, LookupError):
     """A name is in none of the places where it should be registered."""
 
 
+class ComputeError(RefrainError, RuntimeError):
+    """A compute target cannot be used now; the message says what is wrong there, and trying again may help."""
+
+
 class ComputeTargetException(UnknownNameError):
     """A compute target is not there, or is of another kind; Azure ML's notebooks create it then."""
 
@@ -139,5 +146,7 @@ def known(names: Iterable[str]) -> str:
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the nearest of *names*, or an empty string."""
+    from difflib import get_close_matches
+
     matches = get_close_matches(name, list(names), n=1)
     return f" Did you mean '{matches[0]}'?" if matches else ""

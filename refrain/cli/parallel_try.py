@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from refrain.cli.found_run import open_workspace
+from refrain.cli.found_workspace import open_workspace
 from refrain.data.dataset import Dataset
 from refrain.data.files.dataset import FileDataset
 from refrain.data.ports import InputMode
 from refrain.errors import UserError
-from refrain.execution.process_environment import runtime_path
+from refrain.execution.process_environment import RUNTIME
 
 _MODULE = "refrain.runtime.parallel.foreground"
 
@@ -37,7 +37,7 @@ def parallel_try(options: argparse.Namespace) -> int:
         words = [str(options.count), os.path.join(folder, "logs"), "--scoring_module_name", str(script)]
         words += ["--error_threshold", "0", "--output_action", "append_row", "--output", output, *data]
         words += ["--mini_batch_size", options.mini_batch_size] if options.mini_batch_size else []
-        path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), runtime_path())))
+        path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(RUNTIME / "path"))))
         environment = {**os.environ, "PYTHONPATH": path}
         command = [options.python or sys.executable, "-m", _MODULE, *words, *options.arguments]
         return subprocess.run(command, cwd=script.parent, env=environment, check=False).returncode

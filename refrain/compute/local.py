@@ -5,19 +5,29 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import threading
-from dataclasses import dataclass
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from refrain.compute.job import Job, JobResult, JobStatus, OnLine
-from refrain.compute.output import OutputStream
-from refrain.compute.processes import is_alive, kill_group, kill_marked, start_mark
+from refrain.compute.output import OutputStream, open_log
+from refrain.compute.processes import MARK, is_alive, kill_group, kill_marked, start_mark
+from refrain.compute.variables import of_this_machine
 from refrain.compute.watchman import watchman
-from refrain.environments.interpreter import InterpreterIdentity, identify
+from refrain.environments.interpreter import InterpreterIdentity
 from refrain.environments.specification import EnvironmentSpec
-from refrain.errors import StepFailedError, UnknownNameError
+from refrain.errors import StepFailedError, UnknownNameError, UserError
+
+if TYPE_CHECKING:
+    from refrain.environments.environments import Environments
+    from refrain.environments.uv import RunTool
+
+if TYPE_CHECKING:
+    import subprocess
 
 CANCEL_GRACE_SECONDS = 5.0
 _DRAIN_SECONDS = 5.0
@@ -34,34 +44,62 @@ class LocalCompute:
     """Processes on this machine. A job's id is ``<pid> <start mark>``, so that a later process is never mistaken.
 
     :param grace_seconds: how long a canceled process may take to end by itself.
+    :param environments: makes the environments that packages are installed into; None refuses those.
     """
 
-    def __init__(self, grace_seconds: float = CANCEL_GRACE_SECONDS) -> None:
+    def __init__(
+        self,
+        grace_seconds: float = CANCEL_GRACE_SECONDS,
+        environments: Callable[[RunTool], Environments] | None = None,
+    ) -> None:
         self._grace_seconds = grace_seconds
+        self._make_environments = environments
         self._jobs: dict[str, _Running] = {}
         self._results: dict[str, JobResult] = {}
         self._canceled: set[str] = set()
-        self._interpreters: dict[str | None, InterpreterIdentity] = {}
+        self._identities: dict[EnvironmentSpec, InterpreterIdentity] = {}
         self._lock = threading.Lock()
 
     def identify(self, environment: EnvironmentSpec) -> InterpreterIdentity:
         """See :meth:`refrain.compute.job.Compute.identify`."""
-        interpreter = environment.interpreter
+        wanted = replace(environment, variables=())
         with self._lock:
-            if interpreter not in self._interpreters:
-                self._interpreters[interpreter] = identify(interpreter)
-            return self._interpreters[interpreter]
+            if wanted not in self._identities:
+                self._identities[wanted] = self.environments.identify(wanted)
+            return self._identities[wanted]
 
-    def prepare(self, environment: EnvironmentSpec, on_line: OnLine) -> str:  # noqa: ARG002  # it is there
+    def prepare(self, environment: EnvironmentSpec, on_line: OnLine) -> str:
         """See :meth:`refrain.compute.job.Compute.prepare`."""
-        return self.identify(environment).path
+        return self.environments.prepare(environment, on_line)
+
+    @cached_property
+    def environments(self) -> Environments:
+        """The environments that packages are installed into.
+
+        :raises UserError: for a target that was made without a workspace.
+        """
+        if self._make_environments is None:
+            raise UserError("Environments need a workspace, and this compute target has none.")
+        return self._make_environments(self._run_tool)
+
+    def _run_tool(self, argv: Sequence[str], environ: Mapping[str, str], folder: Path, on_line: OnLine) -> int:
+        """Run a program that builds an environment; it ends with this process, as jobs do."""
+        run_id = f"environment-{uuid.uuid4().hex}"
+        job = Job(run_id, tuple(argv), str(folder), {**environ, MARK: run_id}, os.devnull)
+        return self.wait(self.submit(job), on_line).exit_code
+
+    def variables(self, environment: EnvironmentSpec, interpreter: str) -> dict[str, str]:  # noqa: ARG002  # all alike
+        """See :meth:`refrain.compute.job.Compute.variables`."""
+        return of_this_machine(interpreter)
 
     def submit(self, job: Job) -> str:
         """See :meth:`refrain.compute.job.Compute.submit`.
 
         :raises StepFailedError: when the command cannot be started or its log not be written.
         """
-        log = _open_log(job.log_path)
+        import subprocess
+
+        log = open_log(job.log_path)
         watchman().expect(job.run_id)  # before the start, so that no moment is left in which nobody knows of it
         try:
             process = subprocess.Popen(
@@ -130,6 +168,8 @@ class LocalCompute:
         if running is None:
             return
         process = running.process
+        import subprocess
+
         self._canceled.add(job_id)
         if process.poll() is None:
             kill_group(process.pid, signal.SIGTERM)
@@ -137,6 +177,10 @@ class LocalCompute:
                 process.wait(self._grace_seconds)
         kill_group(process.pid)
         kill_marked(running.job.run_id)
+
+    def end(self, run_id: str) -> None:
+        """See :meth:`refrain.compute.job.Compute.end`."""
+        kill_marked(run_id)
 
     def _status(self, job_id: str, code: int | None) -> JobStatus:
         if code is None:
@@ -146,13 +190,6 @@ class LocalCompute:
         return JobStatus.CANCELED if job_id in self._canceled else JobStatus.FAILED
 
 
-def _open_log(path: str) -> BinaryIO:
-    try:
-        return open(path, "ab", buffering=0)
-    except OSError as error:
-        raise StepFailedError(f"The log {path!r} cannot be written: {error.strerror}.") from error
-
-
 def _pump(running: _Running, on_line: OnLine) -> None:
     """Read to the end; the one who reads also closes, so that no number of a closed file is ever read from."""
     stream = OutputStream(running.log, on_line, running.job.secrets)
@@ -160,8 +197,3 @@ def _pump(running: _Running, on_line: OnLine) -> None:
         while chunk := os.read(pipe.fileno(), 65536):
             stream.feed(chunk)
         stream.close()
-
-
-def search_path(interpreter: str) -> str:
-    """Return the interpreter's folder, which comes first on the ``PATH`` of a step."""
-    return str(Path(interpreter).parent)

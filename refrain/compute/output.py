@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import re
 from collections.abc import Sequence
 from typing import BinaryIO
 
 from refrain.compute.job import OnLine
+from refrain.errors import StepFailedError
 
 MASK = b"***"
 _LONGEST_LINE = 64 * 1024
 _SHORTEST_PART = 4
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
-log = logging.getLogger(__name__)
+
+def open_log(path: str) -> BinaryIO:
+    """Open the file that receives an output.
+
+    :raises StepFailedError: when it cannot be written.
+    """
+    try:
+        return open(path, "ab", buffering=0)
+    except OSError as error:
+        raise StepFailedError(f"The log {path!r} cannot be written: {error.strerror}.") from error
 
 
 class OutputStream:
@@ -72,7 +81,9 @@ class OutputStream:
         try:
             self._on_line(line.rstrip(b"\r").decode("utf-8", "replace"))
         except Exception:  # whoever listens, such as a closed terminal, is not the process's affair
-            log.exception("The listener of a step's output failed and hears no more of it")
+            import logging
+
+            logging.getLogger(__name__).exception("The listener of a step's output failed and hears no more of it")
             self._on_line = None
 
 

@@ -59,6 +59,15 @@ def _look(run_id: str) -> tuple[list[int], bool]:
     return found, is_one_starting
 
 
+def machine() -> str:
+    """Return what process ids count in: a host, and on it a name space, which each container has for itself."""
+    try:
+        space = os.readlink(f"{_PROC}/self/ns/pid")
+    except OSError:
+        space = ""
+    return f"{os.uname().nodename} {space}"
+
+
 def is_alive(process: int, started: str) -> bool:
     """Say whether a process is running and is the one that began at *started* (see :func:`start_mark`)."""
     return bool(started) and start_mark(process) == started

@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import site
-import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -66,6 +65,22 @@ def identify(interpreter: str | None) -> InterpreterIdentity:
     return InterpreterIdentity(path, version, platform_name, _packages(folders))
 
 
+def describe(path: str) -> tuple[str, str]:
+    """Return an interpreter's version and platform.
+
+    :raises UserError: when it cannot be run.
+    """
+    # That which a virtual environment was made of is of its version; to be told so would cost a process.
+    is_own = path in (sys.executable, base_interpreter())
+    version, platform_name, _ = _own() if is_own else _ask(path, _stat(path))
+    return version, platform_name
+
+
+def base_interpreter() -> str:
+    """Return the interpreter that the running one's virtual environment was made of, or the running one itself."""
+    return getattr(sys, "_base_executable", None) or sys.executable
+
+
 def _own() -> tuple[str, str, tuple[str, ...]]:
     folders = {*site.getsitepackages(), *([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])}
     version = f"{platform.python_implementation()} {platform.python_version()}"
@@ -74,6 +89,8 @@ def _own() -> tuple[str, str, tuple[str, ...]]:
 
 @lru_cache
 def _ask(path: str, _status: tuple[int, ...]) -> tuple[str, str, tuple[str, ...]]:
+    import subprocess
+
     try:
         # Without PYTHON* variables (-E), away from modules that might lie in the current directory, but with the
         # user's packages, which a step would import too.

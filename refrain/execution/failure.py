@@ -10,7 +10,9 @@ from pathlib import Path
 from refrain.compute.job import JobResult
 from refrain.data.ports import OutputKind, OutputMode
 from refrain.execution.stage import Stage
+from refrain.steps.command_step import KIND as COMMAND
 from refrain.steps.definition import StepDefinition
+from refrain.steps.launching import is_launched
 
 TAIL_LINES = 20
 _OUT_OF_MEMORY = "It may have been stopped for using too much memory."
@@ -30,18 +32,39 @@ def message(step: StepDefinition, result: JobResult, stage: Stage, log_path: str
 
     :param last: the last lines of the output; they are not read from the log, which a full disk may have cut.
     """
-    parts = [f"Step {step.name!r} {_ending(result.exit_code)}", *_hints(step, stage, "\n".join(last))]
+    parts = [f"Step {step.name!r} {_ending(step, result)}", *_hints(step, stage, "\n".join(last))]
     parts.append(f"Its log is {log_path}")
     if last:
         parts.append("and ends with:\n" + "\n".join(f"    {line}" for line in last))
     return " ".join(parts)
 
 
-def _ending(exit_code: int) -> str:
-    if exit_code >= 0:
-        return f"failed: its script exited with code {exit_code}."
-    name = signal.Signals(-exit_code).name if -exit_code in signal.Signals._value2member_map_ else str(-exit_code)
-    return f"failed: its process was ended by {name}." + (f" {_OUT_OF_MEMORY}" if name == "SIGKILL" else "")
+def _ending(step: StepDefinition, result: JobResult) -> str:
+    exit_code = result.exit_code
+    if result.cause:
+        return f"failed: {result.cause}"
+    if exit_code < 0:
+        name = _signal(-exit_code)
+        return f"failed: its process was ended by {name}." + (f" {_OUT_OF_MEMORY}" if name == "SIGKILL" else "")
+    is_command = step.kind == COMMAND
+    meaning = _of_a_shell(exit_code) if is_command or is_launched(step.command) else ""
+    return f"failed: its {'command' if is_command else 'script'} exited with code {exit_code}.{meaning}"
+
+
+def _of_a_shell(exit_code: int) -> str:
+    """Say what a shell, or the launcher of several processes, means by a code."""
+    if exit_code == 127:
+        return " A program was not found: it is not on PATH, or not in the source_directory."
+    if exit_code == 126:
+        return " A program could not be run: its file is not executable."
+    name = _signal(exit_code - 128) if exit_code > 128 else ""
+    if not name.startswith("SIG"):
+        return ""
+    return f" That stands for an end by {name}." + (f" {_OUT_OF_MEMORY}" if name == "SIGKILL" else "")
+
+
+def _signal(number: int) -> str:
+    return signal.Signals(number).name if number in signal.Signals._value2member_map_ else str(number)
 
 
 def _hints(step: StepDefinition, stage: Stage, text: str) -> list[str]:

@@ -6,8 +6,9 @@ import threading
 from collections import deque
 from collections.abc import Mapping
 from contextlib import nullcontext
+from pathlib import Path
 
-from refrain.compute.job import Job, JobResult, JobStatus
+from refrain.compute.job import Job, JobPath, JobResult, JobStatus
 from refrain.data.handle import DataHandle
 from refrain.errors import StepCanceledError, StepFailedError
 from refrain.execution.body import Work
@@ -16,10 +17,12 @@ from refrain.execution.failure import TAIL_LINES, message
 from refrain.execution.inputs import provide
 from refrain.execution.mounts import require_mounts_intact
 from refrain.execution.process_environment import process_environment, text_of
+from refrain.execution.rank_logs import RankLogs
 from refrain.execution.run_folder import LOG_FILE, collect, prepare
 from refrain.execution.stage import Stage, make_output_folders, open_stage
 from refrain.reuse.preimage import is_secret
 from refrain.steps.command import InputPath, Interpreter, OutputPath, Token, UnfinishedPath
+from refrain.steps.launching import is_launched
 from refrain.storage import views
 from refrain.storage.digest import digest_bytes
 from refrain.storage.unfinished import UnfinishedWork
@@ -45,7 +48,9 @@ class ProcessBody:
     def prepare(self) -> None:
         """See :class:`Body`: stage the source, the inputs and the places of the outputs."""
         work = self._work
-        stage = self._stage = open_stage(StepRunId.parse(work.record.run_id), work.step.outputs, work.state)
+        stage = self._stage = open_stage(
+            StepRunId.parse(work.record.run_id), work.step.outputs, work.state, work.step.compute
+        )
         remark = work.computes.remark(work.step.compute)
         if remark:
             work.listener.noted(work.step.key, remark)
@@ -121,13 +126,17 @@ class ProcessBody:
         run_id = work.record.run_id
         if UnfinishedPath() in step.command:
             self._unfinished = work.state.unfinished(_work_key(work))
+        machine = self._compute.variables(step.environment, interpreter)
         return Job(
             run_id=run_id,
             argv=tuple(self._word(token, interpreter, read, written) for token in step.command),
             working_directory=str(stage.working_directory),
-            environment=process_environment(work.request, run_id, work.folder, interpreter, {**read, **written}),
+            environment=process_environment(work.request, run_id, work.folder, machine, {**read, **written}),
             log_path=log_path,
             secrets=tuple(text for name, text in step.environment.variables if is_secret(name, text)),
+            scratch=str(stage.folder),
+            paths=lambda: self._paths(stage, read),
+            runs_in=step.environment,
         )
 
     def _word(self, token: Token, interpreter: str, read: Mapping[str, str], written: Mapping[str, str]) -> str:
@@ -142,11 +151,20 @@ class ProcessBody:
             return str(self._unfinished.folder)
         return text_of(token, self._work.request)
 
+    def _paths(self, stage: Stage, read: Mapping[str, str]) -> tuple[JobPath, ...]:
+        from refrain.execution.job_paths import job_paths  # here: most processes run on this machine
+
+        unfinished = () if self._unfinished is None else (str(self._unfinished.path),)
+        return job_paths(stage, (self._work.folder, *unfinished), self._work.inputs.values(), read)
+
     def _run(self, job: Job, last: deque[str]) -> JobResult:
         compute, key = self._compute, self._work.step.key
+        ranks = RankLogs(Path(job.log_path).parent) if is_launched(self._work.step.command) else None
 
         def on_line(line: str) -> None:
             last.append(line)
+            if ranks:
+                ranks.line(line)
             self._work.listener.line(key, line)
 
         with self._lock:
@@ -158,6 +176,9 @@ class ProcessBody:
         except BaseException:
             compute.cancel(self._job_id)
             raise
+        finally:
+            if ranks:
+                ranks.close()
 
 
 def _work_key(work: Work) -> str:

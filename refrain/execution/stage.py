@@ -5,6 +5,7 @@
     <machine's folder of the workspace>, which is the workspace itself when that is a folder:
     staging/<step run id>/owner.json            who works here, and which folders wait for the commit
     staging/<step run id>/work/                 the working directory: a copy of the snapshot
+    staging/<step run id>/home/                 the home of a process in a container
     staging/<step run id>/inputs/               copies of inputs in download mode
     staging/<step run id>/outputs/              outputs that are uploaded afterwards
     staging/<step run id>/datasets/             what datasets are made of that the script gets as objects
@@ -18,16 +19,16 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from refrain.compute.processes import is_alive, kill_marked, start_mark
+from refrain.compute.computes import Computes
+from refrain.compute.processes import is_alive, machine, start_mark
 from refrain.data.ports import OutputKind, OutputMode, OutputPort
-from refrain.errors import DataError, RefrainError, WorkspaceError
+from refrain.errors import CorruptObjectError, DataError, RefrainError, RunNotFoundError, WorkspaceError
 from refrain.storage import views
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.record import RunStatus, RunStore
@@ -44,6 +45,7 @@ class Stage:
 
     :param waiting: folders outside of :attr:`folder` that go when the step ends.
     :param mounts: one of them, for inputs that come from another file system.
+    :param compute: the name of the compute target whose job works here.
     """
 
     run_id: str
@@ -51,6 +53,7 @@ class Stage:
     outputs: dict[str, Path]
     waiting: tuple[Path, ...]
     mounts: Path = Path()
+    compute: str | None = None
 
     @property
     def working_directory(self) -> Path:
@@ -71,9 +74,12 @@ class Stage:
         _remove_tree(self.folder)
 
 
-def open_stage(run_id: StepRunId, ports: tuple[OutputPort, ...], state: WorkspaceState) -> Stage:
+def open_stage(
+    run_id: StepRunId, ports: tuple[OutputPort, ...], state: WorkspaceState, compute: str | None = None
+) -> Stage:
     """Make the folders of a step run; output directories are there before the script starts.
 
+    :param compute: the name of the compute target, which knows what a killed engine leaves running.
     :raises WorkspaceError: when a folder cannot be made.
     :raises DataError: when an output is to be written outside of the working directory.
     """
@@ -81,7 +87,7 @@ def open_stage(run_id: StepRunId, ports: tuple[OutputPort, ...], state: Workspac
     waiting = {port.name: _waiting(port, folder, state) for port in ports}
     outputs = {port.name: _place(port, folder / "work", waiting[port.name]) for port in ports}
     mounts = state.stores.cache.mounts(str(run_id))
-    stage = Stage(str(run_id), folder, outputs, (*sorted(set(waiting.values())), mounts), mounts)
+    stage = Stage(str(run_id), folder, outputs, (*sorted(set(waiting.values())), mounts), mounts, compute)
     try:
         folder.mkdir(parents=True)
         _sign(stage)
@@ -121,16 +127,18 @@ def make_output_folders(stage: Stage, ports: tuple[OutputPort, ...]) -> None:
             raise DataError(f"The output {port.name!r} cannot be made at {str(path)!r}: {error.strerror}.") from error
 
 
-def sweep(state: WorkspaceState) -> list[str]:
-    """Remove what killed engines of this machine left behind, end their processes, and return the step runs' ids."""
+def sweep(state: WorkspaceState, is_forgotten: Callable[[float], bool] = lambda _: False) -> list[str]:
+    """Remove what killed engines left behind, end their processes, and return the step runs' ids.
+
+    :param is_forgotten: see :func:`abandoned`.
+    """
     swept = []
-    for name, folder in abandoned(state):
+    for name, folder in abandoned(state, is_forgotten):
         owner = _owner(folder)
         if owner is None:
             _remove_tree(folder)
             continue
-        kill_marked(name)
-        if not _take_back(name, owner["filling"], state):
+        if not _end_jobs(name, owner["compute"], state) or not _take_back(name, owner["filling"], state):
             continue
         Stage(name, folder, {}, tuple(Path(path) for path in owner["waiting"])).remove()
         _mark_failed(name, state)
@@ -139,15 +147,21 @@ def sweep(state: WorkspaceState) -> list[str]:
     return swept
 
 
-def abandoned(state: WorkspaceState) -> Iterator[tuple[str, Path]]:
-    """Yield the stages of this machine whose engine was killed: the step run's id, and the folder."""
+def abandoned(
+    state: WorkspaceState, is_forgotten: Callable[[float], bool] = lambda _: False
+) -> Iterator[tuple[str, Path]]:
+    """Yield the stages whose engine was killed: the step run's id, and the folder.
+
+    :param is_forgotten: says of a moment since the epoch whether an engine that signed then, on another machine or in
+        another container, of which nobody here can know whether it lives, must have ended.
+    """
     staging = state.root / "staging"
     for folder in sorted(staging.iterdir()) if staging.is_dir() else ():
         owner = _owner(folder)
         if owner is None:
             if _is_old(folder):
                 yield folder.name, folder
-        elif owner["host"] == socket.gethostname() and not is_alive(owner["process"], owner["started"]):
+        elif _is_dead(owner) if owner["machine"] == machine() else is_forgotten(owner["signed"]):
             yield folder.name, folder
 
 
@@ -164,22 +178,38 @@ def inside(path: str, what: str) -> str:
 
 def _sign(stage: Stage, filling: tuple[str, ...] = ()) -> None:
     owner = {
-        "host": socket.gethostname(),
+        "machine": machine(),
         "process": os.getpid(),
         "started": start_mark(os.getpid()),
         "waiting": [str(path) for path in stage.waiting],
         "filling": list(filling),
+        "compute": stage.compute,
     }
     temporary = stage.folder / f"{_OWNER}.tmp"
     temporary.write_text(json.dumps(owner))
     os.replace(temporary, stage.folder / _OWNER)
 
 
+def _end_jobs(run_id: str, compute: str | None, state: WorkspaceState) -> bool:
+    """End what a killed engine left running; False when its compute target cannot be asked."""
+    try:
+        Computes(state).compute(compute).end(run_id)
+    except RefrainError:
+        return False  # the next sweep tries again
+    return True
+
+
 def _take_back(run_id: str, uris: Iterable[str], state: WorkspaceState) -> bool:
-    """Remove what a killed engine had uploaded but not committed; False when the store cannot be reached."""
-    with contextlib.suppress(RefrainError):
+    """Remove what a killed engine had published but not committed; False when the store cannot be reached."""
+    try:
         if RunStore(state).get(run_id).status is RunStatus.COMPLETED:
             return True
+    except RunNotFoundError:
+        pass
+    except CorruptObjectError:  # it may speak of a commit
+        return True
+    except RefrainError:
+        return False
     try:
         for uri in uris:
             place = state.stores.at(uri)
@@ -227,11 +257,18 @@ def _is_old(folder: Path) -> bool:
     return False
 
 
+def _is_dead(owner: dict[str, Any]) -> bool:
+    return not is_alive(owner["process"], owner["started"])
+
+
 def _owner(folder: Path) -> dict[str, Any] | None:
     try:
-        owner = json.loads((folder / _OWNER).read_text())
-        found = {name: owner[name] for name in ("host", "process", "started", "waiting")}
-        return {**found, "filling": owner.get("filling", [])}
+        with open(folder / _OWNER, encoding="utf-8") as file:
+            owner, signed = json.load(file), os.fstat(file.fileno()).st_mtime
+        found = {name: owner[name] for name in ("process", "started", "waiting")}
+        where = owner.get("machine", "")  # an earlier Refrain said it in another way: as one of another machine
+        more = {"machine": where, "filling": owner.get("filling", []), "compute": owner.get("compute")}
+        return {**found, **more, "signed": signed}
     except (OSError, ValueError, KeyError, TypeError):
         return None  # being made right now, or not ours
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from refrain.data.parameters import PipelineParameter
-from refrain.environments.run_configuration import Environment, PythonSection, RunConfiguration
+from refrain.environments.environment import Environment
+from refrain.environments.registered import from_json, to_json
 from refrain.environments.specification import EnvironmentSpec
 from refrain.errors import UserError
 
@@ -92,11 +93,8 @@ class ParallelRunConfig:
         return self.error_threshold != 0 and self.allowed_failed_count != 0 and self.allowed_failed_percent != 0
 
     def specification(self) -> EnvironmentSpec:
-        """Return the environment of the process as an immutable value; raises as :class:`RunConfiguration` does."""
-        settings = RunConfiguration()
-        settings.environment = self.environment
-        settings.environment_variables = dict(self.environment_variables or {})
-        return settings.specification()
+        """Return the environment of the process as an immutable value; raises as it does."""
+        return self.environment.specification(self.environment_variables)
 
     def parameters(self) -> list[PipelineParameter]:
         """Return the pipeline parameters among the settings."""
@@ -245,11 +243,7 @@ def _written(value: Any) -> Any:
     if isinstance(value, PipelineParameter):
         return {_PARAMETER: {"name": value.name, "default_value": value.default_value}}
     if isinstance(value, Environment):
-        return {
-            "name": value.name,
-            "interpreter_path": value.python.interpreter_path,
-            "environment_variables": dict(value.environment_variables),
-        }
+        return to_json(value)
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, Mapping):
@@ -259,8 +253,7 @@ def _written(value: Any) -> Any:
 
 def _read(name: str, value: Any) -> Any:
     if name == "environment" and isinstance(value, Mapping):
-        python = PythonSection(value.get("interpreter_path"))
-        return Environment(value.get("name", "user-managed"), python, dict(value.get("environment_variables") or {}))
+        return from_json(value, "The environment")
     if isinstance(value, Mapping) and _PARAMETER in value:
         return PipelineParameter(**value[_PARAMETER])
     return value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import time
 from dataclasses import replace
 from functools import cached_property, lru_cache
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from refrain.storage.ledger import Ledgers
 
 SCHEMA = 1
+COPIES = "copies"
 _RECORD = "workspace.json"
 _KEY = "secret.key"
 _KEY_BYTES = 32
@@ -70,6 +70,11 @@ class WorkspaceState:
         return self.address.folder is not None
 
     @cached_property
+    def copies(self) -> ObjectStore | None:
+        """What this machine has fetched of a remote workspace's records; None where the workspace is a folder."""
+        return None if self.is_local else LocalObjectStore(self.root / COPIES)
+
+    @cached_property
     def place(self) -> Place:
         """The root as a place, for files that are too large to be objects."""
         return self.stores.within(self.address)
@@ -104,7 +109,7 @@ class WorkspaceState:
     def stores(self) -> Stores:
         """Where data is, by datastore or by URI."""
         cache = WorkerCache(cache_folder() / "data")
-        return Stores(self.datastores, self.trees, Knowledge(self.blobs, Receipts(self.objects), cache))
+        return Stores(self.datastores, self.trees, Knowledge(self.blobs, Receipts(self.objects, self.copies), cache))
 
     def open(self, name: str | None = None) -> str:
         """Make the workspace if it is not there, and return its name.
@@ -147,7 +152,7 @@ class WorkspaceState:
         :raises WorkspaceError: when it cannot be read or made, or is damaged.
         """
         if not self.objects.exists(_KEY):
-            self.objects.create(_KEY, secrets.token_bytes(_KEY_BYTES), private=True, may_repeat=True)
+            self.objects.create(_KEY, os.urandom(_KEY_BYTES), private=True, may_repeat=True)
         key = self.objects.get(_KEY) or b""
         if len(key) != _KEY_BYTES:
             raise WorkspaceError(

@@ -33,7 +33,8 @@ class UnfinishedWork:
     """
 
     def __init__(self, path: Path, place: Place | None = None) -> None:
-        self._path = path
+        self.path = path
+        """The folder on this machine, whether it is there or not."""
         self._place = place
         self._brought: dict[str, tuple[int, int]] = {}
 
@@ -45,12 +46,12 @@ class UnfinishedWork:
         :raises DataError: when the workspace cannot be reached.
         """
         try:
-            self._path.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise WorkspaceError(f"Cannot make the folder {str(self._path)!r}: {error.strerror}.") from error
+            raise WorkspaceError(f"Cannot make the folder {str(self.path)!r}: {error.strerror}.") from error
         if self._place is not None:
             self._fetch(self._place)
-        return self._path
+        return self.path
 
     @contextlib.contextmanager
     def followed(self) -> Iterator[None]:
@@ -74,22 +75,22 @@ class UnfinishedWork:
         :raises DataError: when it cannot be written.
         """
         place = self._place
-        if place is None or not self._path.is_dir():
+        if place is None or not self.path.is_dir():
             return
-        with tempfile.TemporaryDirectory(dir=self._path.parent, prefix=".copy-") as copies:
+        with tempfile.TemporaryDirectory(dir=self.path.parent, prefix=".copy-") as copies:
             tops = {name: mark for name, mark in self._changed() if os.sep not in name}
             for name in tops:
-                shutil.copyfile(self._path / name, Path(copies, name))
+                shutil.copyfile(self.path / name, Path(copies, name))
             below = {name: mark for name, mark in self._changed() if os.sep in name}
-            place.store.put([(self._path / name, place.below(name).path) for name in below])
+            place.store.put([(self.path / name, place.below(name).path) for name in below])
             place.store.put([(Path(copies, name), place.below(name).path) for name in tops])
         self._brought.update({**below, **tops})
 
     def remove(self) -> None:
         """Remove what is kept; nothing is left to do."""
-        shutil.rmtree(self._path, ignore_errors=True)
+        shutil.rmtree(self.path, ignore_errors=True)
         with contextlib.suppress(OSError):
-            self._path.parent.rmdir()
+            self.path.parent.rmdir()
         if self._place is not None:
             with contextlib.suppress(DataError):  # cleaning finds it
                 self._place.store.remove(self._place.path)
@@ -98,18 +99,18 @@ class UnfinishedWork:
         """Take over what another machine has left, if that is more than what is here."""
         sizes = place.sizes()
         tops = {name: size for name, size in sizes.items() if "/" not in name}
-        if not any(size > _size(self._path / name) for name, size in tops.items()):
+        if not any(size > _size(self.path / name) for name, size in tops.items()):
             return
-        shutil.rmtree(self._path)
+        shutil.rmtree(self.path)
         for name in sizes:
-            (self._path / name).parent.mkdir(parents=True, exist_ok=True)
-        place.store.get([(place.below(name).path, self._path / name) for name in sizes])
+            (self.path / name).parent.mkdir(parents=True, exist_ok=True)
+        place.store.get([(place.below(name).path, self.path / name) for name in sizes])
 
     def _changed(self) -> Iterator[tuple[str, tuple[int, int]]]:
-        for parent, _, names in os.walk(self._path):
+        for parent, _, names in os.walk(self.path):
             for name in names:
                 path = Path(parent, name)
-                relative = os.path.relpath(path, self._path)
+                relative = os.path.relpath(path, self.path)
                 with contextlib.suppress(FileNotFoundError):
                     status = path.stat()
                     mark = (status.st_size, status.st_mtime_ns)

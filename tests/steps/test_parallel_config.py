@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from refrain import Environment, ParallelRunConfig, PipelineParameter
-from refrain.environments.run_configuration import PythonSection
+from refrain.environments.environment import PythonSection
 from refrain.errors import UserError
 
 
@@ -115,7 +115,9 @@ def test_settings_are_read_from_yaml_as_they_were_written(tmp_path: Path) -> Non
     )
     written.save_to_yaml(tmp_path / "config.yml")
     found = ParallelRunConfig.load_yaml(None, tmp_path / "config.yml")
-    assert vars(found) == {**vars(written), "source_directory": str(tmp_path)}
+    assert found.environment.specification() == environment.specification()
+    expected = {**vars(written), "environment": found.environment, "source_directory": str(tmp_path)}
+    assert vars(found) == expected
 
 
 @pytest.mark.parametrize(
