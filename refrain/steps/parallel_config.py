@@ -263,5 +263,5 @@ def _yaml() -> Any:
     try:
         import yaml
     except ImportError as error:
-        raise UserError("YAML files need the package pyyaml: pip install pyyaml.") from error
+        raise UserError("YAML files need the package pyyaml: pip install 'refrain[environments]'.") from error
     return yaml
