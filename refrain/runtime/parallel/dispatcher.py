@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from typing import NamedTuple
 
 from refrain.runtime.parallel.crew import State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Deque, Protocol
+    from typing import Callable, Deque, Protocol
 
     from refrain.runtime.parallel.accounts import Accounts
     from refrain.runtime.parallel.crew import Crew, Event, Member
-    from refrain.runtime.parallel.frames import Fields
     from refrain.runtime.parallel.journal import Journal
     from refrain.runtime.parallel.logs import Logs
     from refrain.runtime.parallel.mini_batch import MiniBatch
@@ -43,6 +43,16 @@ _SHORT_SECONDS = 0.1  # a run() that returns sooner has the next mini-batch wait
 _GATHERED = 32  # so many ahead, and a worker does not notice that we wait until there is more to hear at once
 _GATHER_SECONDS = 0.0005
 _FORGETS = 0.95
+_MOST_TOLD = 100  # failures, one by one
+
+
+class Waits(NamedTuple):
+    """After how many seconds without a sign of life a parallel run gives up."""
+
+    init: float
+    """In which no run() ends, while all workers are starting."""
+    data: float
+    """In which no mini-batch is made, while none is left."""
 
 
 class Failure:
@@ -57,7 +67,7 @@ class Dispatcher:
     """One parallel run.
 
     :param processes: how many workers there are.
-    :param patience: after how many seconds without an end of any run(), while all workers are starting, it gives up.
+    :param waits: when it gives up.
     """
 
     def __init__(  # noqa: PLR0913  # the parts of a parallel run, put together in one place
@@ -70,7 +80,7 @@ class Dispatcher:
         report: Report,
         *,
         processes: int,
-        patience: float,
+        waits: Waits,
     ) -> None:
         self._source = source
         self._crew = crew
@@ -79,7 +89,7 @@ class Dispatcher:
         self._logs = logs
         self._report = report
         self._processes = processes
-        self._patience = patience
+        self._waits = waits
         self._again: Deque[MiniBatch] = deque()
         self._scheduled = 0
         self._broken_inits = 0
@@ -87,8 +97,18 @@ class Dispatcher:
         self._most = 1  # mini-batches that a worker may have: more than one only if they are over in no time
         self._moved = time.monotonic()
         self._ticked = 0.0
+        self._fed = time.monotonic()
         self._failure: Failure | None = None
-        self._last: Failure | None = None
+        self._told = 0
+        self._answers: dict[str, Callable[[Event], None]] = {
+            "done": self._take_results,
+            "failed": self._take_error,
+            "ready": self._welcome,
+            "broken": self._take_broken,
+            "over": self._shut_down,
+            "gone": self._mourn,
+        }
+        self._last: Callable[[], list[str]] = list
 
     def run(self) -> Failure | None:
         """Work to the end; return why it failed, or None when it did not."""
@@ -117,7 +137,10 @@ class Dispatcher:
         return self._failure
 
     def _is_done(self) -> bool:
-        return self._source.is_over and not self._again and not any(member.tasks for member in self._crew.members)
+        return self._source.is_over and not self._has_work()
+
+    def _has_work(self) -> bool:
+        return bool(self._again) or any(member.tasks for member in self._crew.members)
 
     # ---- handing out
 
@@ -154,7 +177,9 @@ class Dispatcher:
         """Return the next mini-batch that no try has done; None when there is none, or none yet."""
         while True:
             task = self._source.next()
-            self._scheduled += task is not None
+            if task is not None:
+                self._scheduled += 1
+                self._fed = time.monotonic()
             if self._source.is_over and self._accounts.total is None:
                 self._accounts.schedule(self._scheduled)
             if task is None:
@@ -168,38 +193,48 @@ class Dispatcher:
     # ---- hearing
 
     def _hear(self, event: Event) -> None:
-        kind, member = event.fields["is"], event.member
-        if kind == "done":
-            self._take_results(event)
-        elif kind == "failed":
-            task = member.take()
-            error = event.fields["error"]
-            self._count(event.fields["seconds"])
-            self._attempt_failed(task, member, error["text"], error["trace"])
-        elif kind == "ready":
-            self._broken_inits = 0
-            member.enter(State.IDLE)
-            self._moved = time.monotonic()
-        elif kind == "broken":
-            self._init_failed(member, event.fields["error"])
-        elif kind == "over":
-            self._shut_down(event.fields, member)
-        elif kind == "gone":
-            self._mourn(event)
+        """Take in what a worker said, in the words of :mod:`refrain.runtime.parallel.frames`."""
+        if self._failure is not None:
+            self._keep(event)
+            return
+        self._answers[event.fields["is"]](event)
         if self._failure is None:
             self._failure = self._excess()
+
+    def _keep(self, event: Event) -> None:
+        """Let a result that comes when everything has failed already be of use to the next try."""
+        if event.fields["is"] == "done":
+            self._note_results(event.member.take(), event)
+
+    def _note_results(self, task: MiniBatch, event: Event) -> None:
+        fields = event.fields
+        self._journal.add(task.index, task.items, fields["results"], fields.get("rows", event.content))
 
     def _take_results(self, event: Event) -> None:
         fields, member = event.fields, event.member
         task = member.take()
         self._count(fields["seconds"])
         missing = self._accounts.succeed(task.index, task.items, fields["results"])
-        self._journal.add(task.index, task.items, fields["results"], fields.get("rows", event.content))
+        self._note_results(task, event)
         if missing:
             got = f"a {fields['type']}" if "type" in fields else f"{fields['results']} results"
             what = f"run() returned {got} for {task.items} items"
+            self._logs.raised(member.node, member.name, f"{task}: {what}", "")
             self._note_failure(task, member, what, f"{missing} items of {task} failed: {what}.")
         task.release()
+
+    def _take_error(self, event: Event) -> None:
+        error = event.fields["error"]
+        self._count(event.fields["seconds"])
+        self._attempt_failed(event.member.take(), event.member, error["text"], error["trace"])
+
+    def _welcome(self, event: Event) -> None:
+        self._broken_inits = 0
+        self._moved = time.monotonic()
+        event.member.enter(State.IDLE)
+
+    def _take_broken(self, event: Event) -> None:
+        self._init_failed(event.member, event.fields["error"])
 
     def _count(self, seconds: float) -> None:
         self._moved = time.monotonic()
@@ -244,22 +279,30 @@ class Dispatcher:
             reason = f"the entry script could not be started, {most} times in a row: {error['text']}"
             self._failure = Failure(reason, [*_indented(error["trace"]), *self._logs.tail(member.node, member.name)])
 
-    def _shut_down(self, fields: Fields, member: Member) -> None:
-        if "error" in fields:
-            error = fields["error"]
+    def _shut_down(self, event: Event) -> None:
+        member, error = event.member, event.fields.get("error")
+        if error is not None:
             self._logs.raised(member.node, member.name, f"shutdown(): {error['text']}", error["trace"])
             self._logs.say(f"{member.name}: shutdown() raised {error['text']}; the results stand")
 
     # ---- failing
 
     def _note_failure(self, task: MiniBatch, member: Member, text: str, line: str, trace: str = "") -> None:
-        self._logs.say(line)
-        details = [f"The last failure was {task}, in {member.name}: {text}", *_indented(trace)]
-        self._last = Failure("", [*details, *self._logs.tail(member.node, member.name)])
+        self._told += 1
+        if self._told <= _MOST_TOLD:
+            self._logs.say(line)
+        if self._told == _MOST_TOLD:
+            self._logs.say("Further failures are in logs/user/error.txt alone.")
+
+        def details() -> list[str]:
+            first = f"The last failure was {task}, in {member.name}: {text}"
+            return [first, *_indented(trace), *self._logs.tail(member.node, member.name)]
+
+        self._last = details
 
     def _excess(self) -> Failure | None:
         reason = self._accounts.excess
-        return Failure(reason, self._last.details if self._last else []) if reason else None
+        return Failure(reason, self._last()) if reason else None
 
     # ---- time
 
@@ -267,11 +310,13 @@ class Dispatcher:
         self._ticked = now = time.monotonic()
         for event in self._crew.deaths():
             self._hear(event)
+        if not self._source.is_over and not self._has_work() and now - self._fed > self._waits.data:
+            self._failure = Failure(f"no mini-batch could be made of the data for {self._waits.data:g} seconds", [])
         starting = all(member.state is State.STARTING for member in self._crew.members)
-        if starting and self._crew.members and now - self._moved > self._patience:
+        if starting and self._crew.members and now - self._moved > self._waits.init:
             names = ", ".join(member.name for member in self._crew.members)
             tails = [line for member in self._crew.members for line in self._logs.tail(member.node, member.name)]
-            self._failure = Failure(f"init() has not returned in {names} for {self._patience:g} seconds", tails)
+            self._failure = Failure(f"init() has not returned in {names} for {self._waits.init:g} seconds", tails)
 
     def _look(self) -> None:
         """Take in what the source has made."""

@@ -9,6 +9,7 @@
         sys/master_role.txt                          what the dispatcher did
         sys/node/<node>/process003.txt               each mini-batch that a process has run
         sys/error/<node>/process003.txt              how a process ended that should not have
+        perf/<node>/process003.profile               where the time of run() goes, with --profiling_module cProfile
         user/error.txt                               what entry scripts raised, in short
         user/error/<node>/process003.txt             and in full
         user/stdout/<node>/process003.stdout.txt

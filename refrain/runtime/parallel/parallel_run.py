@@ -12,7 +12,7 @@ import time
 from refrain.runtime.context import current_folder, read_context
 from refrain.runtime.parallel.accounts import Accounts
 from refrain.runtime.parallel.crew import Crew
-from refrain.runtime.parallel.dispatcher import Dispatcher, Failure
+from refrain.runtime.parallel.dispatcher import Dispatcher, Failure, Waits
 from refrain.runtime.parallel.files import EmptySource, FileSource
 from refrain.runtime.parallel.journal import Journal, JournalInUse
 from refrain.runtime.parallel.logs import Logs
@@ -88,7 +88,7 @@ class ParallelRun:
             logs,
             report,
             processes=settings.processes,
-            patience=settings.patience,
+            waits=Waits(settings.patience, settings.data_patience),
         )
         failure = dispatcher.run()
         report.tell(self._accounts, source.total, [], is_last=True)
@@ -118,6 +118,7 @@ class ParallelRun:
             "rows": os.path.abspath(journal.rows),
             "keeps_rows": settings.keeps_rows,
             "level": settings.level,
+            "profiles": settings.profiles,
         }
 
     def _opening(self, source: Source) -> str:

@@ -22,7 +22,7 @@ from refrain.runtime.parallel.trace import described
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Callable
 
     from refrain.runtime.parallel.frames import Fields
 
@@ -54,6 +54,28 @@ class WorkLog:
         self._written = time.monotonic()
 
 
+class Profile:
+    """Where the time of run() goes, in a file for pstats, if that is asked for."""
+
+    def __init__(self, folder: str, name: str, is_wanted: bool) -> None:
+        self._path = os.path.join(folder, f"{name}.profile")
+        self._profile: Any = None
+        if is_wanted:
+            import cProfile
+
+            self._profile = cProfile.Profile()
+
+    def of(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function."""
+        return function(*arguments) if self._profile is None else self._profile.runcall(function, *arguments)
+
+    def write(self) -> None:
+        """Write what was measured; a process that is killed writes nothing."""
+        if self._profile is not None:
+            os.makedirs(os.path.dirname(self._path), exist_ok=True)
+            self._profile.dump_stats(self._path)
+
+
 class Worker:
     """Runs mini-batches, one after the other."""
 
@@ -64,6 +86,7 @@ class Worker:
         self._process = os.getpid()
         self._log = WorkLog(os.path.join(start["logs"], "sys", "node", start["node"]), start["name"])
         self._script = Script(start["script"])
+        self._profile = Profile(os.path.join(start["logs"], "perf", start["node"]), start["name"], start["profiles"])
         self._script.init()
 
     def run(self, task: Fields) -> None:
@@ -72,7 +95,7 @@ class Worker:
         try:
             data, keys = data_of(task), keys_of(task)
             context = MiniBatchContext(task["batch"], keys, task.get("files"), data)
-            result = self._script.run(data, context)
+            result = self._profile.of(self._script.run, data, context)
             seconds = time.perf_counter() - clock
             answer, rows = self._answer(result, task)
         except BaseException as error:  # noqa: BLE001  # whatever it is, sys.exit() included, it is the mini-batch's
@@ -92,6 +115,7 @@ class Worker:
         else:
             self._line.say({"is": "over"})
         self._log.flush()
+        self._profile.write()
 
     def _answer(self, result: Any, task: Fields) -> tuple[Fields, bytes]:
         if not is_counted(result):

@@ -23,6 +23,7 @@ SCRIPT = """
     def run(mini_batch, mini_batch_context):
         batch = mini_batch_context.minibatch_index
         number = attempt(batch)
+        time.sleep(0.12)  # else the worker has two mini-batches, of which the second comes before a retry
         outcome = plan[batch][number - 1]
         rows = [f"{batch} {number} {outcome} {os.path.basename(path)}" for path in mini_batch]
         if outcome == "raise":

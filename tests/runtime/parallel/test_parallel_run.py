@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pstats
 import signal
 import subprocess
 import textwrap
@@ -456,6 +457,21 @@ def test_the_logs_have_azure_mls_layout(bench: ParallelBench) -> None:
     assert "process000 started" in log_of(bench, "sys/master_role.txt")
     assert "2 of 2 mini-batches" in log_of(bench, "job_progress_overview.*.txt")
     assert "1 failed" in log_of(bench, "job_result.txt")
+
+
+def test_failures_beyond_the_first_hundred_are_told_in_a_file_alone(bench: ParallelBench) -> None:
+    bench.files(150)
+    scored = bench.run("def run(mini_batch):\n    raise ValueError(mini_batch[0])", error_threshold=-1)
+    assert scored.log.count(" it is given up") == 100
+    assert "Further failures are in logs/user/error.txt alone." in scored.log
+    assert log_of(bench, "user/error.txt").count("ValueError") == 150
+
+
+def test_run_can_be_profiled(bench: ParallelBench) -> None:
+    bench.files(3)
+    bench.run(NAMES, "--profiling_module", "cProfile")
+    found = pstats.Stats(str(bench.folder / "logs" / "perf" / "000" / "process000.profile"))
+    assert any(name == "run" for _, _, name in found.stats)
 
 
 def test_progress_is_told_while_the_work_goes_on(bench: ParallelBench, tmp_path: Path) -> None:

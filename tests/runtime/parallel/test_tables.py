@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -137,6 +140,18 @@ def test_a_table_is_gone_on_with(bench: ParallelBench, csv_files: Path) -> None:
     assert scored_ids(second) == [*range(200), *range(1000, 1003), *range(2000, 2100)]
 
 
+def processes(bench: ParallelBench, word: str) -> list[int]:
+    """Return the processes that work in the folder of this test and have a word on their command line."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            is_here = os.readlink(f"/proc/{name}/cwd") == str(bench.folder)
+            found += [int(name)] if is_here and word in Path(f"/proc/{name}/cmdline").read_text() else []
+        except OSError:
+            continue
+    return found
+
+
 def scored_ids(scored: Scored) -> list[int]:
     return [int(row.split()[0]) for row in scored.rows]
 
@@ -200,6 +215,19 @@ def test_data_that_cannot_be_read_fails_the_run_with_its_place(bench: ParallelBe
     assert scored.code == 1
     assert "Failed: the data cannot be read: " in scored.log
     assert "0.csv" in scored.log.splitlines()[-1]
+
+
+def test_data_that_never_comes_fails_the_run(bench: ParallelBench) -> None:
+    (bench.data / "0.csv").write_text("a\n1\n")
+    path = described(bench, Dataset.Tabular.from_delimited_files(str(bench.data / "0.csv")))
+    usual = {"input_fds_0": None, "input_ds_0": path}
+    with bench.start(ROWS, "--first_task_creation_timeout", 2, **usual) as process:
+        while not (cutters := processes(bench, "refrain.runtime.parallel.cutter")):
+            time.sleep(0.005)
+        os.kill(cutters[0], signal.SIGSTOP)
+        log, _ = process.communicate(timeout=60)
+    assert log.splitlines()[-1] == "Failed: no mini-batch could be made of the data for 2 seconds."
+    assert processes(bench, "") == []
 
 
 def test_warnings_about_the_data_are_in_the_log(bench: ParallelBench) -> None:
