@@ -277,7 +277,7 @@ class Dispatcher:
         self._logs.say(f"{member.name} failed to start ({self._broken_inits} of {most}): {error['text']}")
         if self._broken_inits >= most:
             reason = f"the entry script could not be started, {most} times in a row: {error['text']}"
-            self._failure = Failure(reason, [*_indented(error["trace"]), *self._logs.tail(member.node, member.name)])
+            self._give_up(reason, [*_indented(error["trace"]), *self._logs.tail(member.node, member.name)])
 
     def _shut_down(self, event: Event) -> None:
         member, error = event.member, event.fields.get("error")
@@ -300,6 +300,10 @@ class Dispatcher:
 
         self._last = details
 
+    def _give_up(self, reason: str, details: list[str]) -> None:
+        """Fail, unless that was decided before."""
+        self._failure = self._failure or Failure(reason, details)
+
     def _excess(self) -> Failure | None:
         reason = self._accounts.excess
         return Failure(reason, self._last()) if reason else None
@@ -311,18 +315,18 @@ class Dispatcher:
         for event in self._crew.deaths():
             self._hear(event)
         if not self._source.is_over and not self._has_work() and now - self._fed > self._waits.data:
-            self._failure = Failure(f"no mini-batch could be made of the data for {self._waits.data:g} seconds", [])
+            self._give_up(f"no mini-batch could be made of the data for {self._waits.data:g} seconds", [])
         starting = all(member.state is State.STARTING for member in self._crew.members)
         if starting and self._crew.members and now - self._moved > self._waits.init:
             names = ", ".join(member.name for member in self._crew.members)
             tails = [line for member in self._crew.members for line in self._logs.tail(member.node, member.name)]
-            self._failure = Failure(f"init() has not returned in {names} for {self._waits.init:g} seconds", tails)
+            self._give_up(f"init() has not returned in {names} for {self._waits.init:g} seconds", tails)
 
     def _look(self) -> None:
         """Take in what the source has made."""
         trouble = self._source.look()
-        if trouble and self._failure is None:
-            self._failure = Failure(trouble, [])
+        if trouble:
+            self._give_up(trouble, [])
 
     def _part(self) -> None:
         """Let the workers call shutdown(), which may take as long as run()."""

@@ -173,4 +173,5 @@ class _Inputs:
 
 def _stop(number: int, frame: object) -> None:  # noqa: ARG001  # a signal handler's signature
     """Unwind, so that the workers are ended and the journal is whole."""
+    signal.signal(number, signal.SIG_IGN)  # once is enough; what is in the middle of it is killed by whoever asks again
     sys.exit(128 + number)

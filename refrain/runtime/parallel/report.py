@@ -23,6 +23,7 @@ _EVERY_SECONDS = 2.0
 _RATE_OVER = 16  # reports
 _CELLS = 20
 _LONG_SECONDS = 10.0
+_MOST_WORKERS = 16
 
 
 class Report:
@@ -97,8 +98,13 @@ def _event(accounts: Accounts, total: int | None, rate: float, members: Sequence
         "queued": None if total is None else total - accounts.done - sum(1 for m in members if m.tasks),
         "rate": round(rate, 3),
         "eta": round((total - accounts.done) / rate, 1) if rate and total else None,
-        "workers": [[m.name, m.state.value, round(now - m.since, 1)] for m in members],
+        "workers": [[m.name, m.state.value, round(now - m.since, 1)] for m in _longest(members)],
     }
+
+
+def _longest(members: Sequence[Member]) -> list[Member]:
+    """Return those that have been at one thing for the longest time, as many as an event should hold."""
+    return sorted(members, key=lambda member: member.since)[:_MOST_WORKERS]
 
 
 def _duration(seconds: float) -> str:
