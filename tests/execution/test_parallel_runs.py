@@ -29,10 +29,10 @@ SCORE = """
     def run(mini_batch):
         with open(folder / "runs", "a") as file:
             file.writelines(os.path.basename(path) + "\\n" for path in mini_batch)
+        if (folder / "slow").exists() or (folder / "bad").exists():
+            import time; time.sleep(0.12)  # so long that no other mini-batch waits in the process
         if (folder / "bad").exists() and any(path.endswith("7") for path in mini_batch):
             raise ValueError("bad")
-        if (folder / "slow").exists():
-            import time; time.sleep(0.1)
         return [os.path.basename(path) for path in mini_batch]
 """
 
