@@ -52,6 +52,8 @@ class ProcessBody:
         interpreter = self._compute.prepare(
             work.step.environment, lambda line: work.listener.noted(work.step.key, line)
         )
+        if work.request.trial:
+            work.request.trial.require_debugger(interpreter)
         self._job = self._make_job(stage, interpreter)
         make_output_folders(stage, work.step.outputs)
 
@@ -92,7 +94,12 @@ class ProcessBody:
 
     def close(self) -> None:
         """See :class:`Body`."""
-        if self._stage is not None:
+        if self._stage is None:
+            return
+        try:
+            if self._work.request.trial:
+                self._work.request.trial.keep(self._stage.working_directory)
+        finally:
             self._stage.remove()
 
     def _opened(self) -> Stage:
@@ -109,9 +116,10 @@ class ProcessBody:
         written = {name: str(path) for name, path in stage.outputs.items()}
         log_path = prepare(work.folder, work.request, work.record, read, written, stage)
         run_id = work.record.run_id
+        argv = tuple(_word(token, work.request, interpreter, read, written) for token in step.command)
         return Job(
             run_id=run_id,
-            argv=tuple(_word(token, work.request, interpreter, read, written) for token in step.command),
+            argv=work.request.trial.argv(argv) if work.request.trial else argv,
             working_directory=str(stage.working_directory),
             environment=process_environment(work.request, run_id, work.folder, interpreter, {**read, **written}),
             log_path=log_path,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from refrain.data.handle import DataHandle
 from refrain.data.parameters import PipelineParameter, Value
 from refrain.steps.definition import StepDefinition
+
+if TYPE_CHECKING:
+    from refrain.execution.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class StepRequest:
         that gathers the outputs of a mapped step.
     :param predecessors: by key, which runs made the results of the steps that come first by ``run_after``.
     :param attempt: the first attempt number to try; a taken one leads to the next.
+    :param trial: how the step is run alone, to look into it.
     """
 
     step: StepDefinition
@@ -46,6 +50,7 @@ class StepRequest:
     predecessors: Mapping[str, str] = field(default_factory=dict)
     is_forced: bool = False
     attempt: int = 1
+    trial: Trial | None = None
 
 
 @dataclass(frozen=True)
