@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from refrain.steps.data_transfer import DataTransferStep as DataTransferStep
     from refrain.steps.python_script import PythonScriptStep as PythonScriptStep
     from refrain.steps.sequence import StepSequence as StepSequence
+    from refrain.steps.spark import SparkResources as SparkResources
+    from refrain.steps.spark import SparkStep as SparkStep
+    from refrain.steps.spark import SynapseSparkStep as SynapseSparkStep
 
 __version__ = "0.1.0"
 
@@ -82,11 +85,14 @@ _MODULES = {
     "PythonScriptStep": "refrain.steps.python_script",
     "Run": "refrain.runtime.run",
     "RunConfiguration": "refrain.environments.run_configuration",
+    "SparkResources": "refrain.steps.spark",
+    "SparkStep": "refrain.steps.spark",
     "SqlDataReference": "refrain.data.sql.reference",
     "StepRun": "refrain.pipelines.run",
     "StepSequence": "refrain.steps.sequence",
     "StoredProcedureParameter": "refrain.data.sql.reference",
     "StoredProcedureParameterType": "refrain.data.sql.reference",
+    "SynapseSparkStep": "refrain.steps.spark",
     "TabularDataset": "refrain.data.tabular.dataset",
     "Workspace": "refrain.pipelines.workspace",
 }

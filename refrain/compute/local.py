@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -16,6 +17,7 @@ from refrain.compute.output import OutputStream
 from refrain.compute.processes import is_alive, kill_group, kill_marked, start_mark
 from refrain.compute.watchman import watchman
 from refrain.environments.interpreter import InterpreterIdentity, identify
+from refrain.environments.spark import with_spark
 from refrain.environments.specification import EnvironmentSpec
 from refrain.errors import StepFailedError, UnknownNameError
 
@@ -34,10 +36,12 @@ class LocalCompute:
     """Processes on this machine. A job's id is ``<pid> <start mark>``, so that a later process is never mistaken.
 
     :param grace_seconds: how long a canceled process may take to end by itself.
+    :param variables: what every process finds in its environment besides, such as where the target's Spark is.
     """
 
-    def __init__(self, grace_seconds: float = CANCEL_GRACE_SECONDS) -> None:
+    def __init__(self, grace_seconds: float = CANCEL_GRACE_SECONDS, variables: Mapping[str, str] | None = None) -> None:
         self._grace_seconds = grace_seconds
+        self._variables = dict(variables or {})
         self._jobs: dict[str, _Running] = {}
         self._results: dict[str, JobResult] = {}
         self._canceled: set[str] = set()
@@ -50,7 +54,8 @@ class LocalCompute:
         with self._lock:
             if interpreter not in self._interpreters:
                 self._interpreters[interpreter] = identify(interpreter)
-            return self._interpreters[interpreter]
+            identity = self._interpreters[interpreter]
+        return with_spark(identity, environment, self._variables) if environment.uses_spark else identity
 
     def prepare(self, environment: EnvironmentSpec, on_line: OnLine) -> str:  # noqa: ARG002  # it is there
         """See :meth:`refrain.compute.job.Compute.prepare`."""
@@ -67,7 +72,7 @@ class LocalCompute:
             process = subprocess.Popen(
                 job.argv,
                 cwd=job.working_directory,
-                env=dict(job.environment),
+                env={**job.environment, **self._variables},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -24,7 +24,11 @@ from refrain.tracking.record import RunRecord
 from refrain.tracking.run_files import RunFiles
 
 _PROCESS = "refrain.execution.process_body:ProcessBody"
-_BODIES = {"data_transfer": "refrain.execution.transfer_body:TransferBody", "python_script": _PROCESS}
+_BODIES = {
+    "data_transfer": "refrain.execution.transfer_body:TransferBody",
+    "python_script": _PROCESS,
+    "spark": _PROCESS,
+}
 
 
 @dataclass(frozen=True)

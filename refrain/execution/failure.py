@@ -25,12 +25,17 @@ def tail(log_path: str, lines: int = TAIL_LINES) -> list[str]:
         return []
 
 
-def message(step: StepDefinition, result: JobResult, stage: Stage, log_path: str, last: Sequence[str]) -> str:
+def message(
+    step: StepDefinition, result: JobResult, stage: Stage, log_path: str, last: Sequence[str], cause: str = ""
+) -> str:
     """Return the error of a failed step: how it ended, what may be wrong, where the log is and how it ends.
 
     :param last: the last lines of the output; they are not read from the log, which a full disk may have cut.
+    :param cause: what is known of the reason.
     """
     parts = [f"Step {step.name!r} {_ending(result.exit_code)}", *_hints(step, stage, "\n".join(last))]
+    if cause:
+        parts.append(cause)
     parts.append(f"Its log is {log_path}")
     if last:
         parts.append("and ends with:\n" + "\n".join(f"    {line}" for line in last))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import refrain
 from refrain.compute.local import search_path
+from refrain.environments.spark import FROM_THE_MACHINE as SPARK
 from refrain.execution.request import StepRequest
 from refrain.steps.command import Literal, ParameterValue, Token
 
@@ -41,7 +42,8 @@ def process_environment(
     step = request.step
     variables = _data_variables(request, paths)
     # In this order, so that data called "path" or "home" never takes the place of the process's own variable.
-    variables |= {name: environ[name] for name in PASSED_ON if name in environ}
+    passed_on = (*PASSED_ON, *SPARK) if step.environment.uses_spark else PASSED_ON
+    variables |= {name: environ[name] for name in passed_on if name in environ}
     variables["PATH"] = os.pathsep.join((search_path(interpreter), environ.get("PATH", _DEFAULT_PATH)))
     variables |= {"LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
     variables |= dict(step.environment.variables)
