@@ -15,7 +15,7 @@ _CHECKSUM = ".crc"
 def tidy(path: Path, name: str, step_name: str) -> None:
     """Leave only data in an output's folder, and refuse one that cannot be all of it.
 
-    The checksums that Hadoop keeps of local files go: no other file system has them, and a copy elsewhere would be data.
+    The checksums that Hadoop keeps of local files go: on no other file system they mean anything.
 
     :raises OutputError: when a write was not finished, or nothing of what the executors wrote is here.
     """
@@ -30,9 +30,9 @@ def tidy(path: Path, name: str, step_name: str) -> None:
     data = [file for file in files if file not in checksums and os.path.basename(file) not in _MARKS]
     if files and not data:
         raise OutputError(
-            f"Step {step_name!r}: in its output {name!r} at {str(path)!r} Spark has said that it succeeded, but no file is "
-            "there. Its executors wrote to file systems of their own: the target's shared_folders name what they do not "
-            "share. Try it with: refrain compute test NAME"
+            f"Step {step_name!r}: in its output {name!r} at {str(path)!r} Spark says that it succeeded, but no file is "
+            "there. Its executors wrote to file systems of their own: the target's shared_folders name what they do "
+            "not share. Try it with: refrain compute test NAME"
         )
     for file in checksums:
         os.unlink(file)
