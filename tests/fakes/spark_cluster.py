@@ -18,11 +18,24 @@ from typing import Any
 
 import pytest
 
+from fakes.servers import free_port
 from refrain.environments.spark import describe
 from refrain.errors import UserError
 
-_START_SECONDS = 90
+_START_SECONDS = 240
 _WORKERS = 2
+FRUGAL = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xss512k"
+"""Options of Java for applications of a few seconds: they cost half of the processor time."""
+
+SMALL = {
+    "spark.driver.memory": "512m",
+    "spark.executor.memory": "512m",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.extraJavaOptions": FRUGAL,
+    "spark.executor.extraJavaOptions": FRUGAL,
+    "spark.sql.shuffle.partitions": "2",
+}
+"""The conf of a compute target for small tests."""
 
 
 def require_spark() -> dict[str, Any]:
@@ -41,7 +54,7 @@ class Cluster:
     page: str
 
     def state(self) -> dict[str, Any]:
-        with urllib.request.urlopen(f"{self.page}/json/", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.page}/json", timeout=10) as answer:
             return dict(json.load(answer))
 
     def running(self) -> list[str]:
@@ -68,7 +81,7 @@ class Cluster:
 @contextmanager
 def cluster(folder: Path) -> Iterator[Cluster]:
     found = require_spark()
-    port, page_port = _free_ports(2)
+    port, page_port = free_port(), free_port()
     made = Cluster(f"spark://127.0.0.1:{port}", f"http://127.0.0.1:{page_port}")
     here = ("--host", "127.0.0.1")
     with ExitStack() as stack:
@@ -76,7 +89,16 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         master = (*here, "--port", str(port), "--webui-port", str(page_port))
         start(_daemon(found, folder / "master", "master.Master", *master))
         for number in range(_WORKERS):
-            small = ("--webui-port", "0", "--cores", "1", "--memory", "700m", "--work-dir", str(folder / f"work{number}"))
+            small = (
+                "--webui-port",
+                "0",
+                "--cores",
+                "1",
+                "--memory",
+                "700m",
+                "--work-dir",
+                str(folder / f"work{number}"),
+            )
             start(_daemon(found, folder / f"worker{number}", "worker.Worker", *here, *small, made.url))
         _wait_for_workers(made, folder)
         yield made
@@ -93,7 +115,7 @@ def connect_server(folder: Path) -> Iterator[str]:
             missing = True
         if missing:
             pytest.skip(f"no client of Spark Connect: {module} is not installed")
-    (port,) = _free_ports(1)
+    port = free_port()
     options = ("--master", "local[1]", "--conf", f"spark.connect.grpc.binding.port={port}")
     settings = ("--conf", "spark.connect.grpc.binding.address=127.0.0.1", "--conf", "spark.ui.enabled=false")
     name = "org.apache.spark.sql.connect.service.SparkConnectServer"
@@ -124,6 +146,8 @@ def _process(found: dict[str, Any], log: Path, words: tuple[str, ...]) -> Iterat
         "JAVA_HOME": found["java_home"],
         "SPARK_HOME": found["spark_home"],
         "SPARK_DAEMON_MEMORY": "256m",
+        "SPARK_DAEMON_JAVA_OPTS": FRUGAL,
+        "SPARK_LAUNCHER_OPTS": FRUGAL,
         "SPARK_LOCAL_IP": "127.0.0.1",
     }
     with log.open("wb") as output:
@@ -152,18 +176,8 @@ def _wait_for_workers(made: Cluster, folder: Path) -> None:
         try:
             if made.state()["aliveworkers"] == _WORKERS:
                 return
-        except OSError:
+        except (OSError, ValueError):  # its page is there before what it tells
             pass
         time.sleep(0.2)
     logs = "\n".join(path.read_text()[-2000:] for path in sorted(folder.iterdir()) if path.is_file())
     raise TimeoutError(f"The cluster did not start within {_START_SECONDS} s:\n{logs}")
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [int(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
