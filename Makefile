@@ -30,9 +30,9 @@ demo: setup ## run the example pipeline twice and see what is reused
 up: setup ## start Airflow with the examples and the plugin
 	@$(bin)/refrain up $(if $(PORT),--port $(PORT))
 
-test: setup test-deps ## all tests: the fast ones first, then those that need a real Airflow
+test: setup test-deps ## all tests: the fast ones first, then those that need servers, two at a time
 	$(pytest) -n auto -m "not ($(needs_machine))"
-	$(pytest) -m "$(needs_machine)" || [ $$? -eq 5 ]
+	$(pytest) -n 2 --dist loadgroup -m "$(needs_machine)" || [ $$? -eq 5 ]
 
 test-fast: setup ## the fast tests only
 	$(pytest) -n auto -m "not ($(needs_machine))"

@@ -33,7 +33,14 @@ if TYPE_CHECKING:
     from refrain.data.tabular.dataset import TabularDataset as TabularDataset
     from refrain.data.tabular.promotion import PromoteHeadersBehavior as PromoteHeadersBehavior
     from refrain.data.tabular.types import DataType as DataType
-    from refrain.environments.run_configuration import Environment as Environment
+    from refrain.environments.conda_dependencies import CondaDependencies as CondaDependencies
+    from refrain.environments.distribution import MpiConfiguration as MpiConfiguration
+    from refrain.environments.distribution import PyTorchConfiguration as PyTorchConfiguration
+    from refrain.environments.distribution import TensorflowConfiguration as TensorflowConfiguration
+    from refrain.environments.environment import DockerSection as DockerSection
+    from refrain.environments.environment import Environment as Environment
+    from refrain.environments.environment import PythonSection as PythonSection
+    from refrain.environments.run_configuration import DockerConfiguration as DockerConfiguration
     from refrain.environments.run_configuration import RunConfiguration as RunConfiguration
     from refrain.errors import ComputeTargetException as ComputeTargetException
     from refrain.pipelines.compute_target import AmlCompute as AmlCompute
@@ -44,8 +51,10 @@ if TYPE_CHECKING:
     from refrain.pipelines.run import StepRun as StepRun
     from refrain.pipelines.workspace import Workspace as Workspace
     from refrain.runtime.run import Run as Run
+    from refrain.steps.command_step import CommandStep as CommandStep
     from refrain.steps.data_transfer import DataTransferStep as DataTransferStep
     from refrain.steps.python_script import PythonScriptStep as PythonScriptStep
+    from refrain.steps.script_run import ScriptRunConfig as ScriptRunConfig
     from refrain.steps.sequence import StepSequence as StepSequence
     from refrain.steps.spark import SparkResources as SparkResources
     from refrain.steps.spark import SparkStep as SparkStep
@@ -55,8 +64,10 @@ __version__ = "0.1.0"
 
 _MODULES = {
     "AmlCompute": "refrain.pipelines.compute_target",
+    "CommandStep": "refrain.steps.command_step",
     "ComputeTarget": "refrain.pipelines.compute_target",
     "ComputeTargetException": "refrain.errors",
+    "CondaDependencies": "refrain.environments.conda_dependencies",
     "DataPath": "refrain.data.data_path",
     "DataPathComputeBinding": "refrain.data.data_path",
     "DataReference": "refrain.data.reference",
@@ -65,13 +76,16 @@ _MODULES = {
     "Dataset": "refrain.data.dataset",
     "DatasetConsumptionConfig": "refrain.data.consumption",
     "Datastore": "refrain.data.datastore",
-    "Environment": "refrain.environments.run_configuration",
+    "DockerConfiguration": "refrain.environments.run_configuration",
+    "DockerSection": "refrain.environments.environment",
+    "Environment": "refrain.environments.environment",
     "Experiment": "refrain.pipelines.experiment",
     "FileDataset": "refrain.data.dataset",
     "HDFSOutputDatasetConfig": "refrain.data.output_config",
     "InputPortBinding": "refrain.data.pipeline_data",
     "LinkFileOutputDatasetConfig": "refrain.data.output_config",
     "LinkTabularOutputDatasetConfig": "refrain.data.output_config",
+    "MpiConfiguration": "refrain.environments.distribution",
     "OutputFileDatasetConfig": "refrain.data.output_config",
     "OutputTabularDatasetConfig": "refrain.data.output_config",
     "Pipeline": "refrain.pipelines.pipeline",
@@ -82,9 +96,12 @@ _MODULES = {
     "PipelineRun": "refrain.pipelines.run",
     "PortDataReference": "refrain.data.port_data",
     "PromoteHeadersBehavior": "refrain.data.tabular.promotion",
+    "PyTorchConfiguration": "refrain.environments.distribution",
     "PythonScriptStep": "refrain.steps.python_script",
+    "PythonSection": "refrain.environments.environment",
     "Run": "refrain.runtime.run",
     "RunConfiguration": "refrain.environments.run_configuration",
+    "ScriptRunConfig": "refrain.steps.script_run",
     "SparkResources": "refrain.steps.spark",
     "SparkStep": "refrain.steps.spark",
     "SqlDataReference": "refrain.data.sql.reference",
@@ -94,6 +111,7 @@ _MODULES = {
     "StoredProcedureParameterType": "refrain.data.sql.reference",
     "SynapseSparkStep": "refrain.steps.spark",
     "TabularDataset": "refrain.data.tabular.dataset",
+    "TensorflowConfiguration": "refrain.environments.distribution",
     "Workspace": "refrain.pipelines.workspace",
 }
 

@@ -46,6 +46,10 @@ class OutputError(DataError):
     """A step ended well but one of its outputs is missing, empty or not storable."""
 
 
+class EnvironmentFailedError(RefrainError, RuntimeError):
+    """An environment cannot be resolved or built; the message says why."""
+
+
 class TransferCanceledError(RefrainError, RuntimeError):
     """A copy was stopped before it ended, on request."""
 

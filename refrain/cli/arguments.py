@@ -38,6 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_data(commands)
     _add_reuse(commands)
     _add_compute(commands)
+    _add_env(commands)
     _add_gc(commands)
     _add_airflow(commands, "up", ".refrain/airflow", "start Airflow on this project's workspace and stay until Ctrl-C")
     _add_airflow(commands, "demo", ".refrain/demo", "run the example pipeline twice on Airflow and see what is reused")
@@ -110,6 +111,27 @@ def _add_runs(commands: Any) -> None:
     cancel = _add(actions, "cancel", "runs_cancel:runs_cancel", "stop a run and everything that it started")
     cancel.add_argument("run", metavar="ID", help="the start of a run's id")
     for action in (listing, show, log, cancel):
+        _add_workspace(action)
+
+
+def _add_env(commands: Any) -> None:
+    parser = _add(commands, "env", "env:listing", "list, build, show and delete the environments of steps")
+    actions = parser.add_subparsers(metavar="ACTION")
+    listing = _add(actions, "list", "env:listing", "list what is registered, and what is built on this machine")
+    building = _add(actions, "build", "env:build", "make environments ready ahead of the steps that run in them")
+    building.add_argument("--renew", action="store_true", help="take the newest packages that fit, from now on")
+    shown = _add(actions, "show", "env:show", "show an environment's packages; nothing is built")
+    pruning = _add(actions, "prune", "env:prune", "delete environments that no step uses now")
+    pruning.add_argument("--days", type=float, metavar="N", help="those that were not used for N days")
+    pruning.add_argument("--limit", metavar="SIZE", help="the longest unused, until so much is left: 5G")
+    pruning.add_argument("--all", action="store_true", help="all")
+    for action in (building, shown):
+        action.add_argument(
+            "target",
+            metavar="TARGET",
+            help="a registered name, a pipeline's FILE.py[:NAME], conda's FILE.yml or pip's FILE.txt",
+        )
+    for action in (parser, listing, building, shown):
         _add_workspace(action)
 
 

@@ -13,6 +13,7 @@ from refrain.cli.runs_list import moment
 from refrain.data.handle import DataHandle
 from refrain.errors import DataError
 from refrain.execution.duration import duration
+from refrain.execution.packages import PYTHON, packages_of
 from refrain.execution.sizes import size_text
 from refrain.execution.summary import STEP_COLUMNS
 from refrain.execution.table import Column, render
@@ -28,6 +29,7 @@ _OUTPUTS = (
 )
 _METRICS = (Column("STEP"), Column("METRIC"), Column("VALUE"))
 _MOST_VALUES = 8
+_MOST_PACKAGES = 30
 
 
 def runs_show(options: argparse.Namespace) -> Answer:
@@ -65,6 +67,8 @@ def _step_run(run: PipelineRun, step: StepRun) -> dict[str, Any]:
         "tags": step.tags,
         "properties": step.properties,
         "files": step.get_file_names(),
+        "python": record.properties.get(PYTHON, ""),
+        "packages": packages_of(record.properties, step.state),
     }
 
 
@@ -103,6 +107,8 @@ def _step_lines(step: Mapping[str, Any]) -> Iterator[str]:
         ("Parameters", _pairs(step["parameters"])),
         ("Tags", _pairs(step["tags"])),
         ("Fingerprint", step["fingerprint"]),
+        ("Python", step["python"]),
+        ("Packages", _packages(step["packages"])),
         ("Log", step["log"] or ""),
     )
     yield from _section(render(_METRICS[1:], (row[1:] for row in _metric_rows(step))))
@@ -110,6 +116,13 @@ def _step_lines(step: Mapping[str, Any]) -> Iterator[str]:
     yield from _section(["FILES", *step["files"]] if step["files"] else [])
     if step["error"]:
         yield from ("", step["error"])
+
+
+def _packages(packages: tuple[str, ...] | None) -> str:
+    """Name the packages of an environment of the step's own, which are few, and count those of a large one."""
+    if packages is None:
+        return ""
+    return ", ".join(packages) if len(packages) <= _MOST_PACKAGES else f"{len(packages)} (all of them with --json)"
 
 
 def _facts(*facts: tuple[str, str]) -> Iterator[str]:

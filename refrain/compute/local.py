@@ -7,19 +7,25 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from refrain.compute.job import Job, JobResult, JobStatus, OnLine
 from refrain.compute.output import OutputStream
-from refrain.compute.processes import is_alive, kill_group, kill_marked, start_mark
+from refrain.compute.processes import MARK, is_alive, kill_group, kill_marked, start_mark
 from refrain.compute.watchman import watchman
-from refrain.environments.interpreter import InterpreterIdentity, identify
+from refrain.environments.interpreter import InterpreterIdentity
 from refrain.environments.spark import with_spark
 from refrain.environments.specification import EnvironmentSpec
-from refrain.errors import StepFailedError, UnknownNameError
+from refrain.errors import StepFailedError, UnknownNameError, UserError
+
+if TYPE_CHECKING:
+    from refrain.environments.environments import Environments
+    from refrain.environments.uv import RunTool
 
 CANCEL_GRACE_SECONDS = 5.0
 _DRAIN_SECONDS = 5.0
@@ -36,30 +42,53 @@ class LocalCompute:
     """Processes on this machine. A job's id is ``<pid> <start mark>``, so that a later process is never mistaken.
 
     :param grace_seconds: how long a canceled process may take to end by itself.
+    :param environments: makes the environments that packages are installed into; None refuses those.
     :param variables: what every process finds in its environment besides, such as where the target's Spark is.
     """
 
-    def __init__(self, grace_seconds: float = CANCEL_GRACE_SECONDS, variables: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        grace_seconds: float = CANCEL_GRACE_SECONDS,
+        environments: Callable[[RunTool], Environments] | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self._grace_seconds = grace_seconds
+        self._make_environments = environments
         self._variables = dict(variables or {})
         self._jobs: dict[str, _Running] = {}
         self._results: dict[str, JobResult] = {}
         self._canceled: set[str] = set()
-        self._interpreters: dict[str | None, InterpreterIdentity] = {}
+        self._identities: dict[EnvironmentSpec, InterpreterIdentity] = {}
         self._lock = threading.Lock()
 
     def identify(self, environment: EnvironmentSpec) -> InterpreterIdentity:
         """See :meth:`refrain.compute.job.Compute.identify`."""
-        interpreter = environment.interpreter
+        wanted = replace(environment, variables=())
         with self._lock:
-            if interpreter not in self._interpreters:
-                self._interpreters[interpreter] = identify(interpreter)
-            identity = self._interpreters[interpreter]
+            if wanted not in self._identities:
+                self._identities[wanted] = self.environments.identify(wanted)
+            identity = self._identities[wanted]
         return with_spark(identity, environment, self._variables) if environment.uses_spark else identity
 
-    def prepare(self, environment: EnvironmentSpec, on_line: OnLine) -> str:  # noqa: ARG002  # it is there
+    def prepare(self, environment: EnvironmentSpec, on_line: OnLine) -> str:
         """See :meth:`refrain.compute.job.Compute.prepare`."""
-        return self.identify(environment).path
+        return self.environments.prepare(environment, on_line)
+
+    @cached_property
+    def environments(self) -> Environments:
+        """The environments that packages are installed into.
+
+        :raises UserError: for a target that was made without a workspace.
+        """
+        if self._make_environments is None:
+            raise UserError("Environments need a workspace, and this compute target has none.")
+        return self._make_environments(self._run_tool)
+
+    def _run_tool(self, argv: Sequence[str], environ: Mapping[str, str], folder: Path, on_line: OnLine) -> int:
+        """Run a program that builds an environment; it ends with this process, as jobs do."""
+        run_id = f"environment-{uuid.uuid4().hex}"
+        job = Job(run_id, tuple(argv), str(folder), {**environ, MARK: run_id}, os.devnull)
+        return self.wait(self.submit(job), on_line).exit_code
 
     def submit(self, job: Job) -> str:
         """See :meth:`refrain.compute.job.Compute.submit`.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from refrain.compute.job import Job, JobStatus
 from refrain.compute.kinds import require_settings
@@ -15,7 +15,11 @@ from refrain.compute.local import LocalCompute
 from refrain.compute.target import Target
 from refrain.environments.specification import EnvironmentSpec
 from refrain.errors import StepFailedError
-from refrain.storage.state import WorkspaceState
+from refrain.storage.state import WorkspaceState, cache_folder
+
+if TYPE_CHECKING:
+    from refrain.environments.environments import Environments
+    from refrain.environments.uv import RunTool
 
 _TRIAL_SECONDS = 5.0
 _NOTED = {
@@ -35,9 +39,9 @@ class LocalKind:
         """See :class:`TargetKind`."""
         require_settings(settings, _NOTED)
 
-    def compute(self, target: Target, state: WorkspaceState, grace_seconds: float) -> LocalCompute:  # noqa: ARG002
+    def compute(self, target: Target, state: WorkspaceState, grace_seconds: float) -> LocalCompute:  # noqa: ARG002  # all are this machine
         """See :class:`TargetKind`."""
-        return LocalCompute(grace_seconds)
+        return LocalCompute(grace_seconds, environments_of(state))
 
     def examine(self, target: Target, state: WorkspaceState) -> Iterator[str]:
         """See :class:`TargetKind`."""
@@ -55,3 +59,14 @@ class LocalKind:
         yield "a process was started, and its output arrived"
         if target.queue:
             yield f"on Airflow, a worker of the queue {target.queue!r} takes its tasks; that was not tried from here"
+
+
+def environments_of(state: WorkspaceState) -> Callable[[RunTool], Environments]:
+    """Return what makes the environments of a workspace on this machine."""
+
+    def made(run: RunTool) -> Environments:
+        from refrain.environments.environments import Environments
+
+        return Environments(state.registry, cache_folder(), run)
+
+    return made

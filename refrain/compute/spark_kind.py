@@ -17,6 +17,7 @@ from typing import Any
 import refrain
 from refrain.compute.job import Job, JobResult, JobStatus
 from refrain.compute.local import LocalCompute
+from refrain.compute.local_kind import environments_of
 from refrain.compute.spark import SparkSettings
 from refrain.compute.spark_symptoms import Symptoms
 from refrain.compute.target import Target
@@ -39,9 +40,9 @@ class SparkKind:
         """See :class:`TargetKind`."""
         SparkSettings.parse(settings)
 
-    def compute(self, target: Target, state: WorkspaceState, grace_seconds: float) -> LocalCompute:  # noqa: ARG002
+    def compute(self, target: Target, state: WorkspaceState, grace_seconds: float) -> LocalCompute:
         """See :class:`TargetKind`."""
-        return LocalCompute(grace_seconds, SparkSettings.of(target).variables())
+        return LocalCompute(grace_seconds, environments_of(state), SparkSettings.of(target).variables())
 
     def examine(self, target: Target, state: WorkspaceState) -> Iterator[str]:
         """See :class:`TargetKind`."""
@@ -131,7 +132,7 @@ def _try(target: Target, settings: SparkSettings, folders: list[str]) -> None:
 
 
 def _run(settings: SparkSettings, folders: list[str], on_line: Any) -> JobResult:
-    compute = LocalCompute(_GRACE_SECONDS, settings.variables())
+    compute = LocalCompute(_GRACE_SECONDS, variables=settings.variables())
     with tempfile.TemporaryDirectory(prefix="refrain-") as folder:
         run_id = f"trial-{os.getpid()}"
         os.mkdir(os.path.join(folder, "logs"))

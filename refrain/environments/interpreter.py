@@ -66,6 +66,15 @@ def identify(interpreter: str | None) -> InterpreterIdentity:
     return InterpreterIdentity(path, version, platform_name, _packages(folders))
 
 
+def describe(path: str) -> tuple[str, str]:
+    """Return an interpreter's version and platform.
+
+    :raises UserError: when it cannot be run.
+    """
+    version, platform_name, _ = _own() if path == sys.executable else _ask(path, _stat(path))
+    return version, platform_name
+
+
 def _own() -> tuple[str, str, tuple[str, ...]]:
     folders = {*site.getsitepackages(), *([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])}
     version = f"{platform.python_implementation()} {platform.python_version()}"

@@ -2,61 +2,114 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from refrain.environments.conda_dependencies import CondaDependencies
+from refrain.environments.distribution import (
+    DistributedJob,
+    MpiConfiguration,
+    PyTorchConfiguration,
+    TensorflowConfiguration,
+)
+from refrain.environments.environment import Environment
 from refrain.environments.specification import EnvironmentSpec
-from refrain.errors import UserError
+from refrain.errors import UserError, known
+
+_PLAIN = ("", "none", "python", "pyspark", "r")
+_MPI = ("mpi", "intelmpi", "openmpi")
+_TORCH = ("nccl", "gloo")
+_SERVERS = "parameterserver"
 
 
 @dataclass
-class PythonSection:
-    """Which interpreter runs the script.
+class DockerConfiguration:
+    """Whether a container is wanted, and how it is started, on compute targets that run containers."""
 
-    :param interpreter_path: a path, or a name on ``PATH``; None means the one that runs Refrain.
-    """
-
-    interpreter_path: str | None = None
-    user_managed_dependencies: bool = True
-
-
-@dataclass
-class Environment:
-    """An environment that is already there: an interpreter, and variables for the process."""
-
-    name: str = "user-managed"
-    python: PythonSection = field(default_factory=PythonSection)
-    environment_variables: dict[str, str] = field(default_factory=dict)
+    use_docker: bool = False
+    shared_volumes: bool = True
+    arguments: list[str] = field(default_factory=list)
+    shm_size: str | None = None
 
 
 class RunConfiguration:
-    """Settings of a step's process; mutable, as in Azure ML, and read once when the pipeline is built."""
+    """Settings of a step's process; mutable, as in Azure ML, and read once when the pipeline is built.
 
-    def __init__(self) -> None:
+    :param script: for a :class:`refrain.steps.script_run.ScriptRunConfig`; a step has its own.
+    :param arguments: likewise.
+    :param framework: with *communicator*, an older way to ask for several processes: ``PyTorch`` or ``TensorFlow``.
+    :param communicator: ``Mpi``, ``Nccl``, ``Gloo`` or ``ParameterServer``.
+    :param conda_dependencies: packages of the environment.
+    """
+
+    def __init__(  # Azure ML's signature
+        self,
+        script: str | None = None,
+        arguments: Sequence[Any] | None = None,
+        framework: str | None = None,
+        communicator: str | None = None,
+        conda_dependencies: CondaDependencies | None = None,
+        command: str | Sequence[Any] | None = None,
+    ) -> None:
+        self.script = script
+        self.arguments = list(arguments or ())
+        self.command = command
+        self.framework = framework or "Python"
+        self.communicator = communicator or "None"
         self.target: Any = None
+        self.node_count = 1
         self.environment = Environment()
+        if conda_dependencies is not None:
+            self.environment.python.conda_dependencies = conda_dependencies
         self.environment_variables: dict[str, str] = {}
+        self.docker = DockerConfiguration()
+        self.mpi = MpiConfiguration()
+        self.pytorch = PyTorchConfiguration()
+        self.tensorflow = TensorflowConfiguration()
 
     def specification(self) -> EnvironmentSpec:
-        """Return the settings as an immutable value.
+        """Return the settings as an immutable value; raises as :meth:`Environment.specification`.
 
-        :raises UserError: for a variable that is no text, or an interpreter that does not exist.
+        :raises UserError: when the environment is none.
         """
-        variables = {**self.environment.environment_variables, **self.environment_variables}
-        for name, value in variables.items():
-            if not isinstance(name, str) or not name or "=" in name or "\0" in name:
-                raise UserError(f"{name!r} cannot name an environment variable.")
-            if not isinstance(value, str) or "\0" in value:
-                raise UserError(f"The environment variable {name!r} must be a text without NUL, not {value!r}.")
-        return EnvironmentSpec(self._interpreter(), tuple(sorted(variables.items())))
+        if not isinstance(self.environment, Environment):
+            raise UserError(f"RunConfiguration.environment must be an Environment, not {self.environment!r}.")
+        return self.environment.specification(self.environment_variables)
 
-    def _interpreter(self) -> str | None:
-        wanted = self.environment.python.interpreter_path
-        if wanted is None:
-            return None
-        found = shutil.which(os.path.expanduser(wanted))
-        if found is None:
-            raise UserError(f"The interpreter_path {wanted!r} is no executable file, and no program on PATH.")
-        return os.path.abspath(found)
+    def distribute(self, job: DistributedJob) -> None:
+        """Ask for several processes, in the way of today's ``distributed_job_config``.
+
+        :raises UserError: for something else than one of the three kinds.
+        """
+        if isinstance(job, MpiConfiguration):
+            self.communicator, self.mpi, self.node_count = "Mpi", job, job.node_count
+        elif isinstance(job, PyTorchConfiguration):
+            self.framework, self.communicator = "PyTorch", job.communication_backend
+            self.pytorch, self.node_count = job, job.node_count
+        elif isinstance(job, TensorflowConfiguration):
+            self.framework, self.communicator, self.tensorflow = "TensorFlow", "ParameterServer", job
+        else:
+            raise UserError(
+                "distributed_job_config must be an MpiConfiguration, a PyTorchConfiguration or a "
+                f"TensorflowConfiguration, not {job!r}."
+            )
+
+    def distributed_job(self) -> DistributedJob | None:
+        """Return which processes are asked for; None means one.
+
+        :raises UserError: for a communicator that is not known.
+        """
+        wanted, framework = str(self.communicator).lower(), str(self.framework).lower()
+        if wanted in _MPI:
+            return self.mpi
+        if wanted == _SERVERS:
+            return self.tensorflow
+        if wanted in _TORCH and framework == "pytorch":
+            return self.pytorch
+        if wanted not in _PLAIN:
+            raise UserError(
+                f"The communicator {self.communicator!r} with the framework {self.framework!r} is not known. Known: "
+                f"{known(('Mpi', 'Nccl', 'Gloo', 'ParameterServer'))}, Nccl and Gloo with the framework PyTorch."
+            )
+        return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -35,26 +36,41 @@ def with_spark(
     :param variables: what the compute target says of them.
     :raises UserError: when one of them is not there, saying where it was looked for and what to do.
     """
-    found = describe(identity.path, dict(environment.variables), variables)
+    packages = dict(line.partition("==")[::2] for line in identity.packages)
+    built = "" if environment.packages is None else _require_pyspark(packages)
+    found = describe(identity.path if not built else sys.executable, dict(environment.variables), variables, built)
     lines = {f"{name}=={found[key]}" for name, key in _LINES.items() if key in found}
     return replace(identity, packages=tuple(sorted({*identity.packages, *lines})))
 
 
-def describe(interpreter: str, declared: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, Any]:
+def _require_pyspark(packages: Mapping[str, str]) -> str:
+    """Return the version of pyspark that an environment will have, which may have to be built yet."""
+    if "pyspark" not in packages:
+        raise UserError(
+            "The step's environment has no pyspark among its packages, so that it cannot start Spark. Add it: "
+            "conda_dependencies.add_pip_package('pyspark')."
+        )
+    return packages["pyspark"]
+
+
+def describe(
+    interpreter: str, declared: Mapping[str, str], variables: Mapping[str, str], pyspark: str = ""
+) -> dict[str, Any]:
     """Return versions and folders of Spark and Java; empty where a Spark Connect server does the work.
 
     :param declared: the variables that a step declares.
+    :param pyspark: the version of another interpreter's, which is not there yet.
     :raises UserError: when one of them is not there.
     """
     names = (*FROM_THE_MACHINE, "HOME", "PATH")
     found = {name: os.environ[name] for name in names if name in os.environ} | dict(declared) | dict(variables)
-    return dict(_ask(interpreter, tuple(sorted(found.items()))))
+    return dict(_ask(interpreter, tuple(sorted(found.items())), pyspark))
 
 
 @lru_cache
-def _ask(interpreter: str, variables: tuple[tuple[str, str], ...]) -> tuple[tuple[str, Any], ...]:
+def _ask(interpreter: str, variables: tuple[tuple[str, str], ...], pyspark: str) -> tuple[tuple[str, Any], ...]:
     """Ask the launcher itself, in the step's own interpreter, so that what counts is what will be started."""
-    argv = [interpreter, "-E", str(_LAUNCHER), "--describe"]
+    argv = [interpreter, "-E", str(_LAUNCHER), "--describe", *([pyspark] if pyspark else [])]
     try:
         done = subprocess.run(
             argv, capture_output=True, timeout=_SECONDS, text=True, cwd="/", env=dict(variables), check=False

@@ -25,6 +25,7 @@ from refrain.tracking.run_files import RunFiles
 
 _PROCESS = "refrain.execution.process_body:ProcessBody"
 _BODIES = {
+    "command": _PROCESS,
     "data_transfer": "refrain.execution.transfer_body:TransferBody",
     "python_script": _PROCESS,
     "spark": _PROCESS,

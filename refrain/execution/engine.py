@@ -27,6 +27,7 @@ from refrain.execution.inputs import (
 )
 from refrain.execution.lineage import lineage
 from refrain.execution.listener import Listener, Phase, shielded
+from refrain.execution.packages import keep_packages
 from refrain.execution.registration import register_outputs, require_registrable
 from refrain.execution.request import StepRequest, StepResult
 from refrain.execution.sources import Sources
@@ -38,7 +39,6 @@ from refrain.reuse.record import ReuseRecord
 from refrain.reuse.verification import Verification
 from refrain.reuse.verification import verification as stored_verification
 from refrain.steps.definition import StepDefinition
-from refrain.storage.blobs import blob_key
 from refrain.storage.manifest import Manifest
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.git import git_properties
@@ -167,7 +167,7 @@ class Engine:
 
     def _decide(self, request: StepRequest, inputs: Mapping[str, ResolvedInput]) -> Decision:
         step = request.step
-        selection = self.sources.selection(step.source)
+        selection, interpreter = self.sources.selection(step.source), self._interpreter(step)
         value = preimage(
             Ingredients(
                 step=step,
@@ -176,7 +176,7 @@ class Engine:
                 inputs={name: item.counted for name, item in inputs.items()},
                 parameters=request.parameters,
                 declared=request.declared,
-                interpreter=self._interpreter(step),
+                interpreter=interpreter,
                 secret_key=self.state.secret_key if step.environment.variables else b"",
                 # What is not known, such as a task that was marked as success by hand, is new in every run.
                 predecessors=tuple(request.predecessors.get(key, request.run.root_id) for key in step.after),
@@ -198,6 +198,7 @@ class Engine:
             manifest_of,
             request.run.root_id,
             self._verification,
+            interpreter.packages_text,
         )
         decision = self.lookup.decide(question)
         return replace(decision, note=selection.note) if selection.note else decision
@@ -235,7 +236,8 @@ class Engine:
     ) -> StepResult:
         step = request.step
         require_registrable(step, self.state)
-        properties = self.git_properties(step.source.directory) if step.source.directory else {}
+        properties = keep_packages(self._interpreter(step), self.state)
+        properties |= self.git_properties(step.source.directory) if step.source.directory else {}
         record = self.runs.update(
             record, status=RunStatus.PREPARING, started=time.time(), properties={"StepType": step.kind, **properties}
         )
@@ -340,14 +342,10 @@ class Engine:
         return min((require_unchanged(item, self.state, step_name) for item in inputs), default=True)
 
     def _remember_inputs(self, step: StepDefinition, inputs: Iterable[ResolvedInput]) -> None:
-        """Store what a later explanation will want to name: the package list and the file lists of what counted."""
+        """Store what a later explanation will want to name: the file lists of what counted."""
         part = self.sources.selection(step.source).part
         if part is not None:
             self.state.blobs.put_manifest(part, durable=False)
-        interpreter = self._interpreter(step)
-        key = blob_key(interpreter.packages_digest)
-        if not self.state.objects.is_fresh(key):
-            self.state.objects.put(key, interpreter.packages_text, durable=False)
         for item in inputs:
             if not item.is_ours and item.is_whole and item.handle.files:
                 self.state.blobs.put_manifest(self.state.stores.at(item.handle.uri).manifest(), durable=False)

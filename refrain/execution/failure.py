@@ -10,7 +10,9 @@ from pathlib import Path
 from refrain.compute.job import JobResult
 from refrain.data.ports import OutputKind, OutputMode
 from refrain.execution.stage import Stage
+from refrain.steps.command_step import KIND as COMMAND
 from refrain.steps.definition import StepDefinition
+from refrain.steps.launching import is_launched
 
 TAIL_LINES = 20
 _OUT_OF_MEMORY = "It may have been stopped for using too much memory."
@@ -33,7 +35,7 @@ def message(
     :param last: the last lines of the output; they are not read from the log, which a full disk may have cut.
     :param cause: what is known of the reason.
     """
-    parts = [f"Step {step.name!r} {_ending(result.exit_code)}", *_hints(step, stage, "\n".join(last))]
+    parts = [f"Step {step.name!r} {_ending(step, result.exit_code)}", *_hints(step, stage, "\n".join(last))]
     if cause:
         parts.append(cause)
     parts.append(f"Its log is {log_path}")
@@ -42,11 +44,30 @@ def message(
     return " ".join(parts)
 
 
-def _ending(exit_code: int) -> str:
-    if exit_code >= 0:
-        return f"failed: its script exited with code {exit_code}."
-    name = signal.Signals(-exit_code).name if -exit_code in signal.Signals._value2member_map_ else str(-exit_code)
-    return f"failed: its process was ended by {name}." + (f" {_OUT_OF_MEMORY}" if name == "SIGKILL" else "")
+def _ending(step: StepDefinition, exit_code: int) -> str:
+    if exit_code < 0:
+        name = _signal(-exit_code)
+        return f"failed: its process was ended by {name}." + (f" {_OUT_OF_MEMORY}" if name == "SIGKILL" else "")
+    is_command = step.kind == COMMAND
+    by_another = is_command or is_launched(step.command) or step.environment.uses_spark
+    meaning = _of_a_shell(exit_code) if by_another else ""
+    return f"failed: its {'command' if is_command else 'script'} exited with code {exit_code}.{meaning}"
+
+
+def _of_a_shell(exit_code: int) -> str:
+    """Say what a shell, the launcher of several processes, or Spark means by a code."""
+    if exit_code == 127:
+        return " A program was not found: it is not on PATH, or not in the source_directory."
+    if exit_code == 126:
+        return " A program could not be run: its file is not executable."
+    name = _signal(exit_code - 128) if exit_code > 128 else ""
+    if not name.startswith("SIG"):
+        return ""
+    return f" That stands for an end by {name}." + (f" {_OUT_OF_MEMORY}" if name == "SIGKILL" else "")
+
+
+def _signal(number: int) -> str:
+    return signal.Signals(number).name if number in signal.Signals._value2member_map_ else str(number)
 
 
 def _hints(step: StepDefinition, stage: Stage, text: str) -> list[str]:

@@ -6,6 +6,7 @@ import json
 import threading
 from collections import deque
 from collections.abc import Mapping
+from pathlib import Path
 
 from refrain.compute.job import Job, JobResult, JobStatus
 from refrain.compute.spark import SparkSettings
@@ -20,11 +21,13 @@ from refrain.execution.failure import TAIL_LINES, message
 from refrain.execution.inputs import ResolvedInput, provide
 from refrain.execution.mounts import require_mounts_intact
 from refrain.execution.process_environment import process_environment, text_of
+from refrain.execution.rank_logs import RankLogs
 from refrain.execution.request import StepRequest
 from refrain.execution.run_folder import LOG_FILE, collect, prepare
 from refrain.execution.stage import Stage, make_output_folders, open_stage
 from refrain.reuse.preimage import is_secret
 from refrain.steps.command import InputPath, Interpreter, OutputPath, SparkSubmit, Token
+from refrain.steps.launching import is_launched
 from refrain.storage import views
 from refrain.tracking.run_id import StepRunId
 
@@ -138,9 +141,12 @@ class ProcessBody:
 
     def _run(self, job: Job, last: deque[str]) -> JobResult:
         compute, key = self._compute, self._work.step.key
+        ranks = RankLogs(Path(job.log_path).parent) if is_launched(self._work.step.command) else None
 
         def on_line(line: str) -> None:
             last.append(line)
+            if ranks:
+                ranks.line(line)
             if self._symptoms:
                 self._symptoms.line(line)
             self._work.listener.line(key, line)
@@ -154,6 +160,9 @@ class ProcessBody:
         except BaseException:
             compute.cancel(self._job_id)
             raise
+        finally:
+            if ranks:
+                ranks.close()
 
 
 def _words(

@@ -12,6 +12,7 @@ from refrain.execution.force import Force, Wanted
 from refrain.execution.runner import OnFailure, RunOptions
 from refrain.pipelines.pipeline import Pipeline
 from refrain.pipelines.workspace import Workspace
+from refrain.steps.script_run import ScriptRunConfig
 from refrain.tracking.record import RunStore
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Experiment:
 
     def submit(  # noqa: PLR0913  # Azure ML's options, as keywords
         self,
-        config: Pipeline,
+        config: Pipeline | ScriptRunConfig,
         tags: Mapping[str, str] | None = None,
         *,
         pipeline_parameters: Mapping[str, Any] | None = None,
@@ -49,6 +50,7 @@ class Experiment:
     ) -> PipelineRun:
         """Start a run of a pipeline and return at once; the run goes on when this process ends.
 
+        :param config: the pipeline; or a script with its settings, which runs as a pipeline of one step, every time.
         :param tags: kept on the run.
         :param pipeline_params: an old name of ``pipeline_parameters``.
         :param regenerate_outputs: True runs every step, a list of names those steps, whatever could be reused;
@@ -56,14 +58,19 @@ class Experiment:
         :param continue_on_step_failure: run the branches that do not depend on a failed step.
         :param backend_name: ``local`` or ``airflow``; None means ``airflow`` when ``REFRAIN_AIRFLOW_URL`` is set.
         :param ignored: other options of Azure ML; they have no effect here, and a warning says so.
-        :raises UserError: when *config* is no pipeline.
+        :raises UserError: when *config* is neither.
         :raises ParameterError: for an unknown parameter or a wrong type.
         """
         from refrain.pipelines.backends import backend, default_backend
         from refrain.pipelines.run import PipelineRun
+        from refrain.pipelines.script_run import ScriptRun
 
+        kind = ScriptRun if isinstance(config, ScriptRunConfig) else PipelineRun
+        if isinstance(config, ScriptRunConfig):
+            step = config.step(allow_reuse=False)
+            config = Pipeline(self.workspace, [step], name=step.name)
         if not isinstance(config, Pipeline):
-            raise UserError(f"Experiment {self.name!r} can submit a Pipeline, not {config!r}.")
+            raise UserError(f"Experiment {self.name!r} can submit a Pipeline or a ScriptRunConfig, not {config!r}.")
         if ignored:
             warnings.warn(f"Experiment.submit ignores {', '.join(sorted(ignored))}.", stacklevel=2)
         options = RunOptions(
@@ -73,7 +80,7 @@ class Experiment:
         parameters = {**(pipeline_params or {}), **(pipeline_parameters or {})}
         chosen = backend(backend_name or default_backend())
         run_id = chosen.submit(self.workspace, config.definition, parameters, self.name, options)
-        run = PipelineRun(self, run_id)
+        run = kind(self, run_id)
         if tags:
             run.set_tags(dict(tags))
         return run

@@ -21,6 +21,7 @@ from refrain.storage.state import WorkspaceState
 if TYPE_CHECKING:
     from refrain.data.files.dataset import FileDataset
     from refrain.data.tabular.dataset import TabularDataset
+    from refrain.environments.environment import Environment
     from refrain.pipelines.compute_target import ComputeTarget
     from refrain.pipelines.reuse import Reuse
 
@@ -108,6 +109,13 @@ class Workspace:
     def datastores(self) -> dict[str, Datastore]:
         """Every datastore by name."""
         return {name: Datastore(self, name) for name in self.state.datastores.names()}
+
+    @property
+    def environments(self) -> dict[str, Environment]:
+        """The newest version of every registered environment, by name."""
+        from refrain.environments.environment import Environment
+
+        return Environment.list(self)
 
     @property
     def compute_targets(self) -> dict[str, ComputeTarget]:

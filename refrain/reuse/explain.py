@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ ManifestOf = Callable[[str], "Manifest | None"]
 
 _ABSENT = object()
 _MOST_PACKAGES = 3
+_PACKAGES = ("environment", "packages")
+_VERSION = re.compile(r"==| @ ")
 
 
 def no_manifest(_digest: str) -> Manifest | None:
@@ -38,9 +41,19 @@ class Explainer:
         """Return the record that differs in the fewest places; of equals the first."""
         return min(earlier, key=lambda record: len(list(_differences(record.preimage, current))), default=None)
 
-    def changes(self, old: Preimage, new: Preimage, manifest_of: ManifestOf = no_manifest) -> tuple[Change, ...]:
-        """Return what changed from *old* to *new*, in the order of a preimage."""
-        return tuple(self._describe(*found, manifest_of) for found in _differences(old, new))
+    def changes(
+        self, old: Preimage, new: Preimage, manifest_of: ManifestOf = no_manifest, packages: bytes = b""
+    ) -> tuple[Change, ...]:
+        """Return what changed from *old* to *new*, in the order of a preimage.
+
+        :param packages: the list of the new one's packages, which may not be stored yet.
+        """
+        return tuple(
+            Change("packages", self._packages(before, after, packages))
+            if place == _PACKAGES
+            else self._describe(place, before, after, manifest_of)
+            for place, before, after in _differences(old, new)
+        )
 
     def _describe(self, place: tuple[str, ...], before: Any, after: Any, manifest_of: ManifestOf) -> Change:
         head, *rest = place
@@ -50,8 +63,6 @@ class Explainer:
             return Change("source", self._files(before, after, manifest_of))
         if head == "inputs" and isinstance(before, dict) and isinstance(after, dict):
             return self._input(rest[0], before, after, manifest_of)
-        if place == ("environment", "packages"):
-            return Change("packages", self._packages(before, after))
         if place[:2] == ("environment", "variables"):
             return Change(f"environment variable {rest[1]}", _arrow(before, after))
         if _is_spark(before) and _is_spark(after):
@@ -78,8 +89,8 @@ class Explainer:
             return f"content changed ({before[:8]} → {after[:8]})"
         return difference(old, new).describe()
 
-    def _packages(self, before: Any, after: Any) -> str:
-        old, new = self._versions(str(before)), self._versions(str(after))
+    def _packages(self, before: Any, after: Any, packages: bytes) -> str:
+        old, new = self._versions(str(before)), _versions(packages, str(after)) or self._versions(str(after))
         if old is None or new is None:
             return "changed"
         names = sorted(n for n in old.keys() | new.keys() if old.get(n) != new.get(n))
@@ -93,9 +104,15 @@ class Explainer:
             text = self._objects.get(blob_key(digest))
         except RefrainError:
             return None
-        if text is None or digest_bytes(text) != digest:
-            return None
-        return dict(line.split("==", 1) for line in text.decode().splitlines())
+        return None if text is None else _versions(text, digest)
+
+
+def _versions(text: bytes, digest: str) -> dict[str, str] | None:
+    """Return a list of packages by name, or None when it is another one; one from an address has that for a version."""
+    if digest_bytes(text) != digest:
+        return None
+    pairs = (_VERSION.split(line, maxsplit=1) for line in text.decode().splitlines())
+    return {pair[0]: pair[-1] for pair in pairs}
 
 
 _TITLES = {

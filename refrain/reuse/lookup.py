@@ -28,6 +28,7 @@ class Question:
     """What is asked: whether this step, with this preimage, may be reused.
 
     :param manifest_of: finds the manifest of a digest that is not stored yet, for explaining.
+    :param packages: the list of the packages that count, which may not be stored yet either.
     :param run_id: of the pipeline run that asks; decides which reuses of a sample are verified.
     """
 
@@ -39,6 +40,7 @@ class Question:
     manifest_of: ManifestOf = no_manifest
     run_id: str = ""
     verification: Verification = ON_STAT
+    packages: bytes = b""
 
 
 class Lookup:
@@ -138,7 +140,7 @@ class Lookup:
         nearest = self.nearest(question)
         if nearest is None:
             return Decision(Verdict.FIRST, key, preimage=question.preimage)
-        changes = self._explainer.changes(nearest.preimage, question.preimage, question.manifest_of)
+        changes = self._explainer.changes(nearest.preimage, question.preimage, question.manifest_of, question.packages)
         return Decision(Verdict.CHANGED, key, changes=changes, preimage=question.preimage, nearest=nearest)
 
 

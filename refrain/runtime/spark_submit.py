@@ -57,8 +57,8 @@ class CannotStartError(Exception):
 def main(words: List[str]) -> int:
     """Become the driver of a Spark application; only an error returns, as an exit code."""
     try:
-        if words == ["--describe"]:
-            print(json.dumps(described()))  # noqa: T201  # who asked reads it
+        if words[0] == "--describe":
+            print(json.dumps(described(*words[1:])))  # noqa: T201  # who asked reads it
             return 0
         argv, variables = command(json.loads(words[0]), words[1:])
         sys.stdout.flush()
@@ -70,12 +70,14 @@ def main(words: List[str]) -> int:
     return _WRONG_USE
 
 
-def described() -> Dict[str, str]:
-    """Return the versions and places of what would be started; of a Spark Connect server nothing is known here."""
+def described(pyspark: str = "") -> Dict[str, str]:
+    """Return the versions and places of what would be started; of a Spark Connect server nothing is known here.
+
+    :param pyspark: the version of a pyspark that will be installed; it is taken for the one that is here.
+    """
     if _target().get("remote"):
-        _require_pyspark()
-        return {}
-    home, version = spark()
+        return {} if pyspark else {"client": _require_pyspark()}
+    home, version = ("", pyspark) if pyspark and not os.environ.get("SPARK_HOME") else spark()
     java_home, java_version = java(version)
     return {"spark": version, "spark_home": home, "java": java_version, "java_home": java_home}
 

@@ -8,27 +8,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from refrain.data.parameters import PipelineParameter
-from refrain.data.ports import InputMode, InputPort, OutputMode, OutputPort
 from refrain.environments.run_configuration import RunConfiguration
-from refrain.environments.specification import EnvironmentSpec
-from refrain.errors import PipelineError, UserError
-from refrain.steps.command import Interpreter, Literal
+from refrain.errors import UserError
+from refrain.steps.command import Interpreter, Literal, Token
 from refrain.steps.counting import counted
 from refrain.steps.definition import StepDefinition
-from refrain.steps.step import PipelineStep, compute_name, locate_script
+from refrain.steps.process_step import ProcessSettings, ProcessStep
+from refrain.steps.step import locate_script
 from refrain.steps.wiring import Build, Wiring
 
 KIND = "python_script"
 
 
-class PythonScriptStep(PipelineStep):
+class PythonScriptStep(ProcessStep):
     """A step that runs ``python <script_name> <arguments>`` in a fresh copy of its source directory.
 
     :param script_name: path of the script, relative to the source directory; also the default name.
     :param arguments: texts, numbers, parameters and data; data becomes a local path.
     :param params: values for environment variables ``AML_PARAMETER_<name>``; may be pipeline parameters.
-    :param runconfig: environment variables, the interpreter and the compute target.
+    :param runconfig: the environment, variables, the compute target, and how many processes run side by side.
+    :param runconfig_pipeline_params: counts of processes that pipeline parameters set, such as
+        ``{"MpiProcessCountPerNode": parameter}``.
     :param source_directory: what is captured and hashed; None means the pipeline's default, else the current directory.
     :param version: free text that is part of the fingerprint: another one makes the step run again.
     :param allow_reuse: False makes the step run in every run.
@@ -62,18 +62,10 @@ class PythonScriptStep(PipelineStep):
     ) -> None:
         if not isinstance(script_name, str) or not script_name.strip():
             raise UserError(f"PythonScriptStep needs a script_name, not {script_name!r}.")
-        super().__init__(name or script_name, inputs, outputs, arguments)
-        if runconfig is not None and not isinstance(runconfig, RunConfiguration):
-            raise UserError(f"Step {self.name!r}: runconfig must be a RunConfiguration, not {runconfig!r}.")
-        if runconfig_pipeline_params:
-            raise UserError(
-                f"Step {self.name!r}: runconfig_pipeline_params sets node and process counts, which a plain script "
-                "does not have; remove it."
-            )
-        if not isinstance(allow_reuse, bool):
-            raise UserError(f"Step {self.name!r}: allow_reuse must be True or False, not {allow_reuse!r}.")
-        if not isinstance(params or {}, Mapping):
-            raise UserError(f"Step {self.name!r}: params must map names to values, not {params!r}.")
+        settings = ProcessSettings(
+            compute_target, runconfig, runconfig_pipeline_params, params, source_directory, allow_reuse, version
+        )
+        super().__init__(name or script_name, settings, inputs, outputs, arguments)
         if hash_paths is not None:
             warnings.warn(
                 f"Step {self.name!r}: parameter 'hash_paths' is deprecated and ignored; the whole source_directory is "
@@ -82,14 +74,7 @@ class PythonScriptStep(PipelineStep):
                 stacklevel=2,
             )
         self.script_name = script_name
-        self.source_directory = source_directory
         self._hashed = (hash_mode, hash_include, hash_exclude)
-        self.params = {str(key): value for key, value in (params or {}).items()}
-        self.version = None if version is None else str(version)
-        self.allow_reuse = allow_reuse
-        self.environment = runconfig.specification() if runconfig else EnvironmentSpec()
-        fallback = runconfig.target if runconfig else None
-        self.compute = compute_name(self.name, compute_target) or compute_name(self.name, fallback)
 
     def define(self, build: Build) -> StepDefinition:
         """See :meth:`PipelineStep.define`."""
@@ -97,44 +82,8 @@ class PythonScriptStep(PipelineStep):
         variables = dict(self.environment.variables)
         part = counted(self.name, script.removeprefix("./"), *self._hashed, variables)
         source = replace(source, counted=part) if part else source
-        wiring = Wiring(self.name, build)
-        wiring.add_outputs(self.outputs)
-        wiring.add_inputs(self.inputs)
-        wiring.add_parameters(self.params, self.arguments)
-        arguments = tuple(wiring.token(item) for item in self.arguments)
-        inputs, outputs = wiring.ports()
-        _refuse_hdfs(self.name, inputs, outputs)
-        return StepDefinition(
-            key=build.key_of(self),
-            name=self.name,
-            kind=KIND,
-            source=source,
-            command=(Interpreter(), Literal(script), *arguments),
-            inputs=inputs,
-            outputs=outputs,
-            parameters=wiring.variables(),
-            environment=self.environment,
-            allow_reuse=self.allow_reuse,
-            after=tuple(dict.fromkeys(build.key_of(step) for step in self.predecessors)),
-            compute=self.compute,
-            version=self.version,
-        )
 
-    def parameters(self) -> list[PipelineParameter]:
-        """See :meth:`PipelineStep.parameters`."""
-        return [*super().parameters(), *(v for v in self.params.values() if isinstance(v, PipelineParameter))]
+        def command(wiring: Wiring) -> tuple[Token, ...]:
+            return (Interpreter(), Literal(script), *map(wiring.token, self.arguments))
 
-
-def _refuse_hdfs(step_name: str, inputs: Sequence[InputPort], outputs: Sequence[OutputPort]) -> None:
-    for port in inputs:
-        if port.mode is InputMode.HDFS:
-            raise PipelineError(
-                f"Step {step_name!r}: input {port.name!r} is taken with as_hdfs(), an address that only Spark "
-                "understands. Use as_mount() or as_download() for a Python script."
-            )
-    for output in outputs:
-        if output.mode is OutputMode.HDFS:
-            raise PipelineError(
-                f"Step {step_name!r}: the output {output.name!r} is an HDFSOutputDatasetConfig, which a Spark step "
-                "writes by its address. A Python script writes to a path: use an OutputFileDatasetConfig."
-            )
+        return self._define(build, KIND, source, command)

@@ -9,14 +9,15 @@ from typing import Any
 
 from refrain.data.consumption import DatasetConsumptionConfig
 from refrain.data.output_config import HDFSOutputDatasetConfig
-from refrain.data.parameters import PipelineParameter
-from refrain.environments.run_configuration import Environment, RunConfiguration
+from refrain.environments.environment import Environment
+from refrain.environments.run_configuration import RunConfiguration
 from refrain.errors import PipelineError, UserError
 from refrain.steps import spark_conf
-from refrain.steps.command import Interpreter, Literal, SparkSubmit
+from refrain.steps.command import Interpreter, Literal, SparkSubmit, Token
 from refrain.steps.definition import StepDefinition
+from refrain.steps.process_step import ProcessSettings, ProcessStep
 from refrain.steps.spark_conf import FILES, JARS, PY_FILES
-from refrain.steps.step import PipelineStep, compute_name, locate_script
+from refrain.steps.step import locate_script
 from refrain.steps.wiring import Build, Wiring
 
 KIND = "spark"
@@ -52,7 +53,7 @@ class SparkResources:
         return {key: (name, check(value, name, what)) for key, name, check, value in given if value is not None}
 
 
-class SparkStep(PipelineStep):
+class SparkStep(ProcessStep):
     """A step whose script is the driver of a Spark application; the compute target says on which Spark.
 
     Without a target of the kind ``spark`` the application has this machine to itself (``local[*]``). Inputs that are
@@ -95,22 +96,15 @@ class SparkStep(PipelineStep):
         kind = type(self).__name__
         if not isinstance(file, str) or not file.strip():
             raise UserError(f"{kind} needs a file, the script that it runs, not {file!r}.")
-        super().__init__(name or file, inputs, outputs, arguments)
+        settings = ProcessSettings(compute_target, runconfig, None, params, source_directory, allow_reuse, version)
+        super().__init__(name or file, settings, inputs, outputs, arguments)
         what = f"Step {self.name!r}"
-        if runconfig is not None and not isinstance(runconfig, RunConfiguration):
-            raise UserError(f"{what}: runconfig must be a RunConfiguration, not {runconfig!r}.")
-        if not isinstance(allow_reuse, bool):
-            raise UserError(f"{what}: allow_reuse must be True or False, not {allow_reuse!r}.")
-        if not isinstance(params or {}, Mapping):
-            raise UserError(f"{what}: params must map names to values, not {params!r}.")
+        if self._launch is not None:
+            raise UserError(
+                f"{what}: a Spark application is one process, its driver; remove the runconfig's distribution."
+            )
         self.file = file
-        self.source_directory = source_directory
-        self.params = {str(key): value for key, value in (params or {}).items()}
-        self.version = None if version is None else str(version)
-        self.allow_reuse = allow_reuse
-        config = runconfig or RunConfiguration()
-        self.environment = replace(config.specification(), uses_spark=True)
-        self.compute = compute_name(self.name, compute_target) or compute_name(self.name, config.target)
+        self.environment = replace(self.environment, uses_spark=True)
         self._lists = {
             PY_FILES: _named(what, "py_files", py_files),
             JARS: _named(what, "jars", jars),
@@ -126,32 +120,13 @@ class SparkStep(PipelineStep):
         """See :meth:`PipelineStep.define`."""
         source, script = locate_script(self.name, self.file, self.source_directory, build)
         _require_files(self.name, str(source.directory), self._lists)
-        wiring = Wiring(self.name, build)
-        wiring.add_outputs(self.outputs)
-        wiring.add_inputs(self.inputs)
-        wiring.add_parameters(self.params, self.arguments)
-        arguments = tuple(wiring.token(item) for item in self.arguments)
-        _require_passable(self.name, arguments)
-        inputs, outputs = wiring.ports()
-        return StepDefinition(
-            key=build.key_of(self),
-            name=self.name,
-            kind=KIND,
-            source=source,
-            command=(Interpreter(), SparkSubmit(tuple(sorted(self.conf.items()))), Literal(script), *arguments),
-            inputs=inputs,
-            outputs=outputs,
-            parameters=wiring.variables(),
-            environment=self.environment,
-            allow_reuse=self.allow_reuse,
-            after=tuple(dict.fromkeys(build.key_of(step) for step in self.predecessors)),
-            compute=self.compute,
-            version=self.version,
-        )
 
-    def parameters(self) -> list[PipelineParameter]:
-        """See :meth:`PipelineStep.parameters`."""
-        return [*super().parameters(), *(v for v in self.params.values() if isinstance(v, PipelineParameter))]
+        def command(wiring: Wiring) -> tuple[Token, ...]:
+            arguments = tuple(map(wiring.token, self.arguments))
+            _require_passable(self.name, arguments)
+            return (Interpreter(), SparkSubmit(tuple(sorted(self.conf.items()))), Literal(script), *arguments)
+
+        return self._define(build, KIND, source, command)
 
 
 class SynapseSparkStep(SparkStep):

@@ -91,20 +91,29 @@ class PipelineStep(ABC):
         return f"{type(self).__name__}({self.name!r})"
 
 
+def locate_source(step_name: str, source_directory: str | os.PathLike[str] | None, build: Build) -> str:
+    """Return a step's source directory: its own, else the pipeline's, else the current one.
+
+    :raises PipelineError: when it does not exist.
+    """
+    directory = os.path.abspath(os.path.expanduser(source_directory or build.default_source_directory or os.curdir))
+    if not os.path.isdir(directory):
+        raise PipelineError(f"Step {step_name!r}: the source_directory {directory!r} does not exist.")
+    return directory
+
+
 def locate_script(
     step_name: str, script_name: str, source_directory: str | os.PathLike[str] | None, build: Build
 ) -> tuple[SourceCode, str]:
-    """Find a script's directory (the step's, else the pipeline's, else the current one) and its path in it.
+    """Find a script's directory, as :func:`locate_source`, and its path in it.
 
     :raises PipelineError: when the directory is missing or the script is not in it.
     """
-    directory = os.path.abspath(os.path.expanduser(source_directory or build.default_source_directory or os.curdir))
+    directory = locate_source(step_name, source_directory, build)
     path = os.path.normpath(script_name)
     if os.path.isabs(path) or path.startswith(os.pardir):  # it may lead back into the directory
         path = os.path.relpath(os.path.join(directory, path), directory)
     if path.split(os.sep)[0] == os.pardir or not os.path.isfile(os.path.join(directory, path)):
-        if not os.path.isdir(directory):
-            raise PipelineError(f"Step {step_name!r}: the source_directory {directory!r} does not exist.")
         raise PipelineError(
             f"Step {step_name!r}: the script {script_name!r} is not in the source_directory {directory!r}. "
             "script_name is relative to it."

@@ -10,13 +10,16 @@ import pytest
 from acceptance.running_airflow import RunningAirflow, running
 from fakes.postgres import PostgresServer
 
+_SHARED = ("airflow", "airflow_on_postgres")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every test of this folder is an acceptance test; several share what takes longest, so they stay together."""
+    """Every test of this folder is an acceptance test; those that share an Airflow, slow to start, go together."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.acceptance)
-            item.add_marker(pytest.mark.xdist_group("acceptance"))
+            shared = [name for name in _SHARED if name in getattr(item, "fixturenames", ())]
+            item.add_marker(pytest.mark.xdist_group("-".join(shared) or item.path.stem))
 
 
 @pytest.fixture(scope="session")

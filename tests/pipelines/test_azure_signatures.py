@@ -117,6 +117,38 @@ AZURE = {
     ("Workspace", "get_default_datastore"): "",
     ("Workspace", "set_default_datastore"): "name",
     ("Environment", None): "name",
+    ("Environment", "register"): "workspace",
+    ("Environment", "get"): "workspace, name, version=None, label=None",
+    ("Environment", "list"): "workspace",
+    ("Environment", "clone"): "new_name",
+    ("Environment", "from_dockerfile"): "name, dockerfile, conda_specification=None, pip_requirements=None",
+    ("Environment", "from_docker_image"): "name, image, container_registry=None, conda_specification=None, "
+    "pip_requirements=None",
+    ("Environment", "from_conda_specification"): "name, file_path",
+    ("Environment", "from_existing_conda_environment"): "name, conda_environment_name",
+    ("Environment", "from_pip_requirements"): "name, file_path, pip_version=None",
+    ("Environment", "save_to_directory"): "path, overwrite=False",
+    ("Environment", "load_from_directory"): "path",
+    ("CondaDependencies", None): "conda_dependencies_file_path=None, _underlying_structure=None",
+    ("CondaDependencies", "create"): "pip_indexurl=None, pip_packages=None, conda_packages=None, "
+    "python_version='3.10.18', pin_sdk_version=True",
+    ("CondaDependencies", "add_pip_package"): "pip_package",
+    ("CondaDependencies", "add_conda_package"): "conda_package",
+    ("CondaDependencies", "add_channel"): "channel",
+    ("CondaDependencies", "set_python_version"): "version",
+    ("CondaDependencies", "set_pip_requirements"): "pip_requirements",
+    ("CondaDependencies", "set_pip_option"): "pip_option",
+    ("CondaDependencies", "save_to_file"): "base_directory, conda_file_path=None",
+    ("CondaDependencies", "save"): "path=None",
+    ("CommandStep", None): "command=None, name=None, compute_target=None, runconfig=None, "
+    "runconfig_pipeline_params=None, inputs=None, outputs=None, params=None, source_directory=None, allow_reuse=True, "
+    "version=None",
+    ("ScriptRunConfig", None): "source_directory, script=None, arguments=None, run_config=None, "
+    "_telemetry_values=None, compute_target=None, environment=None, distributed_job_config=None, resume_from=None, "
+    "max_run_duration_seconds=2592000, command=None, docker_runtime_config=None",
+    ("MpiConfiguration", None): "process_count_per_node=1, node_count=1",
+    ("PyTorchConfiguration", None): "communication_backend='Nccl', process_count=None, node_count=1",
+    ("TensorflowConfiguration", None): "worker_count=1, parameter_server_count=1",
     (
         "RunConfiguration",
         None,
@@ -142,7 +174,10 @@ DEVIATIONS = {
     ("InputPortBinding", None): ("name, bind_object, bind_mode='mount'", "an input that binds nothing means nothing"),
     ("Workspace", None): ("root=None, name=None", "a workspace is a folder, not a resource of a subscription"),
     ("Environment", None): ("name='user-managed'", "an existing interpreter needs no name"),
-    ("RunConfiguration", None): ("", "scripts belong to steps; frameworks and Conda are not here"),
+    ("CondaDependencies", "create"): (
+        "pip_indexurl=None, pip_packages=None, conda_packages=None, python_version=None, pin_sdk_version=True",
+        "any version of Python will do unless one is named",
+    ),
 }
 
 

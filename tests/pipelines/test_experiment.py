@@ -161,7 +161,7 @@ def test_a_name_that_is_no_experiment_is_refused(project: Project, name: str) ->
 
 
 def test_only_pipelines_are_submitted_and_only_to_known_backends(project: Project) -> None:
-    with pytest.raises(UserError, match="can submit a Pipeline, not 'x'"):
+    with pytest.raises(UserError, match="can submit a Pipeline or a ScriptRunConfig, not 'x'"):
         Experiment(project.workspace, "tests").submit("x")  # type: ignore[arg-type]
     with pytest.raises(UnknownNameError, match=r"Unknown backend 'moon'\. Known: airflow, local\."):
         _submit(project, backend_name="moon")

@@ -116,9 +116,9 @@ def test_changed_packages_are_named(project: Project) -> None:
     for text, digest in zip(lists, digests, strict=True):
         objects.put(blob_key(digest), text)
     explainer = Explainer(objects, project.state.blobs)
-    assert explainer._packages(*digests) == "attrs absent → 3, numpy 1.0 → 1.1, six 1 → absent"
+    assert explainer._packages(*digests, b"") == "attrs absent → 3, numpy 1.0 → 1.1, six 1 → absent"
     objects.put(blob_key(digests[0]), b"\xff damaged")
-    assert explainer._packages(*digests) == "changed"
+    assert explainer._packages(*digests, b"") == "changed"
 
 
 @pytest.mark.parametrize("folder", ["manifests", "blobs"])

@@ -19,7 +19,7 @@ from refrain.data.ports import (
     OutputPort,
     Registration,
 )
-from refrain.environments.specification import EnvironmentSpec
+from refrain.environments.specification import EnvironmentSpec, ImageSpec, PackageSpec
 from refrain.errors import PipelineError, UnknownNameError, UserError
 from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, ParameterValue
 from refrain.steps.definition import PipelineDefinition, SourceCode, StepDefinition, freeze, in_running_order
@@ -63,6 +63,9 @@ OUTPUTS = st.builds(
     registration=st.none() | st.builds(Registration, TEXT, TEXT, PAIRS),
     is_dataset=st.booleans(),
 )
+TEXTS = st.lists(TEXT, max_size=2).map(tuple)
+PACKAGES = st.builds(PackageSpec, TEXT, TEXTS, TEXTS, TEXTS, TEXTS, st.booleans(), st.booleans())
+IMAGES = st.builds(ImageSpec, TEXT, TEXT)
 STEPS = st.builds(
     StepDefinition,
     key=TEXT,
@@ -73,7 +76,7 @@ STEPS = st.builds(
     inputs=st.lists(INPUTS, max_size=2).map(tuple),
     outputs=st.lists(OUTPUTS, max_size=2).map(tuple),
     parameters=st.lists(st.tuples(TEXT, TOKENS), max_size=2).map(tuple),
-    environment=st.builds(EnvironmentSpec, OPTIONAL, PAIRS),
+    environment=st.builds(EnvironmentSpec, OPTIONAL, PAIRS, st.none() | PACKAGES, st.none() | IMAGES),
     allow_reuse=st.booleans(),
     after=st.lists(TEXT, max_size=2).map(tuple),
     compute=OPTIONAL,
@@ -121,7 +124,13 @@ def test_the_json_of_a_definition_is_golden():
                 "inputs": [],
                 "outputs": [],
                 "parameters": [],
-                "environment": {"is": "EnvironmentSpec", "interpreter": None, "variables": []},
+                "environment": {
+                    "is": "EnvironmentSpec",
+                    "interpreter": None,
+                    "variables": [],
+                    "packages": None,
+                    "image": None,
+                },
                 "allow_reuse": True,
                 "after": [],
                 "compute": None,
@@ -132,6 +141,12 @@ def test_the_json_of_a_definition_is_golden():
         "outputs": [],
         "description": "",
     }
+
+
+def test_a_definition_from_before_environments_had_packages_is_read():
+    document = PipelineDefinition("p", (named("a"),)).to_json()
+    document["steps"][0]["environment"] = {"is": "EnvironmentSpec", "interpreter": "/p", "variables": [["A", "1"]]}
+    assert PipelineDefinition.from_json(document).steps[0].environment == EnvironmentSpec("/p", (("A", "1"),))
 
 
 def test_a_newer_definition_is_refused():

@@ -57,7 +57,7 @@ def test_a_run_configuration_is_read_when_the_step_is_made(step, define):
         ({"runconfig": {}}, r"Step 'a.py': runconfig must be a RunConfiguration, not \{\}"),
         (
             {"runconfig_pipeline_params": {"NodeCount": 2}},
-            "runconfig_pipeline_params sets node and process counts, which",
+            "runconfig_pipeline_params has 'NodeCount'. Known here: none. One process has no counts",
         ),
         ({"allow_reuse": "False"}, "Step 'a.py': allow_reuse must be True or False, not 'False'"),
         ({"allow_reuse": None}, "allow_reuse must be True or False, not None"),

@@ -1,0 +1,158 @@
+"""Resolution: which version of which package an environment has, found out once and kept in the workspace.
+
+Without it, the same requirements would be other packages next week, or on another machine.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from refrain.environments.pythons import Python
+from refrain.environments.requirements import from_conda, name_of
+from refrain.environments.specification import PackageSpec
+from refrain.environments.uv import Uv
+from refrain.errors import CorruptObjectError, EnvironmentFailedError, UserError
+from refrain.storage.digest import digest_bytes
+from refrain.storage.registry import Registry
+
+SCHEMA = 1
+KIND = "resolutions"
+_PINNED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==(?P<version>[^\s;]+)")
+_UV_OPTIONS = {"--pre": "--prerelease=allow", "--trusted-host": "--allow-insecure-host"}
+_NO_CONDA = frozenset({"pip", "setuptools", "wheel"})
+"""What conda's environments list for pip's sake."""
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """The packages of an environment.
+
+    :param python: implementation and minor version of the interpreter that they are for: ``CPython 3.11``.
+    :param lock: every package with version and hashes, as uv installs them.
+    :param notes: what whoever runs a step in it should know.
+    """
+
+    python: str
+    platform: str
+    lock: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """``name==version`` lines, sorted; of a package from an address, its line with its hashes."""
+        return tuple(sorted(map(_package, _entries(self.lock))))
+
+    @property
+    def digest(self) -> str:
+        """The digest of what is installed."""
+        return digest_bytes(_canonical([SCHEMA, self.python, self.platform, self.lock]))
+
+
+class Resolutions:
+    """The resolutions that a workspace keeps."""
+
+    def __init__(self, registry: Registry, uv: Uv) -> None:
+        """Keep them in *registry*, and find out with *uv* what is not known yet."""
+        self._registry = registry
+        self._uv = uv
+
+    def get(self, spec: PackageSpec, python: Python) -> Resolution:
+        """Return what a specification was resolved to; what is new is resolved now, and kept.
+
+        :raises UserError: when its packages do not go together, or cannot be found.
+        :raises EnvironmentFailedError: when an index cannot be reached, or uv is not installed.
+        """
+        return self.known(spec, python) or self.renew(spec, python)
+
+    def known(self, spec: PackageSpec, python: Python) -> Resolution | None:
+        """Return what a specification was resolved to; None when it was not."""
+        record = self._registry.get(KIND, _key(spec, python))
+        return None if record is None else _parse(record)
+
+    def renew(self, spec: PackageSpec, python: Python) -> Resolution:
+        """Resolve anew, so that later runs get the newest packages that the specification allows; raises as get."""
+        name = _key(spec, python)
+        newest = max(self._registry.versions(KIND, name), default=0)
+        resolution = self._resolve(spec, python)
+        record = {"schema": SCHEMA, "created": time.time(), "wanted": asdict(spec), **asdict(resolution)}
+        if not self._registry.add_after(KIND, name, record, newest):
+            return self.known(spec, python) or resolution  # another process was quicker, and all shall have the same
+        return resolution
+
+    def _resolve(self, spec: PackageSpec, python: Python) -> Resolution:
+        wanted, notes = wanted_of(spec)
+        if not wanted:
+            return Resolution(python.minor, python.platform, "", notes)
+        with tempfile.TemporaryDirectory(prefix="refrain-resolve-") as name:
+            folder = Path(name)
+            (folder / "requirements.in").write_text("".join(f"{line}\n" for line in wanted))
+            arguments = ["pip", "compile", "requirements.in", f"--python={python.path}", "--output-file=locked.txt"]
+            arguments += ["--no-header", "--no-annotate", "--generate-hashes", *uv_options(spec.options)]
+            if spec.pins_override:
+                arguments.append("--override=requirements.in")
+            self._uv.call(f"These requirements cannot be met: {', '.join(wanted)}", arguments, folder)
+            lock = (folder / "locked.txt").read_text()
+        return Resolution(python.minor, python.platform, lock, notes)
+
+
+def wanted_of(spec: PackageSpec) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the requirements of a specification, conda's packages among them, and what is to be said about those.
+
+    :raises UserError: when conda's packages are not to come from PyPI, or cannot.
+    """
+    conda = [match for match in spec.conda if match.strip().lower() not in _NO_CONDA]
+    if not conda:
+        return spec.requirements, ()
+    named = ", ".join(conda)
+    if not spec.conda_from_pypi:
+        raise UserError(
+            f"The environment has conda packages ({named}), and python.conda_from_pypi is False. Name them as pip "
+            "packages, use an existing conda environment, or set python.conda_from_pypi = True."
+        )
+    asked = {name_of(line) for line in spec.requirements}
+    taken = tuple(line for line in map(from_conda, conda) if name_of(line) not in asked)
+    note = f"these conda packages come from PyPI, where a package of the same name can be another one: {named}"
+    return (*taken, *spec.requirements), (note,)
+
+
+def uv_options(options: Iterable[str]) -> list[str]:
+    """Return pip's options as uv calls them."""
+    words = (option.partition("=") for option in options)
+    return [_UV_OPTIONS.get(name, name) + equals + value for name, equals, value in words]
+
+
+def _key(spec: PackageSpec, python: Python) -> str:
+    return digest_bytes(_canonical([SCHEMA, asdict(spec), python.minor, python.platform]))
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _parse(record: Mapping[str, Any]) -> Resolution:
+    try:
+        if record["schema"] > SCHEMA:
+            raise EnvironmentFailedError("The environment was resolved by a newer Refrain than this one; upgrade.")
+        python, platform, lock = (str(record[name]) for name in ("python", "platform", "lock"))
+        return Resolution(python, platform, lock, tuple(map(str, record["notes"])))
+    except (KeyError, TypeError) as error:
+        raise CorruptObjectError(
+            f"What an environment was resolved to is damaged ({error!r}); renew it with 'refrain env build --renew'."
+        ) from error
+
+
+def _entries(lock: str) -> list[str]:
+    joined = re.sub(r"\\\n\s*", " ", lock).splitlines()
+    return [line.strip() for line in joined if line.strip() and not line.lstrip().startswith("#")]
+
+
+def _package(entry: str) -> str:
+    found = _PINNED.match(entry)
+    return f"{found['name'].lower()}=={found['version']}" if found else entry

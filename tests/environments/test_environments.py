@@ -1,0 +1,236 @@
+"""Environments with packages: resolved once, built once, reused, and never half-made."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from fakes.wheels import make_wheel
+from refrain.environments.environments import Environments
+from refrain.environments.interpreter import identify
+from refrain.environments.specification import EnvironmentSpec, ImageSpec, PackageSpec
+from refrain.errors import EnvironmentFailedError, UserError
+
+
+def ask(python: str, code: str) -> str:
+    return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def built(environments: Environments) -> list[str]:
+    return [one.digest for one in environments.cache.built()]
+
+
+def test_a_process_imports_what_was_asked_for_and_nothing_else(environments, wanted):
+    python = environments().prepare(wanted("model"), print)
+    assert ask(python, "import model, numbers_x; print(model.VERSION, numbers_x.VERSION)") == "1.0 2.0"
+    assert ask(python, "import importlib.util; print(importlib.util.find_spec('pytest'))") == "None"
+
+
+def test_the_identity_is_known_without_building_and_is_that_of_what_is_built(environments, wanted):
+    here = environments()
+    identity = here.identify(wanted("model"))
+    assert identity.packages == ("model==1.0", "numbers-x==2.0")
+    assert identity.version == identify(None).version
+    assert built(here) == []
+    assert here.prepare(wanted("model"), print) == identity.path
+    assert [line.replace("_", "-") for line in identify(identity.path).packages] == list(identity.packages)
+
+
+def test_programs_of_packages_run_from_where_the_environment_is(environments, wanted):
+    """They are built in another folder than they stay in."""
+    python = environments().prepare(wanted("model"), print)
+    program = Path(python).parent / "model-say"
+    assert subprocess.run([program], capture_output=True, text=True, check=True).stdout == "said\n"
+
+
+def test_a_version_that_appears_later_changes_nothing_until_it_is_asked_for(environments, wanted, wheels):
+    first = environments().identify(wanted("model"))
+    make_wheel(wheels, "numbers-x", "3.0")
+    assert environments().identify(wanted("model")) == first
+    assert environments(cache="another machine").identify(wanted("model")).packages == first.packages
+    environments().renew(wanted("model").packages)
+    assert environments().identify(wanted("model")).packages == ("model==1.0", "numbers-x==3.0")
+
+
+def test_a_package_that_changed_under_its_version_is_not_installed(environments, wanted, wheels):
+    environments().identify(wanted("numbers-x==1.0"))
+    make_wheel(wheels, "numbers-x", "1.0", code="EVIL = True\n")
+    here = environments(cache="another machine")
+    with pytest.raises(UserError, match=r"(?s)cannot be built.*Hash mismatch.*refrain env build --renew"):
+        here.prepare(wanted("numbers-x==1.0"), print)
+    assert built(here) == []
+
+
+def test_requirements_that_contradict_each_other_are_named_with_the_way_out(environments, wanted):
+    with pytest.raises(UserError, match=r"(?s)cannot be met: model, numbers-x<1.*numbers-x>=1.*pins_override = True"):
+        environments().identify(wanted("model", "numbers-x<1"))
+
+
+def test_pins_may_override_what_packages_ask_for(environments, wanted, wheels):
+    make_wheel(wheels, "strict", "1.0", ["numbers-x==1.0"])
+    with pytest.raises(UserError, match="pins_override"):
+        environments().identify(wanted("strict", "numbers-x==2.0"))
+    identity = environments().identify(wanted("strict", "numbers-x==2.0", pins_override=True))
+    assert identity.packages == ("numbers-x==2.0", "strict==1.0")
+
+
+def test_a_package_that_is_nowhere_is_named(environments, wanted):
+    with pytest.raises(UserError, match=r"(?s)cannot be met: no-such-thing.*no-such-thing was not found.*--find-links"):
+        environments().identify(wanted("no-such-thing"))
+
+
+def test_a_python_that_is_not_here_is_named_with_those_that_are(environments, wanted):
+    with pytest.raises(UserError, match=r"asks for Python 3\.99, which is not on this machine\. There are: CPython 3"):
+        environments().identify(wanted("model", python="3.99"))
+
+
+def test_conda_packages_come_from_pypi_and_are_named(environments, wanted):
+    said: list[str] = []
+    spec = wanted("model", conda=("numbers-x=1", "pip"), channels=("conda-forge",))
+    assert environments().identify(spec).packages == ("model==1.0", "numbers-x==1.0")
+    environments().prepare(spec, said.append)
+    assert "these conda packages come from PyPI, where a package of the same name can be another one: numbers-x=1" in (
+        "\n".join(said)
+    )
+
+
+def test_conda_packages_are_refused_where_they_must_not_come_from_pypi(environments, wanted):
+    with pytest.raises(UserError, match=r"has conda packages \(numbers-x=1\), and python\.conda_from_pypi is False"):
+        environments().identify(wanted(conda=("numbers-x=1",), conda_from_pypi=False))
+
+
+def test_an_environment_of_a_python_alone_has_no_packages(environments):
+    here = environments()
+    spec = EnvironmentSpec(packages=_version_of_this_python())
+    assert here.identify(spec).packages == ()
+    assert ask(here.prepare(spec, print), "print(1)") == "1"
+
+
+def _version_of_this_python() -> PackageSpec:
+    return PackageSpec(python=f"{sys.version_info.major}.{sys.version_info.minor}")
+
+
+def test_an_image_alone_needs_a_target_that_runs_containers(environments):
+    with pytest.raises(UserError, match=r"is the container image 'python:3', which a process on this machine cannot"):
+        environments().identify(EnvironmentSpec(image=ImageSpec("python:3")))
+
+
+def test_without_uv_the_way_to_install_it_is_named(environments, wanted, monkeypatch):
+    monkeypatch.setitem(sys.modules, "uv", None)
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(EnvironmentFailedError, match=r"needs uv, .* pip install 'refrain\[environments\]'"):
+        environments().identify(wanted("model"))
+
+
+def test_it_is_built_once_however_many_processes_want_it(tmp_path, wheels):
+    script = _script(tmp_path, wheels)
+    started = [subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    said = [process.communicate()[0] for process in started]
+    assert [process.returncode for process in started] == [0] * 4
+    assert len({text.splitlines()[-1] for text in said}) == 1
+    assert sum("building" in text for text in said) == 1
+
+
+def test_a_builder_that_is_killed_leaves_nothing_that_is_used(tmp_path, wheels, environments, wanted):
+    """The wheel is a pipe in which uv waits, so that the moment of the kill is no accident."""
+    here = environments()
+    here.identify(wanted("model"))
+    _stall(wheels)
+    process = subprocess.Popen([sys.executable, _script(tmp_path, wheels)], stdout=subprocess.PIPE, text=True)
+    folder = tmp_path / "cache" / "environments"
+    while not list(folder.glob(".building-*/requirements.txt")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert built(here) == []
+    _unstall(wheels)
+    assert ask(here.prepare(wanted("model"), print), "import model; print(model.VERSION)") == "1.0"
+    assert list(folder.glob(".building-*")) == []
+    while _programs_that_name(str(tmp_path)):  # the guard ends what the builder had started
+        time.sleep(0.01)
+
+
+def _programs_that_name(text: str) -> list[str]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = path.read_bytes().split(b"\0")
+            found += [path.parent.name] if words[0].endswith(b"/uv") and text.encode() in b" ".join(words) else []
+    return found
+
+
+def _stall(wheels: Path) -> None:
+    wheel = wheels / "model-1.0-py3-none-any.whl"
+    wheel.rename(wheels / "model.kept")
+    os.mkfifo(wheel)
+
+
+def _unstall(wheels: Path) -> None:
+    (wheels / "model.kept").replace(wheels / "model-1.0-py3-none-any.whl")
+
+
+def _script(tmp_path: Path, wheels: Path) -> Path:
+    script = tmp_path / "prepare.py"
+    script.write_text(
+        textwrap.dedent(f"""
+        from pathlib import Path
+        from refrain.compute.local import LocalCompute
+        from refrain.environments.environments import Environments
+        from refrain.environments.specification import EnvironmentSpec, PackageSpec
+        from refrain.pipelines.workspace import Workspace
+        registry = Workspace({str(tmp_path / "workspace")!r}).state.registry
+        spec = EnvironmentSpec(packages=PackageSpec("", ("model",), ("--no-index", "--find-links={wheels}")))
+        compute = LocalCompute(environments=lambda run: Environments(registry, Path({str(tmp_path / "cache")!r}), run))
+        print(compute.prepare(spec, print))
+        """)
+    )
+    return script
+
+
+def test_what_a_process_uses_is_not_pruned(environments, wanted):
+    here = environments()
+    here.prepare(wanted("model"), print)
+    (digest,) = built(here)
+    other = environments()
+    assert not other.cache.remove(digest)
+    assert other.cache.built()[0].is_in_use
+
+
+def test_what_nobody_uses_is_pruned_whole(environments, wanted, tmp_path, wheels):
+    subprocess.run([sys.executable, _script(tmp_path, wheels)], check=True, capture_output=True)
+    here = environments()
+    (one,) = here.cache.built()
+    assert not one.is_in_use
+    assert one.bytes > 0
+    assert here.cache.remove(one.digest)
+    assert [path.name for path in (tmp_path / "cache" / "environments").iterdir()] == ["locks"]
+
+
+def test_an_environment_whose_interpreter_is_gone_is_built_again(environments, wanted):
+    python = environments().prepare(wanted("model"), print)
+    os.unlink(python)
+    assert environments().prepare(wanted("model"), print) == python
+    assert ask(python, "import model; print(model.VERSION)") == "1.0"
+
+
+def test_files_are_shared_by_hard_links(environments, wanted):
+    python = environments().prepare(wanted("model"), print)
+    module = Path(ask(python, "import model; print(model.__file__)"))
+    assert module.stat().st_nlink > 1
+
+
+def test_variables_of_pip_and_of_other_environments_do_not_reach_uv(environments, wanted, monkeypatch, tmp_path):
+    monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path / "other"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "numbers_x.py").write_text("VERSION = 'wrong'")
+    python = environments().prepare(wanted("model"), print)
+    assert ask(python, "import sys; print(sys.prefix)").startswith(str(tmp_path / "cache" / "environments"))
