@@ -10,7 +10,7 @@ from typing import Any
 
 from refrain.cli.answer import Answer, say
 from refrain.cli.found_run import open_workspace
-from refrain.compute.computes import CANCEL_GRACE_SECONDS
+from refrain.compute.local import CANCEL_GRACE_SECONDS
 from refrain.compute.local_kind import LocalKind
 from refrain.compute.target import THIS_MACHINE
 from refrain.environments.cache import Built, EnvironmentCache

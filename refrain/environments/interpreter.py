@@ -71,8 +71,15 @@ def describe(path: str) -> tuple[str, str]:
 
     :raises UserError: when it cannot be run.
     """
-    version, platform_name, _ = _own() if path == sys.executable else _ask(path, _stat(path))
+    # That which a virtual environment was made of is of its version; to be told so would cost a process.
+    is_own = path in (sys.executable, base_interpreter())
+    version, platform_name, _ = _own() if is_own else _ask(path, _stat(path))
     return version, platform_name
+
+
+def base_interpreter() -> str:
+    """Return the interpreter that the running one's virtual environment was made of, or the running one itself."""
+    return getattr(sys, "_base_executable", None) or sys.executable
 
 
 def _own() -> tuple[str, str, tuple[str, ...]]:

@@ -6,11 +6,10 @@ import glob
 import os
 import re
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from refrain.environments.interpreter import describe
+from refrain.environments.interpreter import base_interpreter, describe
 from refrain.errors import UserError, known
 
 OLDEST = (3, 8)
@@ -104,7 +103,7 @@ def _holds(release: tuple[int, ...], operator: str, version: tuple[int, ...]) ->
 
 
 def _candidates() -> Iterator[str]:
-    yield getattr(sys, "_base_executable", None) or sys.executable
+    yield base_interpreter()
     for minor in range(_NEWEST_TRIED, OLDEST[1] - 1, -1):
         found = shutil.which(f"python3.{minor}")
         if found:

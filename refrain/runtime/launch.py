@@ -27,7 +27,7 @@ _GRACE_SECONDS = 5.0
 _PAUSE = 0.02
 _DRAIN_SECONDS = 5.0
 _LONGEST_LINE = 32 * 1024
-_TAGGED = re.compile(rb"\[\d+,(\d+)\]<std(?:out|err)>:\s?(.*)", re.DOTALL)
+_TAG = re.compile(rb"\[\d+,(\d+)\]<std(?:out|err)>:")
 _WRONG_USE = 2
 _NOT_STARTED = 127
 
@@ -133,14 +133,12 @@ def main(argv: list[str] | None = None) -> int:
 def _ranks(kind: str, processes: int, servers: int) -> list[Rank]:
     if kind == "tensorflow":
         return _tensorflow(processes, servers)
+    variables = _mpi if kind == "mpi" else _torch
     port = _free_ports(1)[0]
-    return [
-        Rank(number, {**_common(number, processes, port), **_own(kind, number, processes)})
-        for number in range(processes)
-    ]
+    return [Rank(number, variables(number, processes, port)) for number in range(processes)]
 
 
-def _common(number: int, processes: int, port: int) -> dict[str, str]:
+def _torch(number: int, processes: int, port: int) -> dict[str, str]:
     return {
         "RANK": str(number),
         "LOCAL_RANK": str(number),
@@ -149,14 +147,11 @@ def _common(number: int, processes: int, port: int) -> dict[str, str]:
         "NODE_RANK": "0",
         "MASTER_ADDR": _HOST,
         "MASTER_PORT": str(port),
-        "AZ_BATCHAI_MPI_MASTER_NODE": _HOST,
-        "AZ_BATCH_MASTER_NODE": "%s:%d" % (_HOST, port),
     }
 
 
-def _own(kind: str, number: int, processes: int) -> dict[str, str]:
-    if kind != "mpi":
-        return {}
+def _mpi(number: int, processes: int, port: int) -> dict[str, str]:
+    """What mpirun would set, and Azure ML besides."""
     return {
         "OMPI_COMM_WORLD_RANK": str(number),
         "OMPI_COMM_WORLD_LOCAL_RANK": str(number),
@@ -164,7 +159,12 @@ def _own(kind: str, number: int, processes: int) -> dict[str, str]:
         "OMPI_COMM_WORLD_LOCAL_SIZE": str(processes),
         "PMI_RANK": str(number),
         "PMI_SIZE": str(processes),
+        **_master(port),
     }
+
+
+def _master(port: int) -> dict[str, str]:
+    return {"AZ_BATCHAI_MPI_MASTER_NODE": _HOST, "AZ_BATCH_MASTER_NODE": "%s:%d" % (_HOST, port)}
 
 
 def _tensorflow(workers: int, servers: int) -> list[Rank]:
@@ -245,15 +245,24 @@ def _run_mpirun(mpirun: str, processes: int, command: list[str], output: Output)
     words = [mpirun, "-n", str(processes), "--tag-output", "--oversubscribe"]
     words += ["--allow-run-as-root"] if os.getuid() == 0 else []
     process = subprocess.Popen(
-        [*words, *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [*words, *command],
+        env={**os.environ, **_master(_free_ports(1)[0])},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     stream: IO[bytes] = process.stdout  # type: ignore[assignment]  # it is a pipe
+    parts: dict[int, bytes] = {}
     for line in iter(lambda: stream.readline(_LONGEST_LINE), b""):
-        found = _TAGGED.match(line)
-        if found:
-            output.rank_line(int(found.group(1)), found.group(2))
-        else:
-            output.write(line)
+        before, *tagged = _TAG.split(line)
+        if before:  # mpirun's own
+            output.write(before)
+        for rank, text in zip(map(int, tagged[::2]), tagged[1::2]):  # a tag comes with each write, not each line
+            parts[rank] = parts.get(rank, b"") + text
+            if text.endswith(b"\n") or len(parts[rank]) > _LONGEST_LINE:
+                output.rank_line(rank, parts.pop(rank))
+    for rank, text in parts.items():
+        output.rank_line(rank, text)
     code = process.wait()
     return code if code >= 0 else 128 - code
 

@@ -234,3 +234,13 @@ def test_variables_of_pip_and_of_other_environments_do_not_reach_uv(environments
     (tmp_path / "numbers_x.py").write_text("VERSION = 'wrong'")
     python = environments().prepare(wanted("model"), print)
     assert ask(python, "import sys; print(sys.prefix)").startswith(str(tmp_path / "cache" / "environments"))
+
+
+def test_packages_come_from_an_index(environments):
+    spec = EnvironmentSpec(packages=PackageSpec(requirements=("six==1.16.0",)))
+    try:
+        python = environments().prepare(spec, print)
+    except EnvironmentFailedError as error:
+        pytest.skip(f"no index can be reached from here: {str(error).splitlines()[1].strip()}")
+    assert environments().identify(spec).packages == ("six==1.16.0",)
+    assert ask(python, "import six; print(six.__version__)") == "1.16.0"

@@ -12,8 +12,10 @@ from refrain import MpiConfiguration, PipelineData, PipelineParameter, PyTorchCo
 
 TELLS = """
     import os, sys
-    open(os.path.join(sys.argv[1], os.environ["RANK"]), "w").write(os.environ["WORLD_SIZE"])
-    print("I am", os.environ["RANK"], os.environ.get("API_TOKEN", ""))
+    rank = os.environ.get("RANK") or os.environ["OMPI_COMM_WORLD_RANK"]
+    size = os.environ.get("WORLD_SIZE") or os.environ["OMPI_COMM_WORLD_SIZE"]
+    open(os.path.join(sys.argv[1], rank), "w").write(size)
+    print("I am", rank, os.environ.get("API_TOKEN", ""))
 """
 FAILS = """
     import os, signal, sys, time

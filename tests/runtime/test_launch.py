@@ -67,6 +67,15 @@ def test_mpirun_starts_the_processes_where_it_is():
 
 
 @pytest.mark.skipif(shutil.which("mpirun") is None, reason="mpirun is not installed")
+def test_lines_that_mpirun_hands_over_in_pieces_are_put_together():
+    code, lines = run(
+        "mpi", 2, 0, "import os\nfor _ in range(50): os.write(1, b'a'); os.write(1, b'b'); os.write(1, b'\\n')"
+    )
+    assert code == 0
+    assert sorted(lines) == ["[rank 0] ab"] * 50 + ["[rank 1] ab"] * 50
+
+
+@pytest.mark.skipif(shutil.which("mpirun") is None, reason="mpirun is not installed")
 def test_mpirun_ends_as_the_rank_that_failed():
     code, lines = run(
         "mpi", 2, 0, "import os, sys, time; os.environ['OMPI_COMM_WORLD_RANK'] == '1' and sys.exit(3); time.sleep(30)"
