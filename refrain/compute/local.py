@@ -43,18 +43,18 @@ class LocalCompute:
 
     :param grace_seconds: how long a canceled process may take to end by itself.
     :param environments: makes the environments that packages are installed into; None refuses those.
-    :param variables: what every process finds in its environment besides, such as where the target's Spark is.
+    :param spark: what the target says of the Spark that its Spark steps start, as environment variables.
     """
 
     def __init__(
         self,
         grace_seconds: float = CANCEL_GRACE_SECONDS,
         environments: Callable[[RunTool], Environments] | None = None,
-        variables: Mapping[str, str] | None = None,
+        spark: Mapping[str, str] | None = None,
     ) -> None:
         self._grace_seconds = grace_seconds
         self._make_environments = environments
-        self._variables = dict(variables or {})
+        self._spark = dict(spark or {})
         self._jobs: dict[str, _Running] = {}
         self._results: dict[str, JobResult] = {}
         self._canceled: set[str] = set()
@@ -68,7 +68,7 @@ class LocalCompute:
             if wanted not in self._identities:
                 self._identities[wanted] = self.environments.identify(wanted)
             identity = self._identities[wanted]
-        return with_spark(identity, environment, self._variables) if environment.uses_spark else identity
+        return with_spark(identity, environment, self._spark) if environment.uses_spark else identity
 
     def prepare(self, environment: EnvironmentSpec, on_line: OnLine) -> str:
         """See :meth:`refrain.compute.job.Compute.prepare`."""
@@ -101,7 +101,7 @@ class LocalCompute:
             process = subprocess.Popen(
                 job.argv,
                 cwd=job.working_directory,
-                env={**job.environment, **self._variables},
+                env=dict(job.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -48,7 +48,7 @@ class SparkKind:
         """See :class:`TargetKind`."""
         settings = SparkSettings.of(target)
         found = describe(sys.executable, {}, settings.variables())
-        if found:
+        if "java" in found:
             yield f"Java {found['java']} is in {found['java_home']}"
             yield f"Spark {found['spark']} is in {found['spark_home']}"
         for host, port in _addresses(settings):
@@ -132,12 +132,12 @@ def _try(target: Target, settings: SparkSettings, folders: list[str]) -> None:
 
 
 def _run(settings: SparkSettings, folders: list[str], on_line: Any) -> JobResult:
-    compute = LocalCompute(_GRACE_SECONDS, variables=settings.variables())
+    compute = LocalCompute(_GRACE_SECONDS)
     with tempfile.TemporaryDirectory(prefix="refrain-") as folder:
         run_id = f"trial-{os.getpid()}"
         os.mkdir(os.path.join(folder, "logs"))
         argv = (sys.executable, "-m", "refrain.runtime.spark_submit", "{}", str(_TRIAL), *folders)
-        environment = {**os.environ, "REFRAIN_RUN_DIR": folder, "AZUREML_RUN_ID": run_id}
+        environment = {**os.environ, **settings.variables(), "REFRAIN_RUN_DIR": folder, "AZUREML_RUN_ID": run_id}
         job_id = compute.submit(Job(run_id, argv, folder, environment, os.path.join(folder, "logs", "log.txt")))
         late = threading.Timer(_TRIAL_SECONDS, compute.cancel, (job_id,))
         late.start()

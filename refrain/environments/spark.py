@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -36,21 +36,25 @@ def with_spark(
     :param variables: what the compute target says of them.
     :raises UserError: when one of them is not there, saying where it was looked for and what to do.
     """
-    packages = dict(line.partition("==")[::2] for line in identity.packages)
-    built = "" if environment.packages is None else _require_pyspark(packages)
-    found = describe(identity.path if not built else sys.executable, dict(environment.variables), variables, built)
+    declared = dict(environment.variables)
+    if environment.packages is None:
+        found = describe(identity.path, declared, variables)
+    else:  # which may have to be built yet
+        is_in_it = "SPARK_HOME" not in _told(declared, variables)
+        found = describe(sys.executable, declared, variables, _pyspark(identity.packages) if is_in_it else "")
     lines = {f"{name}=={found[key]}" for name, key in _LINES.items() if key in found}
     return replace(identity, packages=tuple(sorted({*identity.packages, *lines})))
 
 
-def _require_pyspark(packages: Mapping[str, str]) -> str:
-    """Return the version of pyspark that an environment will have, which may have to be built yet."""
-    if "pyspark" not in packages:
+def _pyspark(packages: Iterable[str]) -> str:
+    """Return the version of pyspark that an environment will have."""
+    versions = [version for name, _, version in (line.partition("==") for line in packages) if name == "pyspark"]
+    if not versions:
         raise UserError(
             "The step's environment has no pyspark among its packages, so that it cannot start Spark. Add it: "
             "conda_dependencies.add_pip_package('pyspark')."
         )
-    return packages["pyspark"]
+    return versions[0]
 
 
 def describe(
@@ -62,9 +66,13 @@ def describe(
     :param pyspark: the version of another interpreter's, which is not there yet.
     :raises UserError: when one of them is not there.
     """
+    return dict(_ask(interpreter, tuple(sorted(_told(declared, variables).items())), pyspark))
+
+
+def _told(declared: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that the launcher goes by: the machine's, over which those of the step and the target rule."""
     names = (*FROM_THE_MACHINE, "HOME", "PATH")
-    found = {name: os.environ[name] for name in names if name in os.environ} | dict(declared) | dict(variables)
-    return dict(_ask(interpreter, tuple(sorted(found.items())), pyspark))
+    return {name: os.environ[name] for name in names if name in os.environ} | dict(declared) | dict(variables)
 
 
 @lru_cache

@@ -116,11 +116,12 @@ class ProcessBody:
         written = {port.name: self._written(port, stage) for port in step.outputs}
         log_path = prepare(work.folder, work.request, work.record, read, written, stage)
         run_id = work.record.run_id
+        variables = process_environment(work.request, run_id, work.folder, interpreter, {**read, **written})
         return Job(
             run_id=run_id,
             argv=tuple(w for t in step.command for w in _words(t, work.request, interpreter, read, written)),
             working_directory=str(stage.working_directory),
-            environment=process_environment(work.request, run_id, work.folder, interpreter, {**read, **written}),
+            environment=variables | (self._spark().variables() if step.environment.uses_spark else {}),
             log_path=log_path,
             secrets=tuple(text for name, text in step.environment.variables if is_secret(name, text)),
         )

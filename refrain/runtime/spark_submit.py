@@ -76,7 +76,9 @@ def described(pyspark: str = "") -> Dict[str, str]:
     :param pyspark: the version of a pyspark that will be installed; it is taken for the one that is here.
     """
     if _target().get("remote"):
-        return {} if pyspark else {"client": _require_pyspark()}
+        if not pyspark:
+            _require_pyspark()
+        return {}
     home, version = ("", pyspark) if pyspark and not os.environ.get("SPARK_HOME") else spark()
     java_home, java_version = java(version)
     return {"spark": version, "spark_home": home, "java": java_version, "java_home": java_home}

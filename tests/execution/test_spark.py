@@ -139,7 +139,8 @@ def test_an_application_on_a_cluster_commits_what_its_tasks_wrote_once(
         conf={"spark.executorEnv.GREETING": "hello"},
         py_files=["words.py"],
     )
-    read = project.step("read", _READ, [counted.as_input("counted"), copied], inputs=[counted.as_input("counted")])
+    texts = counted.as_input("texts")
+    read = project.step("read", _READ, [texts, copied], inputs=[texts], outputs=[copied])
     ran = project.run(count, read)
 
     assert ran.status == "Completed", ran.outcome.errors
@@ -161,7 +162,7 @@ def test_an_application_on_a_cluster_commits_what_its_tasks_wrote_once(
 
 def test_a_canceled_step_ends_its_application_and_the_executors(project: Project, pool: Cluster, shared: Path) -> None:
     _on(project, pool, shared)
-    step = SparkStep("slow.py", str(project.source("slow", _SLOW)), "pool")
+    step = SparkStep("slow.py", str(project.source("slow", _SLOW)), "pool", "slow")
     runner, run_id = project.runner(step, listener=Heard())
     thread = threading.Thread(target=runner.run)
     thread.start()
@@ -171,7 +172,7 @@ def test_a_canceled_step_ends_its_application_and_the_executors(project: Project
 
     assert not thread.is_alive()
     assert _wait(lambda: pool.running() == [] and pool.executors() == [])
-    assert marked(f"{run_id}.slow.py.1") == []
+    assert marked(f"{run_id}.slow.1") == []
 
 
 def test_a_killed_engine_leaves_no_application(project: Project, pool: Cluster, shared: Path) -> None:
@@ -196,24 +197,24 @@ project.run(SparkStep("slow.py", {str(project.source("slow", _SLOW))!r}, "pool")
 
 def test_a_driver_without_memory_and_one_that_is_killed_are_told_with_the_way_out(project: Project) -> None:
     _here(project)
-    full = SparkStep("full.py", str(project.source("full", _FILLS_THE_DRIVER)), "here")
-    killed = SparkStep("killed.py", str(project.source("killed", _KILLS_ITSELF)), "here")
+    full = SparkStep("full.py", str(project.source("full", _FILLS_THE_DRIVER)), "here", "full")
+    killed = SparkStep("killed.py", str(project.source("killed", _KILLS_ITSELF)), "here", "killed")
     ran = project.run(full, killed, keep_going=True)
 
-    assert "The driver ran out of memory: raise driver_memory (Spark's default is 1g)" in ran.error("full.py")
-    assert "SIGKILL. It may have been stopped for using too much memory." in ran.error("killed.py")
+    assert "The driver ran out of memory: raise driver_memory (Spark's default is 1g)" in ran.error("full")
+    assert "SIGKILL. It may have been stopped for using too much memory." in ran.error("killed")
     assert project.leftovers() == []
 
 
 def test_a_step_on_a_cluster_that_shares_no_folder_is_refused_before_it_starts(project: Project) -> None:
     TargetTable(project.state.registry).put(Target("pool", "spark", {"master": "spark://127.0.0.1:1"}))
     out = HDFSOutputDatasetConfig("out")
-    step = SparkStep("s.py", str(project.source("s", "")), "pool", outputs=[out])
+    step = SparkStep("s.py", str(project.source("s", "")), "pool", "s", outputs=[out])
     ran = project.run(step)
 
-    assert "Output 'out': the executors of spark://127.0.0.1:1 must find" in ran.error("s.py")
-    assert "they share none that its target names." in ran.error("s.py")
-    assert "name it in the target's setting shared_folders." in ran.error("s.py")
+    assert "Output 'out': the executors of spark://127.0.0.1:1 must find" in ran.error("s")
+    assert "they share none that its target names." in ran.error("s")
+    assert "name it in the target's setting shared_folders." in ran.error("s")
     assert project.leftovers() == []
 
 
@@ -235,7 +236,7 @@ def test_a_synapse_step_with_a_connect_server_is_an_ordinary_process(
             "s.py",
             str(project.source("s", code)),
             "server",
-            "512m", 1, "512m", 1, 2,
+            "512m", 1, "512m", 1, 2, "s",
             arguments=[out],
             conf={"spark.sql.session.timeZone": "Asia/Tokyo"},
         )  # fmt: skip
@@ -243,5 +244,5 @@ def test_a_synapse_step_with_a_connect_server_is_an_ordinary_process(
 
     assert ran.status == "Completed", ran.outcome.errors
     assert "pyspark.sql.connect.session Asia/Tokyo False" in ran.heard.lines
-    (part,) = ran.path("s.py", "out").glob("part-*")
+    (part,) = ran.path("s", "out").glob("part-*")
     assert part.read_text() == "0\n1\n2\n"

