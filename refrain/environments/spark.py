@@ -70,7 +70,7 @@ def describe(
 
 
 def _told(declared: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that the launcher goes by: the machine's, over which those of the step and the target rule."""
+    """Return the variables that the launcher goes by: the step's rule over the machine's, the target's over both."""
     names = (*FROM_THE_MACHINE, "HOME", "PATH")
     return {name: os.environ[name] for name in names if name in os.environ} | dict(declared) | dict(variables)
 

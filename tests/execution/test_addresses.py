@@ -100,8 +100,8 @@ def test_a_cluster_must_share_what_it_is_to_read_and_write(project: Project, tar
     target(master="spark://host:7077", shared_folders=[str(project.folder / "workspace")])
     refused = project.run(_step(project, _WRITES, data)).error("s")
     assert refused.startswith(
-        f"Input 'text': the executors of spark://host:7077 must find {str(tmp_path / 'in.txt')!r}, but of this machine's "
-        f"folders they share only {project.folder / 'workspace'}."
+        f"Input 'text': the executors of spark://host:7077 must find {str(tmp_path / 'in.txt')!r}, but of this "
+        f"machine's folders they share only {project.folder / 'workspace'}."
     )
     assert "name it in the target's setting shared_folders." in refused
 

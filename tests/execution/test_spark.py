@@ -24,6 +24,7 @@ from refrain import (
     SparkStep,
     SynapseSparkStep,
 )
+from refrain.compute.kinds import kind
 from refrain.compute.processes import marked
 from refrain.compute.target import Target, TargetTable
 
@@ -158,6 +159,21 @@ def test_an_application_on_a_cluster_commits_what_its_tasks_wrote_once(
     again = project.run(count, read)
     assert again.reused() == ["count", "read"]
     assert project.leftovers() == []
+
+
+def test_a_cluster_is_tried_from_end_to_end(project: Project, pool: Cluster, shared: Path) -> None:
+    _on(project, pool, shared)
+    target = TargetTable(project.state.registry).get("pool")
+    found = list(kind("spark").examine(target, project.state))
+
+    assert found[0].startswith("Java ")
+    assert found[1].startswith("Spark ")
+    assert found[2:] == [
+        f"{pool.url.removeprefix('spark://')} answers",
+        f"an application ran on {pool.url}",
+        f"its executors read and write below {shared}",
+    ]
+    assert list(shared.glob(".refrain-trial-*")) == []
 
 
 def test_a_canceled_step_ends_its_application_and_the_executors(project: Project, pool: Cluster, shared: Path) -> None:
