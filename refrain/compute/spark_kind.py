@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ _TRIAL_SECONDS = 180.0
 _CONNECT_SECONDS = 5.0
 _GRACE_SECONDS = 5.0
 _TAIL_LINES = 12
+_PORTS = {"spark": 7077, "sc": 15002}
 
 
 class SparkKind:
@@ -71,10 +72,12 @@ class SparkKind:
             yield f"on Airflow, a worker of the queue {target.queue!r} takes its tasks; that was not tried from here"
 
 
-def _addresses(settings: SparkSettings) -> list[tuple[str, int]]:
-    """Return where somebody must answer, as far as the URL says so."""
-    found = re.findall(r"(?:spark://|sc://|,)(\[[^\]]+\]|[^:,/;]+)(?::(\d+))?", settings.place)
-    return [(host.strip("[]"), int(port or 15002)) for host, port in found if "[" not in settings.place[:6]]
+def _addresses(settings: SparkSettings) -> Iterator[tuple[str, int]]:
+    """Yield where somebody must answer, as far as the URL says so."""
+    scheme, _, rest = settings.place.partition("://")
+    for address in rest.partition("/")[0].split(",") if scheme in _PORTS else ():
+        host, port = re.fullmatch(r"(.+?)(?::(\d+))?", address).groups()  # type: ignore[union-attr]  # it has been checked
+        yield host.strip("[]"), int(port or _PORTS[scheme])
 
 
 def _require_answer(name: str, place: str, host: str, port: int) -> None:
@@ -87,25 +90,22 @@ def _require_answer(name: str, place: str, host: str, port: int) -> None:
         ) from error
 
 
-class _trial_folder:  # noqa: N801  # used like a function
-    """A folder with files to be read, in a folder that executors should see; gone afterwards."""
-
-    def __init__(self, name: str, folder: str) -> None:
-        self._name, self._folder = name, folder
-
-    def __enter__(self) -> str:
-        try:
-            os.makedirs(self._folder, exist_ok=True)
-            self._made = tempfile.mkdtemp(prefix=".refrain-trial-", dir=self._folder)
-            os.chmod(self._made, 0o777)  # noqa: S103  # executors may run as another user
-            for number in range(_TRIAL_FILES):
-                Path(self._made, str(number)).write_text(f"{number}\n")
-        except OSError as error:
-            raise UserError(f"Compute target {self._name!r}: {self._folder!r} cannot be written: {error}.") from error
-        return self._made
-
-    def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self._made, ignore_errors=True)
+@contextmanager
+def _trial_folder(name: str, folder: str) -> Iterator[str]:
+    """Make a folder with files to be read, in a folder that executors should see; it is gone afterwards."""
+    made = None
+    try:
+        os.makedirs(folder, exist_ok=True)
+        made = tempfile.mkdtemp(prefix=".refrain-trial-", dir=folder)
+        os.chmod(made, 0o777)  # noqa: S103  # executors may run as another user
+        for number in range(_TRIAL_FILES):
+            Path(made, str(number)).write_text(f"{number}\n")
+        yield made
+    except OSError as error:
+        raise UserError(f"Compute target {name!r}: {folder!r} cannot be written: {error}.") from error
+    finally:
+        if made is not None:
+            shutil.rmtree(made, ignore_errors=True)
 
 
 def _try(target: Target, settings: SparkSettings, folders: list[str]) -> None:

@@ -33,6 +33,13 @@ _CAUSES = {
     r'Cannot run program "[^"]*python[^"]*"': (
         "The executors do not find the driver's Python: name theirs in the target's setting python."
     ),
+    r"FILE_NOT_EXIST|Lost task .*FileNotFoundException: File file:": (
+        "The executors did not find a file that is on the driver's machine: they share no such folder with "
+        "it, whatever the setting shared_folders says. Try the target with: refrain compute test NAME"
+    ),
+    r"Mkdirs failed to create file:": (
+        "The executors cannot write to a folder of the driver's machine: let their user write to the shared_folders."
+    ),
     r"UnsupportedClassVersionError": (
         "Java is too old for this Spark: set java_home of the target, or JAVA_HOME, to a newer one."
     ),

@@ -23,6 +23,8 @@ _LOST = "WARN TaskSetManager: Lost task 0.0 in stage 0.0 (TID 0) (10.0.0.1 execu
         ("WARN TaskSchedulerImpl: Initial job has not accepted any resources; check", "executor_memory and"),
         ("PySparkRuntimeError: [PYTHON_VERSION_MISMATCH] Python in worker has", "setting python"),
         ('java.io.IOException: Cannot run program "/opt/bin/python3": error=2, No such file', "setting python"),
+        ("[FAILED_READ_FILE.FILE_NOT_EXIST] Error while reading file file:///mnt/a.txt", "shared_folders"),
+        (f"{_LOST}java.io.IOException: Mkdirs failed to create file:/mnt/out/_temporary", "their user write"),
         ("java.lang.UnsupportedClassVersionError: org/apache/spark/deploy/SparkSubmit", "java_home"),
     ],
 )
