@@ -9,10 +9,13 @@ PORT ?=
 needs_machine := acceptance or browser or docker or mariadb or postgres or slow or spark
 pytest := $(bin)/python -m pytest -rs
 
+# `make chaos SEED=7` draws what an earlier run drew.
+SEED ?=
+
 # Its name holds the folder, so that a copied or moved clone sets itself up again.
 stamp := .venv/.ready-$(shell pwd -P | cksum | cut -d ' ' -f 1)
 
-.PHONY: help setup demo up test test-fast test-deps lint format bench constraints clean
+.PHONY: help setup demo up test test-fast test-deps chaos lint format bench constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' Makefile | sort | while IFS=$$'\t' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -39,6 +42,9 @@ test-fast: setup ## the fast tests only
 
 test-deps: # Chromium and the database servers, where they can be installed
 	@scripts/test-deps
+
+chaos: setup ## kills, full disks, damage and crowds in their long form, with figures; an hour or more
+	REFRAIN_TEST_CHAOS=long REFRAIN_TEST_SEED=$(SEED) $(pytest) -s --timeout 0 tests/chaos
 
 lint: setup ## style, types and import contracts
 	$(bin)/ruff check .

@@ -1,4 +1,4 @@
-"""Reuse: a run in which nothing has changed, beside other tools; one decision; a store of a million records."""
+"""Reuse: a run in which nothing has changed, beside other tools; one decision, here, among a million, and on S3."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LINKS_PER_FILE = 30_000
 _PIPELINE = """
 from refrain import Pipeline, PipelineData, PythonScriptStep, Workspace
 outs = [PipelineData("out") for _ in range({count})]
-pipeline = Pipeline(Workspace("workspace"), [
+pipeline = Pipeline(Workspace({root!r}), [
     PythonScriptStep("work.py", name=f"step_{{n}}", source_directory="source", arguments=[out, n], outputs=[out])
     for n, out in enumerate(outs)
 ], name="bench")
@@ -51,6 +51,36 @@ print(statistics.median(seconds) * 1000)
 """
 
 
+_FAR_STEPS = 20
+_ROUND_TRIP_SECONDS = 0.05  # what a store in another region takes to answer; the server's own work is in both figures
+_AT_MOST_ROUND_TRIPS = 1.5
+
+_DECIDE_FAR = """
+import statistics, time
+from refrain.cli.load import _execute
+from refrain.pipelines.local import make_runner, run_options
+from refrain.reuse.record import record_key
+from pathlib import Path
+pipeline = _execute(Path("pipeline.py")).pipeline
+options = run_options(pipeline.definition, False, False, 1)
+runner, _ = make_runner(pipeline.workspace, pipeline.definition, {}, "e", options)
+objects = pipeline.workspace.state.objects
+def timed(act):
+    begun = time.perf_counter()
+    return act(), time.perf_counter() - begun
+decided, asked = [], []
+for turn in range(2):
+    for step in pipeline.definition.steps:
+        decision, seconds = timed(lambda: runner._ask(step, {}))
+        assert decision.is_reused, decision.sentence()
+        _, alone = timed(lambda: objects.get(record_key(decision.fingerprint)))
+        if turn:  # the first time, settings are read, connections made and records copied
+            decided.append(seconds)
+            asked.append(alone)
+print(statistics.median(decided) * 1000, statistics.median(asked) * 1000)
+"""
+
+
 def rows(folder: Path) -> list[Row]:
     """Measure everything in an empty folder."""
     environment = {**os.environ, "REFRAIN_CACHE": str(folder / "cache"), "PYTHONPATH": os.getcwd()}
@@ -59,7 +89,7 @@ def rows(folder: Path) -> list[Row]:
         *_side_by_side(folder / "100", 100, _GOALS_AT_100, environment),
         *_side_by_side(folder / "1000", 1000, _GOALS_AT_1000, environment),
     ]
-    return [*found, *_decisions(folder / "100" / "ours", environment)]
+    return [*found, *_decisions(folder / "100" / "ours", environment), _far_decision(folder / "far", environment)]
 
 
 def _side_by_side(folder: Path, count: int, goals: Mapping[str, float], environment: Mapping[str, str]) -> list[Row]:
@@ -86,10 +116,10 @@ def _command() -> list[str]:
     return [sys.executable, "-m", "refrain.cli", "run", "pipeline.py"]
 
 
-def _project(folder: Path, count: int) -> Path:
+def _project(folder: Path, count: int, root: str = "workspace") -> Path:
     (folder / "source").mkdir(parents=True)
     (folder / "source" / "work.py").write_text(WORK)
-    (folder / "pipeline.py").write_text(_PIPELINE.format(count=count))
+    (folder / "pipeline.py").write_text(_PIPELINE.format(count=count, root=root))
     return folder
 
 
@@ -121,6 +151,24 @@ def _decisions(folder: Path, environment: Mapping[str, str]) -> list[Row]:
         Row("one decision, p50", alone, 0.0, "ms wall", "", alone, 2.0),
         Row("one decision among 1,000,000 records", among, alone, "ms wall", "among 1,000", among / alone, 1.25),
     ]
+
+
+def _far_decision(folder: Path, environment: Mapping[str, str]) -> Row:
+    """Compare a decision in a workspace on S3 with one request to it; the server is slow, as one far away is."""
+    sys.path.append(str(Path(__file__).parents[1] / "tests"))
+    from fakes.remote_stores import s3_server
+
+    with s3_server() as server:
+        there = {**environment, "AIRFLOW_CONN_FAR": server.connection()}
+        ours = _project(folder, _FAR_STEPS, f"s3://{server.make_bucket()}/team?conn_id=far")
+        cost_of(_command(), there, str(ours))
+        server.delay = _ROUND_TRIP_SECONDS
+        done = subprocess.run(
+            [sys.executable, "-c", _DECIDE_FAR], cwd=ours, env=there, capture_output=True, check=True, text=True
+        )
+    decided, asked = map(float, done.stdout.split())
+    ratio = decided / asked
+    return Row("one decision on S3", decided, asked, "ms wall", "one request", ratio, _AT_MOST_ROUND_TRIPS)
 
 
 def _decide(folder: Path, environment: Mapping[str, str]) -> float:

@@ -52,3 +52,13 @@ def _same_process_afterwards() -> Iterator[None]:
     if dict(os.environ) != environment:
         os.environ.clear()
         os.environ.update(environment)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints the figures that tests reported, whichever process they ran in."""
+    reports = [report for found in terminalreporter.stats.values() for report in found]
+    passed = [report for report in reports if getattr(report, "when", "") == "call"]
+    figures = [str(value) for report in passed for name, value in report.user_properties if name == "figure"]
+    if figures:
+        terminalreporter.section("figures")
+        terminalreporter.write_line("\n".join(figures))

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from refrain_operators.command_operator import CommandOperator as CommandOperator
     from refrain_operators.dag import pipeline_dag as pipeline_dag
     from refrain_operators.data_transfer_operator import DataTransferOperator as DataTransferOperator
     from refrain_operators.embedded import EmbeddedAirflow as EmbeddedAirflow
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "AirflowClient": "refrain_operators.rest",
+    "CommandOperator": "refrain_operators.command_operator",
     "DataTransferOperator": "refrain_operators.data_transfer_operator",
     "EmbeddedAirflow": "refrain_operators.embedded",
     "Gathered": "refrain_operators.gathered",

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from refrain.data.pipeline_data import PipelineData
-from refrain.data.ports import FromStep
 from refrain.steps.data_transfer import DataTransferStep
 from refrain.storage.datastores import BLOB_STORE
-from refrain_operators.native_build import NativeBuild, declare
+from refrain_operators.native_build import declare, native_build
 from refrain_operators.step_operator import StepOperator
 
 
@@ -33,11 +32,9 @@ class DataTransferOperator(StepOperator):
         allow_reuse: bool = True,
         **kwargs: Any,
     ) -> None:
-        task_id = kwargs["task_id"]
-        group = kwargs.get("task_group")
-        build = NativeBuild(group.child_id(task_id) if group else task_id, BLOB_STORE)
+        build = native_build(kwargs, BLOB_STORE)
         transfer = DataTransferStep(
-            task_id,
+            kwargs["task_id"],
             source,
             destination,
             source_reference_type=source_reference_type,
@@ -45,8 +42,7 @@ class DataTransferOperator(StepOperator):
             allow_reuse=allow_reuse,
         )
         step = transfer.define(build)
-        producers = {port.name: build.read[port.source] for port in step.inputs if isinstance(port.source, FromStep)}
-        super().__init__(step=step, producers=producers, **kwargs)
+        super().__init__(step=step, producers=build.producers(step), **kwargs)
         self.transfer = transfer
         declare(self, transfer)
 

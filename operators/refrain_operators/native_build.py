@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from refrain.data.ports import FromStep
 from refrain.errors import PipelineError
+from refrain.steps.definition import StepDefinition
 from refrain.steps.step import PipelineStep
 from refrain.steps.wiring import consumed, origin
 
@@ -40,6 +42,16 @@ class NativeBuild:
         source = FromStep(operator.task_id, name)
         self.read[source] = operator
         return source
+
+    def producers(self, step: StepDefinition) -> dict[str, Any]:
+        """Return, by input name, the operators that produce what a step reads."""
+        return {port.name: self.read[port.source] for port in step.inputs if isinstance(port.source, FromStep)}
+
+
+def native_build(settings: Mapping[str, Any], default_datastore: str) -> NativeBuild:
+    """Return what the step of an operator with these settings is built in."""
+    task_id, group = settings["task_id"], settings.get("task_group")
+    return NativeBuild(group.child_id(task_id) if group else task_id, default_datastore)
 
 
 def producer(item: object) -> Any:

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from refrain.data.ports import FromStep
 from refrain.environments.run_configuration import RunConfiguration
 from refrain.steps.command import InputPath
 from refrain.steps.python_script import PythonScriptStep
 from refrain.storage.datastores import BLOB_STORE
 from refrain_operators.gathered import Gathered
-from refrain_operators.native_build import NativeBuild, declare
+from refrain_operators.native_build import declare, native_build
 from refrain_operators.step_operator import StepOperator
 
 
@@ -46,15 +45,13 @@ class PythonScriptOperator(StepOperator):
         default_datastore: str = BLOB_STORE,
         **kwargs: Any,
     ) -> None:
-        task_id = kwargs["task_id"]
-        group = kwargs.get("task_group")
-        build = NativeBuild(group.child_id(task_id) if group else task_id, default_datastore)
+        build = native_build(kwargs, default_datastore)
         gathered = [item for item in (inputs or ()) if isinstance(item, Gathered)]
         # The places of gathered data are kept by a text that no user can mean, and filled in below.
         marks = {id(item): f"\0gathered\0{item.name}" for item in gathered}
         script = PythonScriptStep(
             script_name=script_name,
-            name=task_id,
+            name=kwargs["task_id"],
             arguments=[marks.get(id(item), item) for item in arguments or ()],
             inputs=[item for item in inputs or () if not isinstance(item, Gathered)],
             outputs=outputs,
@@ -73,7 +70,6 @@ class PythonScriptOperator(StepOperator):
             for token in step.command
         )
         step = replace(step, command=command, inputs=(*step.inputs, *(item.port() for item in gathered)))
-        producers = {port.name: build.read[port.source] for port in step.inputs if isinstance(port.source, FromStep)}
-        producers |= {str(item.name): item.operator for item in gathered}
+        producers = {**build.producers(step), **{str(item.name): item.operator for item in gathered}}
         super().__init__(step=step, producers=producers, declared=script.parameters(), **kwargs)
         declare(self, script)

@@ -119,7 +119,7 @@ def _specifications(options: argparse.Namespace, workspace: Workspace) -> dict[s
         return {target: Environment.from_conda_specification(path.stem, path).specification()}
     if path.suffix == ".txt" and path.is_file():
         return {target: Environment.from_pip_requirements(path.stem, path).specification()}
-    if ".py" in target:
+    if target.endswith(".py") or ".py:" in target:
         return _of_pipeline(options)
     name, _, version = target.partition(":")
     return {target: Environment.get(workspace, name, version or None).specification()}

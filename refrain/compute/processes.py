@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import time
 
 MARK = "AZUREML_RUN_ID"
@@ -57,6 +58,15 @@ def _look(run_id: str) -> tuple[list[int], bool]:
             # A kernel thread or a zombie has no environment either, but no program.
             is_one_starting |= not environment and bool(os.readlink(f"{_PROC}/{name}/exe"))
     return found, is_one_starting
+
+
+def machine() -> str:
+    """Return what process ids count in: a host, and on it a name space, which each container has for itself."""
+    try:
+        space = os.readlink(f"{_PROC}/self/ns/pid")
+    except OSError:
+        space = ""
+    return f"{socket.gethostname()} {space}"
 
 
 def is_alive(process: int, started: str) -> bool:

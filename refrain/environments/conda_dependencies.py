@@ -87,7 +87,10 @@ class CondaDependencies:
     def get_python_version(self) -> str | None:
         """Return the version of Python that is asked for; None when any will do."""
         found = next(self._pythons(), None)
-        return None if found is None else found[len(_PYTHON) :].lstrip("= ").strip() or None
+        version = "" if found is None else found[len(_PYTHON) :].strip()
+        if version.startswith("="):
+            version = version.lstrip("= ").partition("=")[0]  # without conda's build
+        return version or None
 
     def set_python_version(self, version: str) -> None:
         """Ask for a version of Python: ``3.9``, or conditions such as ``>=3.8,<3.11``."""

@@ -31,9 +31,13 @@ _PYPI_NAMES = {
     "tensorflow-gpu": "tensorflow",
 }
 _NOT_PYTHON = re.compile(
-    r"(cudatoolkit|cudnn|nccl|mkl|openmpi|mpich|gcc|gxx|compilers|openjdk|nodejs|git|graphviz|ffmpeg|_?libgcc.*"
-    r"|r-.*|r|gcc_.*|gxx_.*)"
+    r"_.*|blas|bzip2|c-ares|ca-certificates|compilers|cuda.*|cudnn|ffmpeg|freetype|gcc.*|git|glib|graphviz|gxx.*|icu"
+    r"|intel-openmp|jpeg|krb5|ld_impl_.*|libblas|libcblas|libcurl|libffi|libgcc.*|libgfortran.*|libgomp|liblapack"
+    r"|libopenblas|libpng|libstdcxx.*|libtiff|libuuid|libuv|lz4-c|mkl|mpich|nccl|ncurses|nodejs|openjdk|openmpi|openssl"
+    r"|r|r-.*|readline|sqlite|tbb|tk|tzdata|unixodbc|xz|zlib|zstd"
 )
+"""Of conda's packages, libraries and programs; a package of such a name on PyPI is another one."""
+
 _MATCH = re.compile(r"(?:(?P<channel>[^\s:]+)::?)?(?P<name>[A-Za-z0-9_][A-Za-z0-9_.-]*)\s*(?P<rest>.*)")
 _VERSION = re.compile(r"[0-9][^=<>!~,|\s]*")
 
@@ -154,16 +158,19 @@ def read_file(path: str) -> Requirements:
 def from_conda(match: str) -> str:
     """Return conda's match specification as a requirement of pip's: ``numpy=1.21`` becomes ``numpy==1.21.*``.
 
-    :raises UserError: for what is no Python package, or cannot be said to pip.
+    :raises UserError: for what cannot be said to pip.
     """
     found = _MATCH.fullmatch(match.strip())
-    name = found["name"].lower() if found else ""
-    if found is None or _NOT_PYTHON.fullmatch(name):
-        raise UserError(
-            f"The conda package {match!r} is no Python package, so PyPI does not have it. Leave it out and install it "
-            "on the machine, or use an image that has it."
-        )
+    if found is None:
+        raise UserError(f"The conda package {match!r} has no name that could be asked for; write it as 'name=1.0'.")
+    name = found["name"].lower()
     return f"{_PYPI_NAMES.get(name, name)}{_condition(match, found['rest'])}"
+
+
+def is_python_package(match: str) -> bool:
+    """Say whether a package of conda's may be one of Python's, and not a library or a program."""
+    found = _MATCH.fullmatch(match.strip())
+    return found is None or not _NOT_PYTHON.fullmatch(found["name"].lower())
 
 
 def _condition(match: str, rest: str) -> str:

@@ -9,13 +9,15 @@ import json
 import re
 import tempfile
 import time
+import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from refrain.environments.pythons import Python
-from refrain.environments.requirements import from_conda, name_of
+from refrain.environments.requirements import from_conda, is_python_package, name_of
 from refrain.environments.specification import PackageSpec
 from refrain.environments.uv import Uv
 from refrain.errors import CorruptObjectError, EnvironmentFailedError, UserError
@@ -25,6 +27,8 @@ from refrain.storage.registry import Registry
 SCHEMA = 1
 KIND = "resolutions"
 _PINNED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==(?P<version>[^\s;]+)")
+_HASH = re.compile(r"--hash=(\S+)")
+_FILES_DIGITS = 12
 _UV_OPTIONS = {"--pre": "--prerelease=allow", "--trusted-host": "--allow-insecure-host"}
 _NO_CONDA = frozenset({"pip", "setuptools", "wheel"})
 """What conda's environments list for pip's sake."""
@@ -46,7 +50,10 @@ class Resolution:
 
     @property
     def packages(self) -> tuple[str, ...]:
-        """``name==version`` lines, sorted; of a package from an address, its line with its hashes."""
+        """The packages, sorted, as ``name==version#files``; *files* stands for the hashes of what may be installed.
+
+        A wheel that is built anew under its old version is another package. One from an address is known by that.
+        """
         return tuple(sorted(map(_package, _entries(self.lock))))
 
     @property
@@ -81,7 +88,17 @@ class Resolutions:
         name = _key(spec, python)
         newest = max(self._registry.versions(KIND, name), default=0)
         resolution = self._resolve(spec, python)
-        record = {"schema": SCHEMA, "created": time.time(), "wanted": asdict(spec), **asdict(resolution)}
+        record = {
+            "schema": SCHEMA,
+            "created": time.time(),
+            "wanted": asdict(spec),
+            "python": resolution.python,
+            "platform": resolution.platform,
+            "notes": resolution.notes,
+            "packages": resolution.packages,  # for people
+            # Packed, because whoever cleans a workspace would take each of a thousand hashes for a digest of ours.
+            "lock": b64encode(zlib.compress(resolution.lock.encode())).decode(),
+        }
         if not self._registry.add_after(KIND, name, record, newest):
             return self.known(spec, python) or resolution  # another process was quicker, and all shall have the same
         return resolution
@@ -116,6 +133,12 @@ def wanted_of(spec: PackageSpec) -> tuple[tuple[str, ...], tuple[str, ...]]:
             f"The environment has conda packages ({named}), and python.conda_from_pypi is False. Name them as pip "
             "packages, use an existing conda environment, or set python.conda_from_pypi = True."
         )
+    others = ", ".join(match for match in conda if not is_python_package(match))
+    if others:
+        raise UserError(
+            f"These conda packages are no Python packages, so that PyPI does not have them: {others}. Leave them out "
+            "and install what is needed on the machine, or use an existing conda environment or an image."
+        )
     asked = {name_of(line) for line in spec.requirements}
     taken = tuple(line for line in map(from_conda, conda) if name_of(line) not in asked)
     note = f"these conda packages come from PyPI, where a package of the same name can be another one: {named}"
@@ -140,9 +163,9 @@ def _parse(record: Mapping[str, Any]) -> Resolution:
     try:
         if record["schema"] > SCHEMA:
             raise EnvironmentFailedError("The environment was resolved by a newer Refrain than this one; upgrade.")
-        python, platform, lock = (str(record[name]) for name in ("python", "platform", "lock"))
-        return Resolution(python, platform, lock, tuple(map(str, record["notes"])))
-    except (KeyError, TypeError) as error:
+        lock = zlib.decompress(b64decode(record["lock"])).decode()
+        return Resolution(str(record["python"]), str(record["platform"]), lock, tuple(map(str, record["notes"])))
+    except (KeyError, TypeError, ValueError, zlib.error) as error:
         raise CorruptObjectError(
             f"What an environment was resolved to is damaged ({error!r}); renew it with 'refrain env build --renew'."
         ) from error
@@ -154,5 +177,9 @@ def _entries(lock: str) -> list[str]:
 
 
 def _package(entry: str) -> str:
+    files = digest_bytes(" ".join(sorted(_HASH.findall(entry))).encode())[:_FILES_DIGITS]
     found = _PINNED.match(entry)
-    return f"{found['name'].lower()}=={found['version']}" if found else entry
+    if found:
+        return f"{found['name'].lower()}=={found['version']}#{files}"
+    name, _, address = entry.partition(" --hash")[0].partition("@")
+    return f"{name.strip()} @ {address.strip()}#{files}"

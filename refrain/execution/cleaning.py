@@ -22,17 +22,17 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from refrain.errors import DataError, RefrainError, WorkspaceError
+from refrain.errors import CorruptObjectError, DataError, RefrainError
 from refrain.execution.marking import Marks, RunInUse, words_in
 from refrain.execution.stage import abandoned, sweep
 from refrain.reuse.decision import Verdict
 from refrain.reuse.record import RecordStore, Tombstone, record_key
 from refrain.storage.blobs import blob_key, manifest_key
 from refrain.storage.datastores import BUILT_IN
-from refrain.storage.objects import Stored
+from refrain.storage.objects import Stored, is_temporary
 from refrain.storage.receipts import Receipts
-from refrain.storage.retention import Retention, retention
-from refrain.storage.state import WorkspaceState
+from refrain.storage.retention import DEFAULT_GRACE_DAYS, Retention, retention
+from refrain.storage.state import COPIES, WorkspaceState
 from refrain.storage.store import Place
 from refrain.tracking.record import RECORD_FILE, RunRecord
 from refrain.tracking.run_files import FETCHED
@@ -55,8 +55,9 @@ class WasteKind(str, Enum):
     RECEIPT = "receipt"
     MANIFEST = "manifest"
     BLOB = "blob"
+    BEGUN = "begun"  # what a killed writer had not finished
     STAGING = "staging"  # what a killed engine of this machine left
-    COPY = "copy"  # files of remote runs that were looked at on this machine
+    COPY = "copy"  # what this machine fetched of a remote workspace
 
 
 @dataclass(frozen=True)
@@ -100,12 +101,18 @@ class Cleaning:
             with contextlib.suppress(DataError):  # a datastore that cannot be reached now; its data goes another time
                 if self._remove(waste, marks):
                     done.append(waste)
-        sweep(self._state)
+        sweep(self._state, self._is_forgotten)
         return done
 
     def _plan(self, marks: Marks) -> list[Waste]:
         condemned = {stored.key.rpartition("/")[2]: stored.changed for stored in self._objects.walk(_CONDEMNED)}
-        kinds: list[Callable[[Marks], Iterator[Waste]]] = [self._results, self._orphans, self._leases, self._unnamed]
+        kinds: list[Callable[[Marks], Iterator[Waste]]] = [
+            self._results,
+            self._orphans,
+            self._leases,
+            self._unnamed,
+            self._begun,
+        ]
         found = list(self._step_runs(marks, condemned))
         left = {waste.name for waste in found if not waste.is_due} | marks.live_steps
         found += self._pipeline_runs(marks, left)
@@ -123,6 +130,9 @@ class Cleaning:
                     yield Waste(WasteKind.STEP, step.run_id, marks.reasons[run.root_id], size, is_due)
 
     def _pipeline_runs(self, marks: Marks, left: set[str]) -> Iterator[Waste]:
+        for folder in (self._state.root / "runs").glob("*") if self._state.is_local else ():
+            if folder.name not in marks.runs and self._is_forgotten(folder.stat().st_mtime):
+                yield Waste(WasteKind.RUN, folder.name, "nothing is in its folder", 0)
         for run in _going(marks):
             if not run.steps.keys() & left:
                 own = sum(stored.bytes for stored in run.objects if "/steps/" not in stored.key)
@@ -147,7 +157,9 @@ class Cleaning:
         for store in BUILT_IN if marks.is_complete else ():
             folder = f"datastores/{store}/azureml"
             for name in self._objects.names(folder):
-                if _OWN_RUN.fullmatch(name) and name not in known:
+                is_unknown = _OWN_RUN.fullmatch(name) and name not in known
+                # A run that has begun since the look has a folder before it has outputs, whose files may seem old.
+                if is_unknown and not self._objects.names(run_folder(name)):
                     objects = list(self._objects.walk(f"{folder}/{name}"))
                     if not any(marks.is_young(stored.changed) for stored in objects):
                         size = sum(stored.bytes for stored in objects)
@@ -175,15 +187,33 @@ class Cleaning:
                 if digest not in marks.words and stored.key == key_of(digest):
                     yield Waste(kind, stored.key, "no result in use names it", stored.bytes)
 
+    def _begun(self, marks: Marks) -> Iterator[Waste]:
+        """Find what writers that were killed had begun; only in a folder is there such a thing."""
+        if not self._state.is_local:
+            return
+        found = [stored for run in marks.runs.values() for stored in run.objects]
+        for folder in ("blobs", "gc", "manifests", "registry", "reuse"):
+            found += self._objects.walk(folder)
+        for path in self._state.root.iterdir():
+            found.append(Stored(path.name, path.lstat().st_size, path.lstat().st_mtime))
+        for stored in found:
+            if is_temporary(stored.key) and not marks.is_young(stored.changed):
+                yield Waste(WasteKind.BEGUN, stored.key, "its writer was killed", stored.bytes)
+
     def _old(self, folder: str, marks: Marks) -> Iterator[Stored]:
         yield from (stored for stored in self._objects.walk(folder) if not marks.is_young(stored.changed))
 
     def _abandoned(self) -> Iterator[Waste]:
-        for run_id, folder in abandoned(self._state):
+        for run_id, folder in abandoned(self._state, self._is_forgotten):
             yield Waste(WasteKind.STAGING, run_id, "the process that worked there was killed", _bytes_below(folder))
 
+    def _is_forgotten(self, changed: float) -> bool:
+        """Say whether a folder is so old that no run can be at work in it, however short the grace period is."""
+        return time.time() - changed > max(self._limits.grace, DEFAULT_GRACE_DAYS * 24 * 3600)
+
     def _copies(self, marks: Marks) -> Iterator[Waste]:
-        for path in (self._state.root / FETCHED).rglob("*") if not self._state.is_local else ():
+        folders = () if self._state.is_local else (self._state.root / FETCHED, self._state.root / COPIES)
+        for path in (path for folder in folders for path in folder.rglob("*")):
             if path.is_file() and not marks.is_young(path.stat().st_mtime):
                 yield Waste(WasteKind.COPY, str(path), "can be fetched again", path.stat().st_size)
 
@@ -218,7 +248,7 @@ class Cleaning:
 
     def _bury(self, step: RunRecord, waste: Waste) -> None:
         """Mark the step run's result as dead, or remove what is left of the record when its data goes."""
-        with contextlib.suppress(WorkspaceError):  # a record that cannot be read is used by nobody
+        with contextlib.suppress(CorruptObjectError):  # it is used by nobody; one that cannot be marked may be
             record = self._records.get(step.fingerprint) if step.fingerprint else None
             if record is None or record.run_id != step.run_id:
                 return

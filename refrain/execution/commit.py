@@ -86,9 +86,8 @@ class Commit:
         """Note what will be this run's own, before any of it is there: bringing it may fail or be killed half-way."""
         alone = (self._targets[port.name] for port in self._ports if not port.is_shared)
         self._own = [target for target in alone if not target.exists()]
-        remote = [target.uri for target in self._own if target.in_place is None]
-        if remote:
-            announce(self._stage, remote)
+        if self._own:
+            announce(self._stage, (target.uri for target in self._own))
 
     def _bring(self, port: OutputPort, written: Manifest) -> None:
         source, target = self._stage.outputs[port.name], self._targets[port.name]

@@ -20,14 +20,13 @@ import contextlib
 import json
 import os
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from refrain.compute.processes import is_alive, start_mark
+from refrain.compute.processes import is_alive, machine, start_mark
 from refrain.errors import UserError, WorkspaceError
 from refrain.storage.objects import ObjectStore
 from refrain.storage.state import WorkspaceState
@@ -252,15 +251,6 @@ def lease_seconds() -> float:
         if 0 < float(text) < float("inf"):
             return float(text)
     raise UserError(f"{VARIABLE}={text!r} is no number of seconds above 0; write one such as {DEFAULT_SECONDS:.0f}.")
-
-
-def machine() -> str:
-    """Return what process ids count in: a host, and on it a name space, which each container has for itself."""
-    try:
-        space = os.readlink("/proc/self/ns/pid")
-    except OSError:
-        space = ""
-    return f"{socket.gethostname()} {space}"
 
 
 def _folder(fingerprint: str) -> str:

@@ -18,16 +18,15 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from refrain.compute.processes import is_alive, kill_marked, start_mark
+from refrain.compute.processes import is_alive, kill_marked, machine, start_mark
 from refrain.data.ports import OutputKind, OutputMode, OutputPort
-from refrain.errors import DataError, RefrainError, WorkspaceError
+from refrain.errors import CorruptObjectError, DataError, RefrainError, RunNotFoundError, WorkspaceError
 from refrain.storage import views
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.record import RunStatus, RunStore
@@ -124,10 +123,13 @@ def make_output_folders(stage: Stage, ports: tuple[OutputPort, ...]) -> None:
             raise DataError(f"The output {port.name!r} cannot be made at {str(path)!r}: {error.strerror}.") from error
 
 
-def sweep(state: WorkspaceState) -> list[str]:
-    """Remove what killed engines of this machine left behind, end their processes, and return the step runs' ids."""
+def sweep(state: WorkspaceState, is_forgotten: Callable[[float], bool] = lambda _: False) -> list[str]:
+    """Remove what killed engines left behind, end their processes, and return the step runs' ids.
+
+    :param is_forgotten: see :func:`abandoned`.
+    """
     swept = []
-    for name, folder in abandoned(state):
+    for name, folder in abandoned(state, is_forgotten):
         owner = _owner(folder)
         if owner is None:
             _remove_tree(folder)
@@ -142,15 +144,21 @@ def sweep(state: WorkspaceState) -> list[str]:
     return swept
 
 
-def abandoned(state: WorkspaceState) -> Iterator[tuple[str, Path]]:
-    """Yield the stages of this machine whose engine was killed: the step run's id, and the folder."""
+def abandoned(
+    state: WorkspaceState, is_forgotten: Callable[[float], bool] = lambda _: False
+) -> Iterator[tuple[str, Path]]:
+    """Yield the stages whose engine was killed: the step run's id, and the folder.
+
+    :param is_forgotten: says of a moment since the epoch whether an engine that signed then, on another machine or in
+        another container, of which nobody here can know whether it lives, must have ended.
+    """
     staging = state.root / "staging"
     for folder in sorted(staging.iterdir()) if staging.is_dir() else ():
         owner = _owner(folder)
         if owner is None:
             if _is_old(folder):
                 yield folder.name, folder
-        elif owner["host"] == socket.gethostname() and not is_alive(owner["process"], owner["started"]):
+        elif _is_dead(owner) if owner["machine"] == machine() else is_forgotten(owner["signed"]):
             yield folder.name, folder
 
 
@@ -167,7 +175,7 @@ def inside(path: str, what: str) -> str:
 
 def _sign(stage: Stage, filling: tuple[str, ...] = ()) -> None:
     owner = {
-        "host": socket.gethostname(),
+        "machine": machine(),
         "process": os.getpid(),
         "started": start_mark(os.getpid()),
         "waiting": [str(path) for path in stage.waiting],
@@ -179,10 +187,16 @@ def _sign(stage: Stage, filling: tuple[str, ...] = ()) -> None:
 
 
 def _take_back(run_id: str, uris: Iterable[str], state: WorkspaceState) -> bool:
-    """Remove what a killed engine had uploaded but not committed; False when the store cannot be reached."""
-    with contextlib.suppress(RefrainError):
+    """Remove what a killed engine had published but not committed; False when the store cannot be reached."""
+    try:
         if RunStore(state).get(run_id).status is RunStatus.COMPLETED:
             return True
+    except RunNotFoundError:
+        pass
+    except CorruptObjectError:  # it may speak of a commit
+        return True
+    except RefrainError:
+        return False
     try:
         for uri in uris:
             place = state.stores.at(uri)
@@ -230,11 +244,16 @@ def _is_old(folder: Path) -> bool:
     return False
 
 
+def _is_dead(owner: dict[str, Any]) -> bool:
+    return not is_alive(owner["process"], owner["started"])
+
+
 def _owner(folder: Path) -> dict[str, Any] | None:
     try:
-        owner = json.loads((folder / _OWNER).read_text())
-        found = {name: owner[name] for name in ("host", "process", "started", "waiting")}
-        return {**found, "filling": owner.get("filling", [])}
+        with open(folder / _OWNER, encoding="utf-8") as file:
+            owner, signed = json.load(file), os.fstat(file.fileno()).st_mtime
+        found = {name: owner[name] for name in ("machine", "process", "started", "waiting")}
+        return {**found, "filling": owner.get("filling", []), "signed": signed}
     except (OSError, ValueError, KeyError, TypeError):
         return None  # being made right now, or not ours
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -10,13 +11,13 @@ from refrain.data.handle import DataHandle
 from refrain.errors import CorruptObjectError, DataError, DataNotFoundError, WorkspaceError
 from refrain.reuse.decision import Check, Decision, Verdict
 from refrain.reuse.explain import Explainer, ManifestOf, no_manifest
+from refrain.reuse.looks import Looks
 from refrain.reuse.preimage import Preimage, fingerprint
 from refrain.reuse.record import RecordStore, ReuseRecord, Tombstone
 from refrain.reuse.verification import ON_STAT, Verification, damaged_file
 from refrain.storage.manifest import Basis
 from refrain.storage.state import WorkspaceState
 from refrain.storage.store import Place
-from refrain.storage.trees import OUTPUT
 
 _SOUND = (Verdict.REUSED, "")
 _VERDICTS = {verdict.value: verdict for verdict in Verdict}
@@ -49,6 +50,7 @@ class Lookup:
     def __init__(self, state: WorkspaceState) -> None:
         """Ask the records of *state*."""
         self.records = RecordStore(state.objects)
+        self._copies = None if state.copies is None else RecordStore(state.copies)
         self._state = state
         self._explainer = Explainer(state.objects, state.blobs)
 
@@ -62,16 +64,22 @@ class Lookup:
             return Decision(Verdict.FORCED, key, preimage=now)
         if not question.allow_reuse:
             return Decision(Verdict.NOT_ALLOWED, key, preimage=now)
-        try:
-            record = self.records.get(key)
-        except WorkspaceError as error:
-            return Decision(Verdict.RECORD_CORRUPT, key, detail=str(error), preimage=now)
-        if record is None:
-            return self._explain_miss(question, key)
-        if record.dead is not None:
-            verdict = _VERDICTS.get(record.dead.reason, Verdict.FORGOTTEN)
-            return Decision(verdict, key, detail=_found(record.dead), preimage=now, nearest=record)
-        return self._verified(record, question)
+        with contextlib.closing(Looks(self._state.stores)) as looks:
+            copy = self._copy(key)
+            looks.begin(copy.outputs.values() if copy is not None else ())
+            try:
+                record = self.records.get(key)
+            except WorkspaceError as error:
+                return Decision(Verdict.RECORD_CORRUPT, key, detail=str(error), preimage=now)
+            if record is None:
+                return self._explain_miss(question, key)
+            if record.dead is not None:
+                verdict = _VERDICTS.get(record.dead.reason, Verdict.FORGOTTEN)
+                return Decision(verdict, key, detail=_found(record.dead), preimage=now, nearest=record)
+            decision = self._verified(record, question, looks)
+        if decision.is_reused and record != copy:
+            self._keep_copy(record)
+        return decision
 
     def bury(self, decision: Decision) -> bool:
         """Mark the result that a decision found wanting as dead, so that no other machine looks at it again.
@@ -95,10 +103,25 @@ class Lookup:
         except WorkspaceError:
             return None
 
-    def _verified(self, record: ReuseRecord, question: Question) -> Decision:
+    def _copy(self, fingerprint: str) -> ReuseRecord | None:
+        """Return a record as this machine last saw it, so that its outputs can be looked at while it is on its way.
+
+        What is seen counts only for outputs that the record itself then names in the same words.
+        """
+        with contextlib.suppress(WorkspaceError):
+            return None if self._copies is None else self._copies.get(fingerprint)
+        return None
+
+    def _keep_copy(self, record: ReuseRecord) -> None:
+        with contextlib.suppress(WorkspaceError):  # without it the next decision takes longer
+            if self._copies is not None:
+                self._copies.copy(record)
+
+    def _verified(self, record: ReuseRecord, question: Question, looks: Looks) -> Decision:
         key, is_read = record.fingerprint, question.verification.covers(record.fingerprint, question.run_id)
+        looks.begin(record.outputs.values())
         for name, handle in record.outputs.items():
-            verdict, detail = self._check(name, handle, question.verification if is_read else None)
+            verdict, detail = self._check(name, handle, looks, question.verification if is_read else None)
             if verdict is not Verdict.REUSED:
                 is_lost = verdict in _LOST
                 return Decision(
@@ -107,10 +130,12 @@ class Lookup:
         check = Check.CONTENT if is_read and record.outputs else Check.STAT
         return Decision(Verdict.REUSED, key, record, preimage=question.preimage, check=check)
 
-    def _check(self, name: str, handle: DataHandle, verification: Verification | None) -> tuple[Verdict, str]:
+    def _check(
+        self, name: str, handle: DataHandle, looks: Looks, verification: Verification | None
+    ) -> tuple[Verdict, str]:
         place = self._state.stores.at(handle.uri)
         try:
-            stored = place.identify(OUTPUT)
+            stored = looks.at(place, handle)
             if (stored.kind, stored.digest) != (handle.kind, handle.digest):
                 return Verdict.OUTPUT_CHANGED, f"output {name} at {place} is not what its step wrote"
             if verification is not None and verification.allows(place, handle.bytes):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from refrain.data.handle import DataHandle
 from refrain.errors import CorruptObjectError, WorkspaceError
@@ -14,10 +13,9 @@ from refrain.reuse.pins import Pins
 from refrain.reuse.preimage import Preimage
 from refrain.storage.digest import digest_bytes
 from refrain.storage.objects import ObjectStore
+from refrain.storage.sealed import sealed, unsealed
 
 SCHEMA = 2  # 1 had no tombstones
-_HEAD = '{{"checksum":"{}","record":'
-_HEAD_LENGTH = len(_HEAD.format("0" * 64))
 _MOST_REMEMBERED = 10
 _FOLDER_LENGTH = 2
 
@@ -99,6 +97,10 @@ class RecordStore:
         self._write(record)
         return True
 
+    def copy(self, record: ReuseRecord) -> None:
+        """Store a record of another store, which can be lost."""
+        self._write(record, durable=False)
+
     def bury(self, record: ReuseRecord, tombstone: Tombstone) -> bool:
         """Mark a result as dead: nobody looks at its outputs again, on whichever machine, until there is a new one.
 
@@ -141,7 +143,7 @@ class RecordStore:
     def _is_alive(self, fingerprint: str) -> bool:
         return any(record.dead is None for record in self._sound([fingerprint]))
 
-    def _write(self, record: ReuseRecord) -> None:
+    def _write(self, record: ReuseRecord, *, durable: bool = True) -> None:
         document = {
             "schema": SCHEMA,
             "fingerprint": record.fingerprint,
@@ -156,8 +158,7 @@ class RecordStore:
         if record.dead is not None:
             document["dead"] = vars(record.dead)
         payload = json.dumps(document, sort_keys=True, separators=(",", ":"))
-        content = _HEAD.format(digest_bytes(payload.encode())) + payload + "}"
-        self._objects.put(record_key(record.fingerprint), self._key.marked(content.encode()))
+        self._objects.put(record_key(record.fingerprint), self._key.marked(sealed(payload)), durable=durable)
 
     def _remember(self, pipeline: str, step_key: str, fingerprint: str) -> None:
         earlier = [f for f in self._remembered(pipeline, step_key) if f != fingerprint]
@@ -183,11 +184,8 @@ def _recent_key(pipeline: str, step_key: str) -> str:
 
 
 def _parse(content: bytes, fingerprint: str) -> ReuseRecord:
-    payload = content[_HEAD_LENGTH:-1]
-    if content[:_HEAD_LENGTH].decode(errors="replace") != _HEAD.format(digest_bytes(payload)) or content[-1:] != b"}":
-        raise CorruptObjectError(f"The reuse record {fingerprint} is damaged: its checksum does not fit.")
+    document = unsealed(content, f"The reuse record {fingerprint}")
     try:
-        document: dict[str, Any] = json.loads(payload)
         if document["schema"] > SCHEMA:
             raise CorruptObjectError(
                 f"The reuse record {fingerprint} has schema {document['schema']}, this Refrain reads up to {SCHEMA}."

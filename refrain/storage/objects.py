@@ -31,6 +31,11 @@ class Stored:
     changed: float
 
 
+def is_temporary(key: str) -> bool:
+    """Say whether a key in a listing is that of an object which its writer had not finished."""
+    return key.rpartition("/")[2].startswith(_TEMPORARY)
+
+
 class ObjectStore(Protocol):
     """What the workspace needs of a store; keys are relative paths with ``/``.
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from refrain.storage.ledger import Ledgers
 
 SCHEMA = 1
+COPIES = "copies"
 _RECORD = "workspace.json"
 _KEY = "secret.key"
 _KEY_BYTES = 32
@@ -69,6 +70,11 @@ class WorkspaceState:
         return self.address.folder is not None
 
     @cached_property
+    def copies(self) -> ObjectStore | None:
+        """What this machine has fetched of a remote workspace's records; None where the workspace is a folder."""
+        return None if self.is_local else LocalObjectStore(self.root / COPIES)
+
+    @cached_property
     def place(self) -> Place:
         """The root as a place, for files that are too large to be objects."""
         return self.stores.within(self.address)
@@ -95,7 +101,7 @@ class WorkspaceState:
     def stores(self) -> Stores:
         """Where data is, by datastore or by URI."""
         cache = WorkerCache(cache_folder() / "data")
-        return Stores(self.datastores, self.trees, Knowledge(self.blobs, Receipts(self.objects), cache))
+        return Stores(self.datastores, self.trees, Knowledge(self.blobs, Receipts(self.objects, self.copies), cache))
 
     def open(self, name: str | None = None) -> str:
         """Make the workspace if it is not there, and return its name.

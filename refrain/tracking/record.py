@@ -12,11 +12,12 @@ from typing import Any
 from refrain.errors import CorruptObjectError, RunNotFoundError, WorkspaceError
 from refrain.storage.digest import digest_bytes
 from refrain.storage.retry import in_parallel
+from refrain.storage.sealed import is_sealed, sealed, unsealed
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.run_files import RunFiles
 from refrain.tracking.run_id import StepRunId, run_folder
 
-SCHEMA = 1
+SCHEMA = 2  # 1 had no checksum
 RECORD_FILE = "run.json"
 TAGS_FOLDER = "tags"
 CANCEL_FILE = "cancel"
@@ -235,12 +236,12 @@ class RunStore:
 
 
 def _encode(record: RunRecord) -> bytes:
-    return json.dumps({"schema": SCHEMA, **vars(record)}, separators=(",", ":")).encode()
+    return sealed(json.dumps({"schema": SCHEMA, **vars(record)}, separators=(",", ":")))
 
 
 def _parse(content: bytes, run_id: str) -> RunRecord:
     try:
-        document = json.loads(content)
+        document = unsealed(content, f"The record of run {run_id}") if is_sealed(content) else json.loads(content)
         if document["schema"] > SCHEMA:
             raise CorruptObjectError(
                 f"The record of run {run_id} has schema {document['schema']}, this Refrain reads up to {SCHEMA}."

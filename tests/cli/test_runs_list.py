@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cli.sample import Refrain
+from refrain.storage.sealed import sealed
 
 
 def test_runs_are_listed_newest_first_with_what_ran_and_what_was_reused(refrain: Refrain, project: Path) -> None:
@@ -62,9 +63,9 @@ def test_another_workspace_can_be_named(refrain: Refrain, project: Path, monkeyp
 def test_a_run_whose_process_was_killed_has_failed(refrain: Refrain, project: Path) -> None:
     run_id = refrain("run", "pipeline.py", "--json").document["run_id"]
     path = project / ".refrain/workspace/runs" / run_id / "run.json"
-    record = json.loads(path.read_text())
+    record = json.loads(path.read_text())["record"]
     record |= {"status": "Running", "ended": None, "origin": {**record["origin"], "process": 1, "started": "no such"}}
-    path.write_text(json.dumps(record))
+    path.write_bytes(sealed(json.dumps(record)))
     (run,) = refrain("runs", "--json").document["runs"]
     assert (run["status"], run["seconds"]) == ("Failed", None)
     assert run["error"] == "The process that ran it ended before the run did."

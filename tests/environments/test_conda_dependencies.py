@@ -5,10 +5,15 @@ import pytest
 from refrain import CondaDependencies
 from refrain.errors import UserError
 
+INDEX = "https://index/simple"
+INDEX_2 = "https://a"
+INDEX_3 = "https://me:hunter2@host"
+INDEX_4 = "https://b"
+
 
 def test_lists_become_a_file_and_come_back(tmp_path):
     made = CondaDependencies.create(
-        pip_indexurl="https://index/simple",
+        pip_indexurl=INDEX,
         pip_packages=["numpy==1.26", "pandas"],
         conda_packages=["scikit-learn=1.4", "pip"],
         python_version="3.9",
@@ -26,7 +31,7 @@ def test_lists_become_a_file_and_come_back(tmp_path):
                 "python=3.9",
                 "scikit-learn=1.4",
                 "pip",
-                {"pip": ["--index-url=https://index/simple", "numpy==1.26", "pandas"]},
+                {"pip": [f"--index-url={INDEX}", "numpy==1.26", "pandas"]},
             ],
         }
     )
@@ -49,6 +54,14 @@ def test_a_file_of_conda_s_own_is_read(tmp_path):
     assert read.conda_channels == ["defaults"]
 
 
+@pytest.mark.parametrize(
+    ("match", "version"),
+    [("python=3.9", "3.9"), ("python==3.9.1", "3.9.1"), ("python=3.8.13=h12debd9_0", "3.8.13"), ("python", None)],
+)
+def test_the_version_of_python_is_told_as_it_is_asked_for(match, version):
+    assert CondaDependencies.create(conda_packages=[match, "python-dateutil"]).get_python_version() == version
+
+
 def test_nothing_is_asked_for_unless_it_is_named():
     """Azure ML adds its own packages and its own version of Python."""
     made = CondaDependencies.create()
@@ -65,7 +78,7 @@ def test_a_package_takes_the_place_of_its_earlier_line():
 
 
 def test_what_was_added_can_be_taken_away():
-    made = CondaDependencies.create(pip_packages=["numpy==1.0"], conda_packages=["scipy=1"], pip_indexurl="https://a")
+    made = CondaDependencies.create(pip_packages=["numpy==1.0"], conda_packages=["scipy=1"], pip_indexurl=INDEX_2)
     made.add_channel("c")
     made.remove_pip_package("numpy")
     made.remove_conda_package("scipy=1")
@@ -75,15 +88,15 @@ def test_what_was_added_can_be_taken_away():
 
 
 def test_requirements_can_be_replaced_as_a_whole():
-    made = CondaDependencies.create(pip_packages=["numpy"], pip_indexurl="https://a")
+    made = CondaDependencies.create(pip_packages=["numpy"], pip_indexurl=INDEX_2)
     made.set_pip_requirements(["pandas", "--pre"])
-    assert (made.pip_packages, made.pip_options) == (["pandas"], ["--index-url=https://a", "--pre"])
+    assert (made.pip_packages, made.pip_options) == (["pandas"], [f"--index-url={INDEX_2}", "--pre"])
 
 
 def test_an_option_takes_the_place_of_the_same_one():
-    made = CondaDependencies.create(pip_indexurl="https://a")
+    made = CondaDependencies.create(pip_indexurl=INDEX_2)
     made.set_pip_index_url("https://b")
-    assert made.pip_options == ["--index-url=https://b"]
+    assert made.pip_options == [f"--index-url={INDEX_4}"]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +121,7 @@ def test_a_missing_file_is_named():
 
 def test_a_password_in_an_index_is_refused():
     with pytest.raises(UserError, match="holds a password or a token"):
-        CondaDependencies.create(pip_indexurl="https://me:hunter2@host")
+        CondaDependencies.create(pip_indexurl=INDEX_3)
 
 
 def test_a_text_is_no_list_of_packages():

@@ -8,6 +8,8 @@ from refrain import CondaDependencies, Environment, Workspace
 from refrain.environments.specification import EnvironmentSpec, ImageSpec, PackageSpec
 from refrain.errors import CorruptObjectError, UnknownNameError, UserError
 
+INDEX = "https://index"
+
 
 @pytest.fixture
 def workspace(tmp_path):
@@ -120,7 +122,7 @@ def test_registering_gives_versions_only_to_what_changed(workspace):
 
 
 def test_everything_that_was_set_is_registered(workspace):
-    made = with_packages(conda_packages=["scipy"], python_version="3.9", pip_indexurl="https://index")
+    made = with_packages(conda_packages=["scipy"], python_version="3.9", pip_indexurl=INDEX)
     made.docker.base_image = "python:3"
     made.environment_variables["A"] = "1"
     made.python.conda_from_pypi = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,13 +16,18 @@ import pytest
 
 from fakes.wheels import make_wheel
 from refrain.environments.environments import Environments
-from refrain.environments.interpreter import identify
+from refrain.environments.interpreter import InterpreterIdentity, identify
 from refrain.environments.specification import EnvironmentSpec, ImageSpec, PackageSpec
-from refrain.errors import EnvironmentFailedError, UserError
+from refrain.errors import CorruptObjectError, EnvironmentFailedError, UserError
 
 
 def ask(python: str, code: str) -> str:
     return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def plain(identity: InterpreterIdentity) -> tuple[str, ...]:
+    """The packages without what stands for their files."""
+    return tuple(line.partition("#")[0] for line in identity.packages)
 
 
 def built(environments: Environments) -> list[str]:
@@ -37,11 +43,11 @@ def test_a_process_imports_what_was_asked_for_and_nothing_else(environments, wan
 def test_the_identity_is_known_without_building_and_is_that_of_what_is_built(environments, wanted):
     here = environments()
     identity = here.identify(wanted("model"))
-    assert identity.packages == ("model==1.0", "numbers-x==2.0")
+    assert plain(identity) == ("model==1.0", "numbers-x==2.0")
     assert identity.version == identify(None).version
     assert built(here) == []
     assert here.prepare(wanted("model"), print) == identity.path
-    assert [line.replace("_", "-") for line in identify(identity.path).packages] == list(identity.packages)
+    assert [line.replace("_", "-") for line in identify(identity.path).packages] == list(plain(identity))
 
 
 def test_programs_of_packages_run_from_where_the_environment_is(environments, wanted):
@@ -57,7 +63,23 @@ def test_a_version_that_appears_later_changes_nothing_until_it_is_asked_for(envi
     assert environments().identify(wanted("model")) == first
     assert environments(cache="another machine").identify(wanted("model")).packages == first.packages
     environments().renew(wanted("model").packages)
-    assert environments().identify(wanted("model")).packages == ("model==1.0", "numbers-x==3.0")
+    assert plain(environments().identify(wanted("model"))) == ("model==1.0", "numbers-x==3.0")
+
+
+def test_a_package_that_is_built_anew_under_its_version_is_another_one(environments, wanted, wheels):
+    spec = wanted("numbers-x==1.0")
+    first = environments().identify(spec)
+    make_wheel(wheels, "numbers-x", "1.0", code="NEW = True\n")
+    other = environments(cache="another machine")
+    other.renew(spec.packages)
+    assert plain(other.identify(spec)) == plain(first)
+    assert other.identify(spec).packages_digest != first.packages_digest
+
+
+def test_a_package_from_an_address_is_known_by_it_and_by_its_bytes(environments, wanted, wheels):
+    address = f"file://{wheels}/numbers_x-1.0-py3-none-any.whl"
+    (line,) = environments().identify(wanted(f"numbers-x @ {address}")).packages
+    assert re.fullmatch(rf"numbers-x @ {re.escape(address)}#[0-9a-f]{{12}}", line)
 
 
 def test_a_package_that_changed_under_its_version_is_not_installed(environments, wanted, wheels):
@@ -79,7 +101,7 @@ def test_pins_may_override_what_packages_ask_for(environments, wanted, wheels):
     with pytest.raises(UserError, match="pins_override"):
         environments().identify(wanted("strict", "numbers-x==2.0"))
     identity = environments().identify(wanted("strict", "numbers-x==2.0", pins_override=True))
-    assert identity.packages == ("numbers-x==2.0", "strict==1.0")
+    assert plain(identity) == ("numbers-x==2.0", "strict==1.0")
 
 
 def test_a_package_that_is_nowhere_is_named(environments, wanted):
@@ -95,7 +117,7 @@ def test_a_python_that_is_not_here_is_named_with_those_that_are(environments, wa
 def test_conda_packages_come_from_pypi_and_are_named(environments, wanted):
     said: list[str] = []
     spec = wanted("model", conda=("numbers-x=1", "pip"), channels=("conda-forge",))
-    assert environments().identify(spec).packages == ("model==1.0", "numbers-x==1.0")
+    assert plain(environments().identify(spec)) == ("model==1.0", "numbers-x==1.0")
     environments().prepare(spec, said.append)
     assert "these conda packages come from PyPI, where a package of the same name can be another one: numbers-x=1" in (
         "\n".join(said)
@@ -105,6 +127,19 @@ def test_conda_packages_come_from_pypi_and_are_named(environments, wanted):
 def test_conda_packages_are_refused_where_they_must_not_come_from_pypi(environments, wanted):
     with pytest.raises(UserError, match=r"has conda packages \(numbers-x=1\), and python\.conda_from_pypi is False"):
         environments().identify(wanted(conda=("numbers-x=1",), conda_from_pypi=False))
+
+
+def test_what_conda_has_beside_python_packages_is_named_as_a_whole(environments, wanted):
+    with pytest.raises(UserError, match=r"no Python packages, .*: cudatoolkit=10\.1, r-base\. Leave them out"):
+        environments().identify(wanted(conda=("cudatoolkit=10.1", "numbers-x", "r-base")))
+
+
+def test_a_damaged_resolution_is_named_with_the_way_out(environments, wanted, tmp_path):
+    environments().identify(wanted("model"))
+    (record,) = (tmp_path / "workspace" / "registry" / "resolutions").glob("*/1")
+    record.write_text(record.read_text().replace('"lock": "', '"lock": "AAAA'))
+    with pytest.raises(CorruptObjectError, match=r"is damaged .*; renew it with 'refrain env build --renew'"):
+        environments().identify(wanted("model"))
 
 
 def test_an_environment_of_a_python_alone_has_no_packages(environments):
@@ -242,5 +277,5 @@ def test_packages_come_from_an_index(environments):
         python = environments().prepare(spec, print)
     except EnvironmentFailedError as error:
         pytest.skip(f"no index can be reached from here: {str(error).splitlines()[1].strip()}")
-    assert environments().identify(spec).packages == ("six==1.16.0",)
+    assert plain(environments().identify(spec)) == ("six==1.16.0",)
     assert ask(python, "import six; print(six.__version__)") == "1.16.0"

@@ -2,8 +2,18 @@
 
 import pytest
 
-from refrain.environments.requirements import Requirements, from_conda, name_of, read_file, read_requirements
+from refrain.environments.requirements import (
+    Requirements,
+    from_conda,
+    is_python_package,
+    name_of,
+    read_file,
+    read_requirements,
+)
 from refrain.errors import UserError
+
+INDEX = "https://more"
+INDEX_2 = "https://index/simple"
 
 
 def test_comments_and_continued_lines_are_read_as_pip_does():
@@ -21,10 +31,10 @@ def test_packages_of_azure_ml_are_apart():
 
 
 def test_options_have_one_form(tmp_path):
-    lines = ["-i https://index/simple", "--extra-index-url=https://more", "-f wheels", "--pre", "--no-cache-dir"]
+    lines = ["-i https://index/simple", f"--extra-index-url={INDEX}", "-f wheels", "--pre", "--no-cache-dir"]
     assert read_requirements(lines, str(tmp_path)).options == (
-        "--index-url=https://index/simple",
-        "--extra-index-url=https://more",
+        f"--index-url={INDEX_2}",
+        f"--extra-index-url={INDEX}",
         f"--find-links={tmp_path}/wheels",
         "--pre",
     )
@@ -99,10 +109,18 @@ def test_condas_matches_become_requirements(match, requirement):
     assert from_conda(match) == requirement
 
 
-@pytest.mark.parametrize("match", ["cudatoolkit=10.1", "r-base", "openmpi", "conda-forge::gcc"])
-def test_what_is_no_python_package_is_refused(match):
-    with pytest.raises(UserError, match=f"The conda package '{match}' is no Python package, so PyPI does not have it"):
-        from_conda(match)
+@pytest.mark.parametrize(
+    "match", ["cudatoolkit=10.1", "r-base", "openmpi", "conda-forge::gcc", "_libgcc_mutex=0.1=main"]
+)
+def test_libraries_and_programs_are_no_python_packages(match):
+    assert not is_python_package(match)
+
+
+@pytest.mark.parametrize(
+    "match", ["numpy", "conda-forge::librosa=0.9", "rasterio", "cupy", "tkinter-tools", "sqlalchemy"]
+)
+def test_what_only_begins_like_a_library_is_a_package(match):
+    assert is_python_package(match)
 
 
 def test_alternatives_are_refused():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -16,12 +18,16 @@ from refrain import (
     PipelineData,
 )
 from refrain.compute.local import LocalCompute
-from refrain.compute.processes import marked
+from refrain.compute.processes import machine, marked
 from refrain.errors import (
     StepCanceledError,
 )
+from refrain.execution.cleaning import Cleaning, WasteKind
 from refrain.execution.listener import Phase
+from refrain.execution.stage import sweep
+from refrain.storage.retention import Retention
 from refrain.tracking.record import RunStatus
+from refrain.tracking.run_id import run_folder
 
 
 def _impatient() -> LocalCompute:
@@ -137,3 +143,49 @@ project.run(project.step("slow", "import time; print(1, flush=True); time.sleep(
     assert ran.runs.get(record).status is RunStatus.FAILED
     assert ran.runs.get(record).error == "The process that ran the step was killed."
     assert project.leftovers() == []
+
+
+def _stage_of(project: Project, machine: str, days: float) -> Path:
+    """Leave a stage, as a killed engine would, that was signed that many days ago."""
+    folder = project.state.root / "staging" / f"{'ab' * 16}.killed.1"
+    folder.mkdir(parents=True)
+    owner = {"machine": machine, "process": 2**22 + 1, "started": "never", "waiting": []}
+    (folder / "owner.json").write_text(json.dumps(owner))
+    signed = time.time() - days * 24 * 3600
+    os.utime(folder / "owner.json", (signed, signed))
+    return folder
+
+
+def test_a_killed_engines_stage_is_swept_on_its_own_machine(project: Project) -> None:
+    folder = _stage_of(project, machine(), 0)
+    assert sweep(project.state) == [folder.name]
+    assert not folder.exists()
+
+
+def test_a_stage_of_another_container_with_the_same_name_is_left_to_it(project: Project) -> None:
+    """Process ids of its name space say nothing here."""
+    folder = _stage_of(project, f"{socket.gethostname()} pid:[7]", 1000)
+    assert sweep(project.state) == []
+    assert folder.exists()
+
+
+def test_what_a_machine_that_is_gone_left_goes_with_the_cleaning_a_grace_period_later(project: Project) -> None:
+    folder = _stage_of(project, "elsewhere pid:[7]", 6)
+    for grace in (7, 0):
+        Cleaning(project.state, Retention(grace_days=grace)).clean()
+        assert folder.exists()
+    signed = time.time() - 8 * 24 * 3600
+    os.utime(folder / "owner.json", (signed, signed))
+    assert [waste.kind for waste in Cleaning(project.state, Retention()).clean()] == [WasteKind.STAGING]
+    assert not folder.exists()
+
+
+def test_a_run_whose_record_is_damaged_keeps_what_it_may_have_committed(project: Project) -> None:
+    folder = _stage_of(project, machine(), 0)
+    place = project.state.datastores.get("workspaceblobstore").root / "azureml" / folder.name / "out"
+    place.mkdir(parents=True)
+    owner = json.loads((folder / "owner.json").read_text())
+    (folder / "owner.json").write_text(json.dumps({**owner, "filling": [place.as_uri()]}))
+    project.state.objects.put(f"{run_folder(folder.name)}/run.json", b"damaged")
+    assert sweep(project.state) == [folder.name]
+    assert place.exists()

@@ -14,7 +14,7 @@ import time
 import urllib.request
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +36,7 @@ class S3Server:
     ranges: list[str] = field(default_factory=list)  # of each GET of an object; "" for all of it
     refusal: tuple[str, str] | None = None  # what it answers to everything: "403 Forbidden", "ExpiredToken"
     delay: float = 0.0  # seconds before each answer
+    told: Callable[[str], None] | None = None  # is called with the method of each request, before it is done
 
     def connection(self) -> str:
         """Return a connection to it, as the variable of an Airflow connection holds one."""
@@ -62,7 +63,8 @@ def s3_server() -> Iterator[S3Server]:
         is_listing = "list-type" in environ.get("QUERY_STRING", "")
         server.requests["LIST" if is_listing else environ["REQUEST_METHOD"]] += 1
         time.sleep(server.delay)
-
+        if server.told is not None:
+            server.told(environ["REQUEST_METHOD"])
         if environ["REQUEST_METHOD"] == "GET" and not is_listing:
             server.ranges.append(environ.get("HTTP_RANGE", ""))
         if server.refusal is not None:
@@ -146,7 +148,7 @@ class FlakyFileSystem(MemoryFileSystem):
         self._fail_sometimes()
         name = self._strip_protocol(path)
         kept = bytes(value[:-1] if self.generator.random() < self.cut_share else value)
-        super().pipe_file(name, kept)
+        super().pipe_file(name, kept, **kwargs)
         self.versions[name, self.store[name].created.timestamp()] = kept
         self._written()
 

@@ -8,6 +8,7 @@ from refrain.storage.listing import Listed, Listing, tag_of
 from refrain.storage.manifest import Manifest, TreeKind
 from refrain.storage.objects import LocalObjectStore
 from refrain.storage.receipts import Receipts, receipt_key
+from refrain.storage.sealed import unsealed
 from refrain.storage.trees import TreeIdentity
 
 LISTING = Listing(TreeKind.DIRECTORY, (Listed("a", "s3://b/a", 3, "e1"), Listed("d/b", "s3://b/d/b", 0, "e2")))
@@ -33,8 +34,8 @@ def test_a_listing_never_has_the_digest_of_a_content():
 
 def test_a_receipt_is_stored_under_the_digest_of_the_listing(receipts, tmp_path):
     receipts.put(DIGEST, IDENTITY)
-    assert json.loads((tmp_path / receipt_key(DIGEST)).read_text()) == {
-        "schema": 1,
+    assert unsealed((tmp_path / receipt_key(DIGEST)).read_bytes(), "It") == {
+        "schema": 2,
         "listing": DIGEST,
         "kind": "directory",
         "digest": "a" * 64,
@@ -42,6 +43,34 @@ def test_a_receipt_is_stored_under_the_digest_of_the_listing(receipts, tmp_path)
         "bytes": 3,
     }
     assert receipts.get(DIGEST) == IDENTITY
+
+
+def test_a_receipt_of_the_schema_without_a_checksum_is_read(receipts, tmp_path):
+    receipts.put(DIGEST, IDENTITY)
+    path = tmp_path / receipt_key(DIGEST)
+    path.write_text(json.dumps({**unsealed(path.read_bytes(), "It"), "schema": 1}))
+    assert receipts.get(DIGEST) == IDENTITY
+
+
+def test_any_flipped_bit_and_any_cut_of_a_receipt_is_found(receipts, tmp_path):
+    receipts.put(DIGEST, IDENTITY)
+    path = tmp_path / receipt_key(DIGEST)
+    sound = path.read_bytes()
+    for at in range(len(sound)):
+        for content in (sound[:at], sound[:at] + bytes([sound[at] ^ 1]) + sound[at + 1 :]):
+            path.write_bytes(content)
+            assert receipts.get(DIGEST) is None
+
+
+def test_a_receipt_is_fetched_once(tmp_path):
+    objects, copies = LocalObjectStore(tmp_path / "far"), LocalObjectStore(tmp_path / "near")
+    Receipts(objects).put(DIGEST, IDENTITY)
+    receipts = Receipts(objects, copies)
+    assert receipts.get(DIGEST) == IDENTITY
+    objects.delete(receipt_key(DIGEST))
+    assert receipts.get(DIGEST) == IDENTITY
+    copies.put(receipt_key(DIGEST), b"damaged")
+    assert receipts.get(DIGEST) is None
 
 
 @pytest.mark.parametrize("damage", ["", "{}", "[]", "null", '{"schema": 2}', "\0"])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from refrain.errors import CorruptObjectError, RunNotFoundError, UserError, WorkspaceError
+from refrain.storage.sealed import sealed
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
 
@@ -63,12 +64,30 @@ def test_a_record_of_a_newer_schema_is_named_and_unknown_fields_of_ours_are_igno
 ) -> None:
     store.put(_record())
     path = tmp_path / "runs" / "root" / "run.json"
-    document = json.loads(path.read_text())
-    path.write_text(json.dumps({**document, "later": 1}))
+    document = json.loads(path.read_text())["record"]
+    path.write_bytes(sealed(json.dumps({**document, "later": 1})))
     assert store.get("root") == _record()
-    path.write_text(json.dumps({**document, "schema": 2}))
-    with pytest.raises(CorruptObjectError, match="has schema 2, this Refrain reads up to 1"):
+    path.write_bytes(sealed(json.dumps({**document, "schema": 3})))
+    with pytest.raises(CorruptObjectError, match="has schema 3, this Refrain reads up to 2"):
         store.get("root")
+
+
+def test_a_record_of_the_schema_without_a_checksum_is_read(store: RunStore, tmp_path: Path) -> None:
+    store.put(_record())
+    path = tmp_path / "runs" / "root" / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text())["record"], "schema": 1}))
+    assert store.get("root") == _record()
+
+
+def test_any_flipped_bit_of_any_byte_and_any_cut_is_found(store: RunStore, tmp_path: Path) -> None:
+    store.put(_record(outputs={"out": {"uri": "file:///store/out", "digest": "a" * 64}}))
+    path = tmp_path / "runs" / "root" / "run.json"
+    sound = path.read_bytes()
+    flipped = [sound[:at] + bytes([sound[at] ^ bit]) + sound[at + 1 :] for at in range(len(sound)) for bit in (1, 128)]
+    for content in (*flipped, *(sound[:length] for length in range(len(sound)))):
+        path.write_bytes(content)
+        with pytest.raises(CorruptObjectError, match="The record of run root is damaged"):
+            store.get("root")
 
 
 def test_attempts_are_numbered_by_whoever_comes_first(store: RunStore) -> None:
