@@ -252,8 +252,9 @@ def _owner(folder: Path) -> dict[str, Any] | None:
     try:
         with open(folder / _OWNER, encoding="utf-8") as file:
             owner, signed = json.load(file), os.fstat(file.fileno()).st_mtime
-        found = {name: owner[name] for name in ("machine", "process", "started", "waiting")}
-        return {**found, "filling": owner.get("filling", []), "signed": signed}
+        found = {name: owner[name] for name in ("process", "started", "waiting")}
+        where = owner.get("machine", "")  # an earlier Refrain said it in another way: as one of another machine
+        return {**found, "machine": where, "filling": owner.get("filling", []), "signed": signed}
     except (OSError, ValueError, KeyError, TypeError):
         return None  # being made right now, or not ours
 
