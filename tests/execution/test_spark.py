@@ -185,41 +185,6 @@ def test_spark_runs_on_the_java_of_the_package(project: Project) -> None:
     assert found[-1] == f"its executors read and write below {project.state.root}"
 
 
-def test_a_canceled_step_ends_its_application_and_the_executors(project: Project, pool: Cluster, shared: Path) -> None:
-    _on(project, pool, shared)
-    step = SparkStep("slow.py", str(project.source("slow", _SLOW)), "pool", "slow")
-    runner, run_id = project.runner(step, listener=Heard())
-    thread = threading.Thread(target=runner.run)
-    thread.start()
-    assert _wait(lambda: len(pool.executors()) == 2)
-    runner._engine.cancel()
-    thread.join(_END_SECONDS)
-
-    assert not thread.is_alive()
-    assert _wait(lambda: pool.running() == [] and pool.executors() == [])
-    assert marked(f"{run_id}.slow.1") == []
-
-
-def test_a_killed_engine_leaves_no_application(project: Project, pool: Cluster, shared: Path) -> None:
-    _on(project, pool, shared)
-    code = f"""
-from pathlib import Path
-from fakes.project import Project
-from refrain import SparkStep
-project = Project(Path({str(project.folder)!r}))
-project.run(SparkStep("slow.py", {str(project.source("slow", _SLOW))!r}, "pool"))
-"""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    engine = subprocess.Popen([sys.executable, "-c", code], env=environment)
-    try:
-        assert _wait(lambda: len(pool.executors()) == 2)
-    finally:
-        os.kill(engine.pid, signal.SIGKILL)
-        engine.wait()
-
-    assert _wait(lambda: pool.running() == [] and pool.executors() == [])
-
-
 def test_a_driver_without_memory_and_one_that_is_killed_are_told_with_the_way_out(project: Project) -> None:
     _here(project)
     full = SparkStep("full.py", str(project.source("full", _FILLS_THE_DRIVER)), "here", "full")
@@ -271,3 +236,38 @@ def test_a_synapse_step_with_a_connect_server_is_an_ordinary_process(
     assert "pyspark.sql.connect.session Asia/Tokyo False" in ran.heard.lines
     (part,) = ran.path("s", "out").glob("part-*")
     assert part.read_text() == "0\n1\n2\n"
+
+
+def test_a_canceled_step_ends_its_application_and_the_executors(project: Project, pool: Cluster, shared: Path) -> None:
+    _on(project, pool, shared)
+    step = SparkStep("slow.py", str(project.source("slow", _SLOW)), "pool", "slow")
+    runner, run_id = project.runner(step, listener=Heard())
+    thread = threading.Thread(target=runner.run)
+    thread.start()
+    assert _wait(lambda: len(pool.executors()) == 2)
+    runner._engine.cancel()
+    thread.join(_END_SECONDS)
+
+    assert not thread.is_alive()
+    assert _wait(lambda: pool.running() == [] and pool.executors() == [])
+    assert marked(f"{run_id}.slow.1") == []
+
+
+def test_a_killed_engine_leaves_no_application(project: Project, pool: Cluster, shared: Path) -> None:
+    _on(project, pool, shared)
+    code = f"""
+from pathlib import Path
+from fakes.project import Project
+from refrain import SparkStep
+project = Project(Path({str(project.folder)!r}))
+project.run(SparkStep("slow.py", {str(project.source("slow", _SLOW))!r}, "pool"))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    engine = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    try:
+        assert _wait(lambda: len(pool.executors()) == 2)
+    finally:
+        os.kill(engine.pid, signal.SIGKILL)
+        engine.wait()
+
+    assert _wait(lambda: pool.running() == [] and pool.executors() == [])
