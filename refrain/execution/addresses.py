@@ -20,7 +20,7 @@ def address(item: ResolvedInput, stage: Stage, stores: Stores, spark: SparkSetti
     :raises DataError: when the executors cannot see it, saying what would let them.
     """
     place = stores.at(item.handle.uri)
-    url = None if item.members else spark.url(place.uri)
+    url = spark.url(place.uri) if item.is_whole else None
     if url is not None:
         return url
     path = provide(item, stage, stores)

@@ -136,6 +136,11 @@ def test_remote_data_comes_through_the_cache_or_is_read_by_spark_itself(
         target(reads_urls=["s3a"])
         told = _told(project.run(_step(project, _WRITES, data)))
         assert told[0] == str(store.root).replace("s3://", "s3a://") + "/in"
+        # By its URL, Spark would read all that is there.
+        chosen = Dataset.File.from_files((store, "in")).take(1).as_named_input("texts").as_hdfs()
+        assert _told(project.run(_step(project, _WRITES, chosen)))[0].startswith("file:///"), (
+            "Spark would read them all"
+        )
 
 
 def test_an_end_by_a_signal_is_named_although_spark_gives_it_as_a_number(project: Project, target: Any) -> None:
