@@ -120,16 +120,21 @@ def connect_server(folder: Path) -> Iterator[str]:
     settings = ("--conf", "spark.connect.grpc.binding.address=127.0.0.1", "--conf", "spark.ui.enabled=false")
     name = "org.apache.spark.sql.connect.service.SparkConnectServer"
     words = ("org.apache.spark.deploy.SparkSubmit", *options, *settings, "--class", name, "spark-internal")
-    with _process(found, folder / "connect", words):
-        deadline = time.monotonic() + _START_SECONDS
-        while time.monotonic() < deadline:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-            except OSError:
-                time.sleep(0.2)
-                continue
-            break
+    with _process(found, folder / "connect", words, memory="600m") as server:
+        _wait_for_port(port, server, folder / "connect")
         yield f"sc://127.0.0.1:{port}"
+
+
+def _wait_for_port(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.2)
+            continue
+        return
+    raise TimeoutError(f"The server did not start:\n{log.read_text()[-2000:]}")
 
 
 @contextmanager
@@ -139,13 +144,15 @@ def _daemon(found: dict[str, Any], log: Path, name: str, *options: str) -> Itera
 
 
 @contextmanager
-def _process(found: dict[str, Any], log: Path, words: tuple[str, ...]) -> Iterator[None]:
+def _process(
+    found: dict[str, Any], log: Path, words: tuple[str, ...], memory: str = "256m"
+) -> Iterator[subprocess.Popen[bytes]]:
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {
         **os.environ,
         "JAVA_HOME": found["java_home"],
         "SPARK_HOME": found["spark_home"],
-        "SPARK_DAEMON_MEMORY": "256m",
+        "SPARK_DAEMON_MEMORY": memory,
         "SPARK_DAEMON_JAVA_OPTS": FRUGAL,
         "SPARK_LAUNCHER_OPTS": FRUGAL,
         "SPARK_LOCAL_IP": "127.0.0.1",
@@ -160,7 +167,7 @@ def _process(found: dict[str, Any], log: Path, words: tuple[str, ...]) -> Iterat
             stderr=subprocess.STDOUT,
         )
     try:
-        yield
+        yield process
     finally:
         process.terminate()
         try:
