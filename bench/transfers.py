@@ -23,8 +23,8 @@ from pathlib import Path
 from bench.clock import Cost, cost_of, median
 from bench.row import Row
 
-_FILES, _FILE_BYTES = 500, 100 * 2**10
-_LARGE_MIB = 256  # four times what may be in memory at once
+_FILES, _FILE_BYTES = 1000, 100 * 2**10
+_LARGE_MIB = 1024  # sixteen times what may be in memory at once
 _ROUNDS = 3
 _AS_FAST = 1.0  # as `aws s3 cp`
 _MOST_MIB = 300

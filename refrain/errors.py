@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 class RefrainError(Exception):
@@ -143,5 +142,7 @@ def known(names: Iterable[str]) -> str:
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the nearest of *names*, or an empty string."""
+    from difflib import get_close_matches
+
     matches = get_close_matches(name, list(names), n=1)
     return f" Did you mean '{matches[0]}'?" if matches else ""

@@ -11,13 +11,14 @@ from airflow.sdk import TaskInstanceState
 from airflow.sdk.definitions.param import process_params
 
 from refrain.errors import RefrainError
+from refrain.execution.asked import Asked
 from refrain.execution.engine import Engine
 from refrain.execution.lease import is_being_made
 from refrain.execution.preview import Published
-from refrain.execution.request import RunContext, StepRequest, StepResult
+from refrain.execution.request import RunContext, StepResult
 from refrain.execution.stage import sweep
 from refrain.pipelines.workspace import Workspace
-from refrain.reuse.decision import Decision, Verdict
+from refrain.reuse.decision import Verdict
 from refrain.storage.state import WorkspaceState
 from refrain_operators.references import recorded
 from refrain_operators.step_operator import StepOperator
@@ -27,6 +28,9 @@ IsBeingMade = Callable[[WorkspaceState, str], bool]
 """Says whether somebody is making the result with a fingerprint right now."""
 
 _RUN_ANYWAY = (Verdict.FORCED, Verdict.NOT_ALLOWED)
+
+# Each record of a task's log crosses three of Airflow's processes, which costs as much CPU as a decision.
+_LINES_AT_ONCE = 50
 
 log = logging.getLogger("refrain.plan")
 
@@ -52,8 +56,9 @@ class Planner:
         self._is_being_made = is_being_made
         self._engines: dict[str | None, tuple[Workspace, Engine]] = {}
         self._made: dict[str, Published] = {}
-        self._hits: dict[str, tuple[StepRequest, Decision]] = {}
+        self._hits: dict[str, Asked] = {}
         self._skipped: set[str] = set()
+        self._lines: list[str] = []
         self.awaited: set[str] = set()
         self.can_start: set[str] = set()
 
@@ -68,25 +73,36 @@ class Planner:
         return self._hits.keys() | self._skipped
 
     def decide(self) -> None:
-        """Decide every step that can be decided, and log each with its reason."""
+        """Decide every step that can be decided, and log a line for each with its reason."""
+        try:
+            self._decide_all()
+        finally:
+            self._log()
+
+    def _decide_all(self) -> None:
         for task_id, operator in self._steps.items():
             state = self._states.get(task_id)
             unknown = sorted(operator.upstream_task_ids & self._steps.keys() - self._made.keys())
             if state is not None:
                 self._take_over(task_id, operator, state)
             elif unknown:
-                log.info("Step %s waits for its inputs: after %s", task_id, ", ".join(unknown))
+                self._say(f"Step {task_id} waits for its inputs: after {', '.join(unknown)}")
             else:
                 self._decide(task_id, operator)
 
     def record(self) -> dict[str, StepResult]:
         """Write the run records of the reused steps and return their results by task id."""
         results = {}
-        for task_id, (request, decision) in self._hits.items():
-            _, engine = self._engine(self._steps[task_id])
-            ensure_root(self._steps[task_id], request.run, self._context, engine.runs)
-            results[task_id] = engine.reuse(request, decision)
-        for workspace, _ in self._engines.values():
+        begun: set[int] = set()
+        for task_id, asked in self._hits.items():
+            operator = self._steps[task_id]
+            _, engine = self._engine(operator)
+            if id(engine) not in begun:
+                ensure_root(operator, asked.request.run, self._context, engine.runs)
+                begun.add(id(engine))
+            results[task_id] = engine.reuse(asked)
+        for workspace, engine in self._engines.values():
+            engine.flush()
             workspace.state.trees.flush()
         return results
 
@@ -96,7 +112,7 @@ class Planner:
 
     def _take_over(self, task_id: str, operator: StepOperator, state: str) -> None:
         """Leave a task alone that has a state; its result is used if it has one."""
-        log.info("Step %s is left alone: its task is %s", task_id, state)
+        self._say(f"Step {task_id} is left alone: its task is {state}")
         if state not in (TaskInstanceState.SUCCESS, TaskInstanceState.SKIPPED):
             return
         try:
@@ -112,28 +128,40 @@ class Planner:
         try:
             context = {**self._context, "params": self._params(operator)}
             request = step_request(operator, context, self._run(operator), workspace, engine.runs, self._made)
-            decision = engine.decide(request)
+            asked = engine.ask(request)
         except RefrainError as error:
-            log.info("Step %s is left to itself: %s", task_id, error)
+            self._say(f"Step {task_id} is left to itself: {error}")
             self.can_start.add(task_id)
             return
-        log.info("Step %s %s", task_id, decision.sentence())
+        decision = asked.decision
+        self._say(f"Step {task_id} {decision.sentence()}")
         for remark in filter(None, (decision.note, operator.warning)):
+            self._log()
             log.warning("Step %s: %s", task_id, remark)
         if decision.record is not None:
-            self._hits[task_id] = request, decision
+            self._hits[task_id] = asked
             self._made[task_id] = decision.record
         elif decision.verdict not in _RUN_ANYWAY and self._is_being_made(engine.state, decision.fingerprint):
-            log.info("Step %s: its result is being made elsewhere", task_id)
+            self._say(f"Step {task_id}: its result is being made elsewhere")
             self.awaited.add(task_id)
         else:
             self.can_start.add(task_id)
+
+    def _say(self, line: str) -> None:
+        self._lines.append(line)
+        if len(self._lines) >= _LINES_AT_ONCE:
+            self._log()
+
+    def _log(self) -> None:
+        if self._lines:
+            log.info("%s", "\n".join(self._lines))
+            self._lines = []
 
     def _engine(self, operator: StepOperator) -> tuple[Workspace, Engine]:
         if operator.workspace not in self._engines:
             workspace = Workspace(operator.workspace)
             sweep(workspace.state)
-            self._engines[operator.workspace] = workspace, Engine(workspace.state)
+            self._engines[operator.workspace] = workspace, Engine(workspace.state, gathers=True)
         return self._engines[operator.workspace]
 
     def _run(self, operator: StepOperator) -> RunContext:

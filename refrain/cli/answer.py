@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,4 +33,6 @@ def say(text: str) -> None:
 def say_where(error: BaseException) -> None:
     """Say on standard error where an error was raised, for those who set ``REFRAIN_DEBUG=1``."""
     if os.environ.get(DEBUG_VARIABLE) == "1":
+        import traceback
+
         traceback.print_exception(error)

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from refrain.cli.answer import Answer
-from refrain.cli.found_run import open_workspace
+from refrain.cli.found_workspace import open_workspace
 from refrain.compute.kinds import check, kind, kinds
 from refrain.compute.target import Target, TargetTable
 from refrain.errors import UserError

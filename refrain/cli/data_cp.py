@@ -7,7 +7,7 @@ import argparse
 from refrain.cli.answer import Answer
 from refrain.cli.data_place import place_of
 from refrain.cli.data_progress import shown
-from refrain.cli.found_run import open_workspace
+from refrain.cli.found_workspace import open_workspace
 from refrain.execution.sizes import size_text
 from refrain.storage.copying import Terms, copy
 from refrain.storage.manifest import TreeKind

@@ -6,7 +6,7 @@ import argparse
 
 from refrain.cli.answer import Answer
 from refrain.cli.data_place import place_of
-from refrain.cli.found_run import open_workspace
+from refrain.cli.found_workspace import open_workspace
 from refrain.execution.sizes import size_text
 from refrain.storage.store import Place
 

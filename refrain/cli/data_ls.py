@@ -8,7 +8,7 @@ from typing import Any
 
 from refrain.cli.answer import Answer
 from refrain.cli.data_place import place_of
-from refrain.cli.found_run import open_workspace
+from refrain.cli.found_workspace import open_workspace
 from refrain.errors import DataError, DataNotFoundError
 from refrain.execution.sizes import size_text
 from refrain.execution.table import Column, render

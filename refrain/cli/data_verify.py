@@ -9,7 +9,8 @@ from typing import Any
 from refrain.cli.answer import FAILED, OK, Answer
 from refrain.cli.data_place import place_of
 from refrain.cli.data_progress import shown
-from refrain.cli.found_run import find_run, open_workspace
+from refrain.cli.found_run import find_run
+from refrain.cli.found_workspace import open_workspace
 from refrain.data.handle import DataHandle
 from refrain.errors import UserError
 from refrain.execution.sizes import size_text

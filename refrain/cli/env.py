@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from refrain.cli.answer import Answer, say
-from refrain.cli.found_run import open_workspace
+from refrain.cli.found_workspace import open_workspace
 from refrain.compute.local import CANCEL_GRACE_SECONDS
 from refrain.compute.local_kind import LocalKind
 from refrain.compute.target import THIS_MACHINE

@@ -39,7 +39,8 @@ def explain(options: argparse.Namespace) -> Answer:
 
 def explain_run(options: argparse.Namespace, run: str | None) -> Answer:
     """Say why a run's steps ran or were reused: the same that was decided then, from the run's own records."""
-    from refrain.cli.found_run import find_run, open_workspace
+    from refrain.cli.found_run import find_run
+    from refrain.cli.found_workspace import open_workspace
 
     workspace = open_workspace(options)
     found = find_run(workspace, run)

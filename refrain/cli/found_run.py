@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
-from refrain.errors import RunNotFoundError, UserError, WorkspaceError, did_you_mean, known
+from refrain.errors import RunNotFoundError, UserError, did_you_mean, known
 from refrain.pipelines.run import PipelineRun, StepRun
 from refrain.pipelines.workspace import Workspace
 from refrain.tracking.record import RunStore
 from refrain.tracking.run_id import StepRunId, short_id
 
-_DEFAULT = ".refrain/workspace"
 _MOST_NAMED = 5
 
 
@@ -23,23 +19,6 @@ class FoundRun:
 
     run: PipelineRun
     step: StepRun | None = None
-
-
-def open_workspace(options: argparse.Namespace) -> Workspace:
-    """Return the workspace to look into; none is made.
-
-    :raises WorkspaceError: when there is none.
-    """
-    named = getattr(options, "workspace", None)
-    if named is not None:
-        workspace = Workspace(named)
-        is_there = Path(named).is_dir() if workspace.state.is_local else workspace.state.peek() is not None
-        if not is_there:
-            raise WorkspaceError(f"There is no workspace {named!r}.")
-        return workspace
-    if os.path.isdir(_DEFAULT):  # made by Workspace() where nothing was configured
-        return Workspace()
-    return Workspace.from_config()
 
 
 def find_run(workspace: Workspace, text: str | None) -> FoundRun:

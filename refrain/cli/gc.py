@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from refrain.cli.answer import Answer
-from refrain.cli.found_run import open_workspace
+from refrain.cli.found_workspace import open_workspace
 from refrain.execution.cleaning import Cleaning, Waste, WasteKind
 from refrain.execution.sizes import bytes_of, size_text
 from refrain.execution.table import Column, render

@@ -6,18 +6,20 @@ import argparse
 import contextlib
 import os
 import sys
-import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import refrain
 from refrain.data.parameters import parse
 from refrain.errors import RefrainError, UserError, did_you_mean, known
 from refrain.pipelines.pipeline import Pipeline, defining
 from refrain.steps.definition import PipelineDefinition
+
+if TYPE_CHECKING:
+    from traceback import FrameSummary
 
 _OURS = f"{Path(refrain.__file__).parent}{os.sep}"
 
@@ -158,6 +160,8 @@ def _importing(name: str, module: ModuleType, folder: str) -> Iterator[None]:
 
 
 def _failure(file: Path, error: BaseException) -> str:
+    import traceback
+
     frames = _user_frames(error.__traceback__)
     if isinstance(error, RefrainError) and frames:
         return f"{frames[-1].filename}, line {frames[-1].lineno}: {error}"
@@ -173,7 +177,9 @@ def _failure(file: Path, error: BaseException) -> str:
     return text
 
 
-def _user_frames(trace: TracebackType | None) -> list[traceback.FrameSummary]:
+def _user_frames(trace: TracebackType | None) -> list[FrameSummary]:
     """Return the frames of the user's own code: neither ours nor the import system's."""
-    frames = traceback.extract_tb(trace)
+    from traceback import extract_tb
+
+    frames = extract_tb(trace)
     return [f for f in frames if not f.filename.startswith((_OURS, "<frozen"))]

@@ -8,7 +8,8 @@ from typing import Any
 
 from refrain.cli.answer import Answer
 from refrain.cli.explain import explain_run
-from refrain.cli.found_run import find_run, open_workspace
+from refrain.cli.found_run import find_run
+from refrain.cli.found_workspace import open_workspace
 from refrain.cli.runs_list import moment
 from refrain.execution.duration import duration, parse_duration
 from refrain.execution.sizes import size_text

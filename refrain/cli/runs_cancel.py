@@ -6,7 +6,8 @@ import argparse
 import time
 
 from refrain.cli.answer import Answer
-from refrain.cli.found_run import find_run, open_workspace
+from refrain.cli.found_run import find_run
+from refrain.cli.found_workspace import open_workspace
 from refrain.errors import UserError
 from refrain.tracking.record import RunStatus
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from refrain.cli.answer import Answer
 from refrain.cli.documents import REUSED, run_document
-from refrain.cli.found_run import open_workspace
+from refrain.cli.found_workspace import open_workspace
 from refrain.errors import UserError
 from refrain.execution.duration import duration
 from refrain.execution.table import Column, render

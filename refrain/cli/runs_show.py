@@ -8,7 +8,8 @@ from typing import Any
 
 from refrain.cli.answer import Answer
 from refrain.cli.documents import NOT_RUN, REUSED, document_of, status_of, step_document
-from refrain.cli.found_run import FoundRun, find_run, open_workspace
+from refrain.cli.found_run import FoundRun, find_run
+from refrain.cli.found_workspace import open_workspace
 from refrain.cli.runs_list import moment
 from refrain.data.handle import DataHandle
 from refrain.errors import DataError

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +25,9 @@ from refrain.errors import StepFailedError, UnknownNameError, UserError
 if TYPE_CHECKING:
     from refrain.environments.environments import Environments
     from refrain.environments.uv import RunTool
+
+if TYPE_CHECKING:
+    import subprocess
 
 CANCEL_GRACE_SECONDS = 5.0
 _DRAIN_SECONDS = 5.0
@@ -95,6 +97,8 @@ class LocalCompute:
 
         :raises StepFailedError: when the command cannot be started or its log not be written.
         """
+        import subprocess
+
         log = _open_log(job.log_path)
         watchman().expect(job.run_id)  # before the start, so that no moment is left in which nobody knows of it
         try:
@@ -164,6 +168,8 @@ class LocalCompute:
         if running is None:
             return
         process = running.process
+        import subprocess
+
         self._canceled.add(job_id)
         if process.poll() is None:
             kill_group(process.pid, signal.SIGTERM)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import re
 from collections.abc import Sequence
 from typing import BinaryIO
@@ -14,8 +13,6 @@ MASK = b"***"
 _LONGEST_LINE = 64 * 1024
 _SHORTEST_PART = 4
 _LINE_END = re.compile(rb"\r\n|\n|\r")
-
-log = logging.getLogger(__name__)
 
 
 class OutputStream:
@@ -72,7 +69,9 @@ class OutputStream:
         try:
             self._on_line(line.rstrip(b"\r").decode("utf-8", "replace"))
         except Exception:  # whoever listens, such as a closed terminal, is not the process's affair
-            log.exception("The listener of a step's output failed and hears no more of it")
+            import logging
+
+            logging.getLogger(__name__).exception("The listener of a step's output failed and hears no more of it")
             self._on_line = None
 
 

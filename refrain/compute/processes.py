@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import time
 
 MARK = "AZUREML_RUN_ID"
@@ -66,7 +65,7 @@ def machine() -> str:
         space = os.readlink(f"{_PROC}/self/ns/pid")
     except OSError:
         space = ""
-    return f"{socket.gethostname()} {space}"
+    return f"{os.uname().nodename} {space}"
 
 
 def is_alive(process: int, started: str) -> bool:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import subprocess
 import sys
 import threading
+from typing import TYPE_CHECKING
 
 from refrain.compute import guard as guard_module
 from refrain.compute.processes import MARK
+
+if TYPE_CHECKING:
+    import subprocess
 
 
 class Watchman:
@@ -80,6 +83,8 @@ def watchman() -> Watchman:
 
 
 def _start_guard() -> subprocess.Popen[bytes]:
+    import subprocess
+
     return subprocess.Popen(
         [sys.executable, "-I", "-S", "-E", str(guard_module.__file__)],
         stdin=subprocess.PIPE,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -35,6 +34,8 @@ def placed(recipe: str, places: Iterable[tuple[str, str]]) -> dict[str, Any]:
 
 def dataset_id(identity: str) -> str:
     """Return the id of a dataset, which has the form of a UUID; the same definition has the same id."""
+    import uuid
+
     return str(uuid.UUID(digest_bytes(f"dataset\n{identity}".encode())[:32]))
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import site
-import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -90,6 +89,8 @@ def _own() -> tuple[str, str, tuple[str, ...]]:
 
 @lru_cache
 def _ask(path: str, _status: tuple[int, ...]) -> tuple[str, str, tuple[str, ...]]:
+    import subprocess
+
     try:
         # Without PYTHON* variables (-E), away from modules that might lie in the current directory, but with the
         # user's packages, which a step would import too.

@@ -123,7 +123,7 @@ class Cleaning:
     def _step_runs(self, marks: Marks, condemned: dict[str, float]) -> Iterator[Waste]:
         for run in _going(marks):
             for step in run.steps.values():
-                if step.run_id not in marks.live_steps:
+                if step.run_id not in marks.live_steps and step.run_id not in run.noted:
                     size = _size(run, run_folder(step.run_id)) + sum(h["bytes"] for h in _own_outputs(step))
                     is_due = step.run_id in condemned and not marks.is_young(condemned[step.run_id])
                     is_due |= self._limits.grace == 0

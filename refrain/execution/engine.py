@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -13,9 +12,9 @@ from typing import Any
 
 from refrain.compute.computes import Computes
 from refrain.data.handle import DataHandle
-from refrain.data.parameters import recorded
 from refrain.environments.interpreter import NO_INTERPRETER, InterpreterIdentity
 from refrain.errors import BeingMadeError, RefrainError, StepCanceledError
+from refrain.execution.asked import Asked, new_record, references, reused_record
 from refrain.execution.binding import bound
 from refrain.execution.body import Body, Work, body_for
 from refrain.execution.inputs import (
@@ -42,6 +41,7 @@ from refrain.steps.definition import StepDefinition
 from refrain.storage.manifest import Manifest
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.git import git_properties
+from refrain.tracking.notes import Notes
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
 from refrain.tracking.run_id import StepRunId, run_folder
 
@@ -59,12 +59,15 @@ class Engine:
         *,
         computes: Computes | None = None,
         waits: bool = True,
+        gathers: bool = False,
     ) -> None:
         """Keep results in *state* and tell *listener* about it.
 
         :param computes: where steps run; None means the workspace's compute targets.
         :param verification: None means what the workspace says.
         :param waits: whether :meth:`run` waits while another run makes the same result; else it raises.
+        :param gathers: whether the records of reused steps may be held back for a moment, to be written together;
+            whoever runs the steps then calls :meth:`flush` at the end.
         """
         self.state = state
         self._wanted_verification = verification
@@ -78,20 +81,28 @@ class Engine:
         self._is_canceled = threading.Event()
         self._turns = Turns(state, self._is_canceled, self._listener, waits=waits)
         self._committed: set[str] = set()
+        self._gathers = gathers
+        self._notes: dict[str, Notes] = {}
         self._git_lock = threading.Lock()
         self._git: dict[str, dict[str, str]] = {}
 
-    def decide(self, request: StepRequest) -> Decision:
-        """Say whether the step would be reused, and why, without running anything.
+    def ask(self, request: StepRequest) -> Asked:
+        """Find out whether the step would be reused, and why, without running or writing anything.
 
         :raises RefrainError: when its inputs or its source cannot be read.
         """
+        began, key = time.time(), request.step.key
+        self._listener.entered(key, Phase.RESOLVE)
         request = bound(request, self.state)
-        return self._decide(request, self._resolve(request))
+        step = request.step
+        inputs = {port.name: resolve(port, request.handles, self.state, step.name) for port in step.inputs}
+        self._listener.entered(key, Phase.LOOK_UP)
+        return Asked(request, inputs, self._decide(request, inputs), began)
 
-    def run(self, request: StepRequest) -> StepResult:
+    def run(self, request: StepRequest, asked: Asked | None = None) -> StepResult:
         """Take a step through its life and return references to its outputs.
 
+        :param asked: what :meth:`ask` just said of the request; None to ask.
         :raises StepFailedError: when its process fails.
         :raises StepCanceledError: when it was canceled.
         :raises BeingMadeError: when another run makes the same result, and the engine does not wait.
@@ -100,46 +111,40 @@ class Engine:
         """
         if self._is_canceled.is_set():
             raise StepCanceledError(f"Step {request.step.name!r} was canceled before it started.")
-        run_id = self.runs.new_step_run(request.run.root_id, request.step.key, request.attempt)
-        record = _new_record(request, run_id)
-        key = request.step.key
+        record = None
         try:
-            self._listener.entered(key, Phase.RESOLVE)
-            request = bound(request, self.state)
-            inputs = self._resolve(request)
-            self._listener.entered(key, Phase.LOOK_UP)
-            with self._turns.taken(key, str(run_id), lambda: self._decide(request, inputs)) as turn:
-                decision = turn.decision
-                self._listener.decided(key, decision, str(run_id))
-                if decision.note:
-                    self._listener.noted(key, decision.note)
-                record = _decided(record, decision)
-                if decision.record is not None:
-                    return self._reuse(request, record, decision.record, inputs)
-                self.lookup.bury(decision)
-                snapshot = self.sources.digest(request.step.source)
-                return self._make(request, replace(record, snapshot=snapshot), inputs, turn)
+            asked = asked or self.ask(request)
+            if asked.decision.is_reused:
+                return self.reuse(asked)
+            record = self._begun(request, fingerprint=asked.decision.fingerprint, decision=asked.decision.to_json())
+            return self._run_in_turn(asked, record)
         except BeingMadeError:
-            self.state.objects.drop(run_folder(str(run_id)))  # the attempt has not begun
+            if record is not None:
+                self.state.objects.drop(run_folder(record.run_id))  # the attempt has not begun
             raise
         except BaseException as error:
-            self._fail(record, error, key)
+            self._fail(record or self._begun(request), error, request.step.key)
             raise
 
-    def reuse(self, request: StepRequest, decision: Decision) -> StepResult:
-        """Let the earlier result that :meth:`decide` found stand for the step, without asking again.
+    def reuse(self, asked: Asked) -> StepResult:
+        """Let the earlier result that :meth:`ask` found stand for the step.
 
         :raises ValueError: when it found none.
-        :raises RefrainError: when an input is gone or the run record cannot be written.
+        :raises RefrainError: when the run record cannot be written.
         """
-        if decision.record is None:
-            raise ValueError(f"Step {request.step.name!r} has no earlier result to reuse: it {decision.sentence()}.")
-        request = bound(request, self.state)
-        inputs = self._resolve(request)
-        run_id = self.runs.new_step_run(request.run.root_id, request.step.key, request.attempt)
-        record = _decided(_new_record(request, run_id), decision)
-        self._listener.decided(request.step.key, decision, str(run_id))
-        return self._reuse(request, record, decision.record, inputs)
+        step = asked.request.step
+        if asked.decision.record is None:
+            raise ValueError(f"Step {step.name!r} has no earlier result to reuse: it {asked.decision.sentence()}.")
+        notes = self._notes_of(asked.request)
+        return self._reuse(asked, asked.decision.record, notes.new_run_id(step.key, asked.request.attempt))
+
+    def flush(self) -> None:
+        """Write what an engine that gathers has held back; also done before any step starts to work.
+
+        :raises WorkspaceError: when it cannot be written.
+        """
+        for notes in list(self._notes.values()):
+            notes.flush()
 
     def cancel(self) -> None:
         """Stop every running step and let no other start."""
@@ -147,6 +152,8 @@ class Engine:
         with self._lock:
             bodies = list(self._bodies.values())
         if bodies:
+            from concurrent.futures import ThreadPoolExecutor
+
             with ThreadPoolExecutor(len(bodies), "cancel") as pool:  # at once: each may take its time to end
                 list(pool.map(lambda body: body.cancel(), bodies))
 
@@ -160,10 +167,6 @@ class Engine:
     @cached_property
     def _verification(self) -> Verification:
         return self._wanted_verification or stored_verification(self.state.registry)
-
-    def _resolve(self, request: StepRequest) -> dict[str, ResolvedInput]:
-        step = request.step
-        return {port.name: resolve(port, request.handles, self.state, step.name) for port in step.inputs}
 
     def _decide(self, request: StepRequest, inputs: Mapping[str, ResolvedInput]) -> Decision:
         step = request.step
@@ -203,38 +206,45 @@ class Engine:
         decision = self.lookup.decide(question)
         return replace(decision, note=selection.note) if selection.note else decision
 
-    def _reuse(
-        self, request: StepRequest, record: RunRecord, earlier: ReuseRecord, inputs: Mapping[str, ResolvedInput]
-    ) -> StepResult:
-        now = time.time()
-        made_by = StepRunId.parse(earlier.run_id)
-        registered = register_outputs(request.step.outputs, earlier.outputs, earlier.run_id, self.state)
-        self.runs.put(
-            replace(
-                record,
-                status=RunStatus.COMPLETED,
-                started=record.created,
-                ended=now,
-                reused_from=earlier.run_id,
-                seconds_saved=earlier.seconds,
-                outputs=_references(earlier.outputs),
-                datasets=lineage(request.step, inputs.values(), earlier.outputs, self.state.stores),
-                registered=registered,
-                properties={
-                    "azureml.reusedrunid": earlier.run_id,
-                    "azureml.reusednodeid": made_by.key,
-                    "azureml.reusedpipeline": made_by.root,
-                },
-            )
-        )
-        sentence = str(record.decision["sentence"])
-        self._listener.ended(request.step.key, RunStatus.COMPLETED.value, sentence)
+    def _run_in_turn(self, asked: Asked, record: RunRecord) -> StepResult:
+        request, inputs, key = asked.request, asked.inputs, asked.request.step.key
+        with self._turns.taken(key, record.run_id, asked.decision, lambda: self._decide(request, inputs)) as turn:
+            decision = turn.decision
+            if decision.record is not None:
+                return self._reuse(replace(asked, decision=decision), decision.record, StepRunId.parse(record.run_id))
+            self._tell(key, decision, record.run_id)
+            self.lookup.bury(decision)
+            snapshot = self.sources.digest(request.step.source)
+            record = replace(record, snapshot=snapshot, fingerprint=decision.fingerprint, decision=decision.to_json())
+            return self._make(request, record, inputs, turn)
+
+    def _tell(self, key: str, decision: Decision, run_id: str) -> None:
+        self._listener.decided(key, decision, run_id)
+        if decision.note:
+            self._listener.noted(key, decision.note)
+
+    def _reuse(self, asked: Asked, earlier: ReuseRecord, run_id: StepRunId) -> StepResult:
+        step, sentence = asked.request.step, asked.decision.sentence()
+        self._tell(step.key, asked.decision, str(run_id))
+        registered = register_outputs(step.outputs, earlier.outputs, earlier.run_id, self.state)
+        record = reused_record(asked, earlier, run_id, registered, self.state.stores)
+        self._notes_of(asked.request).add(record)
+        self._listener.ended(step.key, RunStatus.COMPLETED.value, sentence)
         return StepResult(record.run_id, earlier.outputs, earlier.run_id, sentence, earlier.seconds)
+
+    def _notes_of(self, request: StepRequest) -> Notes:
+        root = request.run.root_id
+        return self._notes.setdefault(root, Notes(self.runs, root, are_held=self._gathers))
+
+    def _begun(self, request: StepRequest, **known: Any) -> RunRecord:
+        run_id = self.runs.new_step_run(request.run.root_id, request.step.key, request.attempt)
+        return new_record(request, run_id, **known)
 
     def _make(
         self, request: StepRequest, record: RunRecord, inputs: Mapping[str, ResolvedInput], turn: Turn
     ) -> StepResult:
         step = request.step
+        self.flush()  # what is made from now on may be made of what was reused
         require_registrable(step, self.state)
         properties = keep_packages(self._interpreter(step), self.state)
         properties |= self.git_properties(step.source.directory) if step.source.directory else {}
@@ -303,7 +313,7 @@ class Engine:
             if is_sound:
                 self._remember_inputs(step, inputs.values())
             datasets = lineage(step, inputs.values(), outputs, self.state.stores)
-            made, ended = _references(outputs), time.time()
+            made, ended = references(outputs), time.time()
             record = replace(record, status=RunStatus.COMPLETED, ended=ended, outputs=made, datasets=datasets)
             self.runs.put(record, durable=True)
             self._committed.add(record.run_id)
@@ -371,24 +381,3 @@ class Engine:
         if not step.command:  # no process, so that its result is made of nothing that an interpreter has
             return NO_INTERPRETER
         return self._computes.compute(step.compute).identify(step.environment)
-
-
-def _new_record(request: StepRequest, run_id: StepRunId) -> RunRecord:
-    return RunRecord(
-        run_id=str(run_id),
-        name=request.step.name,
-        pipeline=request.run.pipeline,
-        experiment=request.run.experiment,
-        key=request.step.key,
-        created=time.time(),
-        parameters=recorded(request.parameters),
-        origin=request.run.origin,
-    )
-
-
-def _decided(record: RunRecord, decision: Decision) -> RunRecord:
-    return replace(record, fingerprint=decision.fingerprint, decision=decision.to_json())
-
-
-def _references(outputs: Mapping[str, DataHandle]) -> dict[str, Any]:
-    return {name: handle.to_json() for name, handle in outputs.items()}

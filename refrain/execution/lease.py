@@ -19,7 +19,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -116,7 +115,7 @@ class Leases:
             return None
         own = Holder(
             number=last.number + 1 if last is not None else 1,
-            nonce=secrets.token_hex(16),
+            nonce=os.urandom(16).hex(),
             run_id=run_id,
             machine=machine(),
             process=os.getpid(),

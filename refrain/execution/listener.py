@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from enum import Enum
 
 from refrain.reuse.decision import Decision
 from refrain.steps.definition import PipelineDefinition
-
-log = logging.getLogger(__name__)
 
 
 class Phase(str, Enum):
@@ -93,4 +90,6 @@ class _Shield(Listener):
         try:
             getattr(self._listener, what)(*details)
         except Exception:
-            log.exception("The listener failed to hear %r", what)
+            import logging
+
+            logging.getLogger(__name__).exception("The listener failed to hear %r", what)

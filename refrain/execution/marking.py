@@ -21,7 +21,7 @@ from refrain.storage.objects import Stored
 from refrain.storage.retention import DEFAULT_GRACE_DAYS, Retention
 from refrain.storage.retry import in_parallel
 from refrain.storage.state import WorkspaceState
-from refrain.tracking.record import RunRecord, RunStore
+from refrain.tracking.record import REUSED_FOLDER, RunRecord, RunStore
 
 _WORDS = re.compile(rb"[A-Za-z0-9_.\-]+")
 _STEP_DEPTH = 3  # runs/<root>/steps/<key>.<n>/<file>
@@ -32,6 +32,7 @@ class RunInUse:
     """A pipeline run as it is stored: its record, its steps' records by id, and its objects.
 
     :param record: None where it was never written, or cannot be read.
+    :param noted: those of the steps that have nothing but a record, which goes with the run.
     :param changed: when the newest of its objects was written, in seconds since the epoch.
     :param is_readable: whether all its records could be read; else it stays, and whatever they may name.
     """
@@ -39,6 +40,7 @@ class RunInUse:
     root_id: str
     record: RunRecord | None = None
     steps: dict[str, RunRecord] = field(default_factory=dict)
+    noted: frozenset[str] = frozenset()
     objects: list[Stored] = field(default_factory=list)
     changed: float = 0.0
     is_readable: bool = True
@@ -78,7 +80,9 @@ class Marks:
 
     @cached_property
     def reasons(self) -> dict[str, str]:
-        """Why each run that goes need not stay, by its id."""
+        """Why each run that goes need not stay, by its id; none goes while a record that may name it is unreadable."""
+        if not self.is_complete:
+            return {}
         newest_first = sorted(self.runs.values(), key=lambda run: (-run.changed, run.root_id))
         seen: dict[str, int] = defaultdict(int)
         total = 0
@@ -88,7 +92,7 @@ class Marks:
             seen[pipeline] += 1
             total += run.bytes
             reason = self._reason(run, seen[pipeline], total)
-            if reason and run.is_readable and not self.is_young(run.changed) and not self._is_going(run):
+            if reason and not self.is_young(run.changed) and not self._is_going(run):
                 reasons[run.root_id] = reason
         return reasons
 
@@ -149,11 +153,20 @@ class Marks:
 
     def _read(self, run: RunInUse) -> None:
         run.record = self._record(run, run.root_id)
+        if any(stored.key.split("/")[2] == REUSED_FOLDER for stored in run.objects):
+            self._read_notes(run)
         names = {stored.key.split("/")[3] for stored in run.objects if stored.key.count("/") > _STEP_DEPTH}
         for name in sorted(names):
             step = self._record(run, f"{run.root_id}.{name}")
             if step is not None:
                 run.steps[step.run_id] = step
+
+    def _read_notes(self, run: RunInUse) -> None:
+        try:
+            run.steps = self._runs.noted(run.root_id)
+        except (RefrainError, ValueError):
+            run.is_readable = False
+        run.noted = frozenset(run.steps)
 
     def _record(self, run: RunInUse, run_id: str) -> RunRecord | None:
         try:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import socket
 import time
 from collections import deque
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
-from queue import Empty, SimpleQueue
 from threading import Thread
+from typing import TYPE_CHECKING
 
 from refrain.compute.processes import start_mark
 from refrain.data.handle import DataHandle
 from refrain.data.parameters import Value, recorded
 from refrain.data.ports import FromStep
+from refrain.errors import WorkspaceError
+from refrain.execution.asked import Asked
 from refrain.execution.engine import Engine
 from refrain.execution.force import NONE_FORCED, Force
 from refrain.execution.listener import Listener, shielded
@@ -25,13 +26,20 @@ from refrain.execution.preview import Explained, Published, preview
 from refrain.execution.request import RunContext, StepRequest, StepResult
 from refrain.execution.schedule import Schedule
 from refrain.execution.stage import sweep
+from refrain.execution.step_threads import StepThreads
 from refrain.reuse.decision import Decision
 from refrain.reuse.verification import Verification
 from refrain.steps.definition import PipelineDefinition, StepDefinition
 from refrain.steps.sharing import shared_sources
 from refrain.tracking.record import RunRecord, RunStatus
 
-_SIGNAL_SECONDS = 1.0
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+_QUICK_SECONDS = 0.02
+"""How long a decision may take on average for the main thread to go on deciding; see :meth:`Runner._answered`."""
+_FIRST_SECONDS = 0.25
+"""What the first decisions may take beyond that: they open and read what the later ones share."""
 
 
 class OnFailure(Enum):
@@ -93,6 +101,7 @@ class Runner:
         self._jobs = options.jobs or os.cpu_count() or 1
         self._listener = shielded(listener)
         self._declared = definition.declared
+        self._patience = _FIRST_SECONDS
         self._directory = next((step.source.directory for step in definition.steps if step.source.directory), None)
 
     def run(self) -> Outcome:
@@ -118,7 +127,10 @@ class Runner:
         try:
             for step in self._definition.steps:
                 self._engine.sources.capture(step.source)
-            self._run_steps(outcome)
+            try:
+                self._run_steps(outcome)
+            finally:
+                self._engine.flush()
         except KeyboardInterrupt:
             outcome.is_canceled = True
         except Exception as error:  # noqa: BLE001  # recorded with the run, and raised by whoever wants an exception
@@ -134,46 +146,64 @@ class Runner:
             self._engine.state.trees.flush()
 
     def _ask(self, step: StepDefinition, results: Mapping[str, Published]) -> Decision:
-        return self._engine.decide(self._request(step, results))
+        return self._engine.ask(self._request(step, results)).decision
 
     def _run_steps(self, outcome: Outcome) -> None:
-        ended: SimpleQueue[tuple[StepDefinition, Future[StepResult]]] = SimpleQueue()
+        threads = StepThreads(self._jobs)
         try:
-            with ThreadPoolExecutor(self._jobs, "step") as pool:
-                try:
-                    self._keep_running(pool, ended, outcome)
-                except BaseException:
-                    self._engine.cancel()
-                    raise
+            self._keep_running(threads, outcome)
+        except BaseException:
+            self._engine.cancel()
+            raise
         finally:
-            while not ended.empty():
-                self._take(*ended.get(), outcome)
+            for step, future in threads.close():
+                self._take(step, future, outcome)
             known = outcome.results.keys() | outcome.errors.keys()
             outcome.not_run.extend(step.key for step in self._definition.steps if step.key not in known)
 
-    def _keep_running(
-        self,
-        pool: ThreadPoolExecutor,
-        ended: SimpleQueue[tuple[StepDefinition, Future[StepResult]]],
-        outcome: Outcome,
-    ) -> None:
+    def _keep_running(self, threads: StepThreads, outcome: Outcome) -> None:
         schedule = Schedule(self._definition.steps)
         ready = deque(schedule.first())
-        running = 0
-        while ready or running:
-            while ready and running < self._jobs:  # never more, so that what a failure finds waiting never starts
+        while ready or threads.running:
+            while ready and not threads.are_busy:  # never more, so that what a failure finds waiting never starts
                 step = ready.popleft()
-                future = pool.submit(self._engine.run, self._request(step, outcome.results))
-                future.add_done_callback(partial(_announce, ended, step))
-                running += 1
-            step, future = _next(ended)
-            running -= 1
+                request = self._request(step, outcome.results)
+                found = self._answered(request)
+                if isinstance(found, StepResult):
+                    outcome.results[step.key] = found
+                    ready.extend(schedule.after(step))
+                else:
+                    threads.start(step, partial(self._engine.run, request, found))
+            if not threads.running:
+                continue
+            step, future = threads.next(self._write_notes)
             self._take(step, future, outcome)
             if outcome.errors and self._options.on_failure is OnFailure.STOP:
                 ready.clear()
                 self._engine.cancel()
             elif step.key in outcome.results:
                 ready.extend(schedule.after(step))
+
+    def _answered(self, request: StepRequest) -> StepResult | Asked | None:
+        """Reuse a step here and now, or say that it has to run; None where its own thread is to ask.
+
+        Handing a step over to a thread costs more than deciding that nothing has changed. Once a decision takes long,
+        because there is much to read or the workspace is far away, the steps' threads decide, several at a time.
+        """
+        if self._patience < 0:
+            return None
+        began = time.perf_counter()
+        try:
+            asked = self._engine.ask(request)
+            return self._engine.reuse(asked) if asked.decision.is_reused else asked
+        except Exception:  # noqa: BLE001  # met again in the step's own thread, and recorded as the step's failure
+            return None
+        finally:
+            self._patience += _QUICK_SECONDS - (time.perf_counter() - began)
+
+    def _write_notes(self) -> None:
+        with contextlib.suppress(WorkspaceError):  # tried again at the end
+            self._engine.flush()
 
     def _take(self, step: StepDefinition, future: Future[StepResult], outcome: Outcome) -> None:
         error = future.exception()
@@ -231,22 +261,6 @@ def _handles(step: StepDefinition, results: Mapping[str, Published]) -> dict[str
     return handles
 
 
-def _announce(
-    ended: SimpleQueue[tuple[StepDefinition, Future[StepResult]]], step: StepDefinition, future: Future[StepResult]
-) -> None:
-    ended.put((step, future))
-
-
-def _next(
-    ended: SimpleQueue[tuple[StepDefinition, Future[StepResult]]],
-) -> tuple[StepDefinition, Future[StepResult]]:
-    while True:
-        try:
-            return ended.get(timeout=_SIGNAL_SECONDS)
-        except Empty:  # a signal that reached another thread is handled as soon as this one wakes up
-            continue
-
-
 def process_origin(process: int) -> dict[str, object]:
     """Return the origin of a run that a process of this machine runs."""
-    return {"kind": "local", "host": socket.gethostname(), "process": process, "started": start_mark(process)}
+    return {"kind": "local", "host": os.uname().nodename, "process": process, "started": start_mark(process)}

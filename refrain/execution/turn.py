@@ -60,16 +60,16 @@ class Turns:
         self._pause = LOOK_SECONDS if state.is_local else REMOTE_LOOK_SECONDS
 
     @contextlib.contextmanager
-    def taken(self, key: str, run_id: str, decide: Decide) -> Iterator[Turn]:
+    def taken(self, key: str, run_id: str, decision: Decision, decide: Decide) -> Iterator[Turn]:
         """Yield a step's turn, waiting for it if need be; what has to be given back is, at the end of the block.
 
         A forced step never waits, but others wait for it. One that may not be reused keeps nobody waiting.
 
-        :param decide: looks for an earlier result; called again after each wait.
+        :param decision: what was decided just now.
+        :param decide: decides again, after each wait.
         :raises StepCanceledError: when the run was canceled while it waited.
         :raises BeingMadeError: when it would have to wait, and may not do so in here.
         """
-        decision = decide()
         if decision.is_reused or decision.verdict is Verdict.NOT_ALLOWED or not self._leases.is_exclusive:
             yield Turn(decision)
             return

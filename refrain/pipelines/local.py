@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -30,6 +29,8 @@ from refrain.tracking.record import RunRecord, RunStatus, RunStore
 from refrain.tracking.run_id import new_root_id
 
 if TYPE_CHECKING:
+    import subprocess
+
     from refrain.pipelines.pipeline import Pipeline
     from refrain.pipelines.run import PipelineRun
 
@@ -105,7 +106,7 @@ def make_runner(  # noqa: PLR0913  # all that a run is made of
     listener = listener or Listener()
     values = assign(definition.declared, parameters, workspace)
     run = RunContext(run_id or new_root_id(), definition.name, experiment, workspace.name, workspace.root)
-    engine = Engine(workspace.state, listener, options.verification)
+    engine = Engine(workspace.state, listener, options.verification, gathers=True)
     return Runner(engine, definition, run, values, options, listener), run.root_id
 
 
@@ -171,6 +172,8 @@ def submit_detached(
 
 
 def _start_runner(workspace: Workspace, run_id: str, submission: bytes) -> subprocess.Popen[bytes]:
+    import subprocess
+
     folder = RunStore(workspace.state).folder(run_id)
     try:
         os.makedirs(folder)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,7 +43,7 @@ class LocalBackend:
                 os.kill(record.origin["process"], signal.SIGTERM)
 
     def _is_here(self, record: RunRecord) -> bool:
-        return record.origin.get("host") == socket.gethostname()
+        return record.origin.get("host") == os.uname().nodename
 
     def _is_running(self, record: RunRecord) -> bool:
         return is_alive(record.origin.get("process", 0), record.origin.get("started", ""))

@@ -27,9 +27,9 @@ _REMOTE_POLL_SECONDS = 2.0  # each look at a remote workspace is several request
 class RecordedRun(ABC):
     """A run in a workspace; everything is read anew when asked for."""
 
-    def __init__(self, state: WorkspaceState, run_id: str) -> None:
+    def __init__(self, state: WorkspaceState, run_id: str, store: RunStore | None = None) -> None:
         self.state = state
-        self.store = RunStore(state)
+        self.store = store or RunStore(state)
         self.id = run_id
 
     @property

@@ -146,7 +146,7 @@ class StepRun(RecordedRun):
 
     def __init__(self, parent: PipelineRun, run_id: str) -> None:
         """Hold the step run of this id."""
-        super().__init__(parent.state, run_id)
+        super().__init__(parent.state, run_id, parent.store)
         self.parent = parent
         self.experiment = parent.experiment
 

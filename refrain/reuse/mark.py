@@ -6,8 +6,6 @@ readers share a key: records without its mark are then misses.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import os
 from dataclasses import dataclass
 
@@ -18,7 +16,7 @@ KEY_VARIABLE = "REFRAIN_RECORD_KEY"
 CONNECTION_VARIABLE = "REFRAIN_RECORD_KEY_CONN_ID"
 _FEWEST_CHARACTERS = 16
 _HEAD = b"\nmark:"
-_LENGTH = len(_HEAD) + hashlib.sha256().digest_size * 2
+_LENGTH = len(_HEAD) + 64  # hexadecimal digits of a SHA-256
 
 
 @dataclass(frozen=True, repr=False)
@@ -38,7 +36,7 @@ class RecordKey:
         """
         is_marked = stored[-_LENGTH:].startswith(_HEAD)
         content = stored[:-_LENGTH] if is_marked else stored
-        if self.secret and not (is_marked and hmac.compare_digest(self.marked(content), stored)):
+        if self.secret and not (is_marked and _are_equal(self.marked(content), stored)):
             raise CorruptObjectError(
                 f"The reuse record {fingerprint} does not carry the mark of this reader's {KEY_VARIABLE}: "
                 f"{'another key made its mark' if is_marked else 'it was written without the key'}."
@@ -49,7 +47,15 @@ class RecordKey:
         return "RecordKey(***)" if self.secret else "RecordKey()"
 
     def _mark(self, content: bytes) -> bytes:
-        return hmac.new(self.secret, content, hashlib.sha256).hexdigest().encode()
+        import hmac
+
+        return hmac.new(self.secret, content, "sha256").hexdigest().encode()
+
+
+def _are_equal(one: bytes, other: bytes) -> bool:
+    import hmac
+
+    return hmac.compare_digest(one, other)
 
 
 def record_mark_key() -> RecordKey:

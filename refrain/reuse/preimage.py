@@ -7,8 +7,6 @@ does, is listed in docs/reference/fingerprint.md.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import re
 from collections.abc import Mapping
@@ -157,4 +155,6 @@ def _variable(name: str, value: str, key: bytes) -> str | dict[str, str]:
     """Keep a plain value, and of a secret only a hash that nobody without the workspace's key can try out."""
     if not is_secret(name, value):
         return value
-    return {"secret": hmac.new(key, f"{name}={value}".encode(), hashlib.sha256).hexdigest()}
+    import hmac
+
+    return {"secret": hmac.new(key, f"{name}={value}".encode(), "sha256").hexdigest()}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from refrain.storage.filesystem import FileSystem
-from refrain.storage.parts import Part, md5_of
+from refrain.storage.parts import Part
 from refrain.storage.retry import TransientError
 
 T = TypeVar("T")
@@ -33,13 +33,13 @@ class BlobWriting:
         """See :class:`Writing`."""
         return self.url
 
-    def put(self, data: bytes) -> str:
+    def put(self, data: bytes, md5: str) -> str:
         """See :class:`Writing`."""
 
         async def put(blob: Any) -> str:
             answer = await blob.upload_blob(io.BytesIO(data), length=len(data), overwrite=True, metadata=_METADATA)
             said = answer.get("content_md5")
-            if said is not None and bytes(said).hex() != md5_of(data):
+            if said is not None and bytes(said).hex() != md5:
                 raise TransientError(f"{self.url} did not arrive as it was sent: its MD5 is {bytes(said).hex()}.")
             return _tag(answer)
 

@@ -14,17 +14,13 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import logging
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from refrain.errors import DataError, UserError
-
-log = logging.getLogger(__name__)
 
 MARK_NS = 1_000_000_000 * 1_000_000_000
 """The modification time of every file of the cache, in nanoseconds; anything else has been written to."""
@@ -86,7 +82,7 @@ class WorkerCache:
         :param write: writes the object to the path that it is given, and returns its digest.
         :raises DataError: when it cannot be written.
         """
-        temporary = self.folder / "objects" / "new" / f"{_TEMPORARY}{secrets.token_hex(16)}"
+        temporary = self.folder / "objects" / "new" / f"{_TEMPORARY}{os.urandom(16).hex()}"
         try:
             temporary.parent.mkdir(parents=True, exist_ok=True)
             digest = write(temporary)
@@ -126,7 +122,9 @@ class WorkerCache:
                 path.unlink(missing_ok=True)
                 total -= status.st_size
         if total > limit:
-            log.warning(
+            import logging
+
+            logging.getLogger(__name__).warning(
                 "The worker's cache %s holds %d bytes, more than the %d of its limit, because steps are using them. "
                 "Raise %s if that is the rule.", self.folder, total, limit, LIMIT,
             )  # fmt: skip

@@ -74,7 +74,7 @@ class DatastoreTable:
     def __init__(self, root: Root, registry: Registry) -> None:
         """Keep the built-in datastores' files below *root* and the registrations in *registry*."""
         self._registry = registry
-        self._built_in = {name: _below(root, name) for name in BUILT_IN}
+        self._built_in = {name: _below(root, name) for name in sorted(BUILT_IN)}
 
     def get(self, name: str) -> DatastoreLocation:
         """Return the datastore of this name, which keeps files.
@@ -171,6 +171,8 @@ class DatastoreTable:
     def of_files(self) -> list[DatastoreLocation]:
         """Return every datastore that keeps files, sorted by name."""
         registered = self._registry.names(_KIND)
+        if not registered:
+            return list(self._built_in.values())
         built_in = (location for name, location in self._built_in.items() if name not in registered)
         found = sorted((*built_in, *map(self.find, registered)), key=lambda location: location.name)
         return [location for location in found if isinstance(location, DatastoreLocation)]

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 
 from blake3 import blake3
 
+from refrain.storage.mapped import digest_mapped, is_in_memory
+
 _AT_ONCE = 1024 * 1024
+_BLOCK = 4 * 1024 * 1024
+MAPPED_BYTES = 512 * 1024 * 1024
+"""From this size on, a process of its own costs less than it spares."""
+
 _DIGITS = frozenset("0123456789abcdef")
 
 
@@ -21,19 +26,22 @@ def digest_file(path: str | os.PathLike[str]) -> str:
     return digest_and_stat(path)[0]
 
 
-def digest_and_stat(path: str | os.PathLike[str]) -> tuple[str, os.stat_result]:
+def digest_and_stat(path: str | os.PathLike[str], size: int | None = None) -> tuple[str, os.stat_result]:
     """Return the digest of a file's bytes, and what stat said of this very file after they had been read.
 
-    A large file is read ahead by one thread while others hash. It is read and not memory-mapped: a mapped file that
-    somebody truncates ends the process with SIGBUS.
-
+    :param size: what it was when it was looked at, which spares another look.
     :raises OSError: when the file cannot be read.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        size = os.fstat(descriptor).st_size
-        digest = _whole(descriptor, size) if size < _AT_ONCE else _in_stream(descriptor)
-        return digest, os.fstat(descriptor)
+        if size is None:
+            size = os.fstat(descriptor).st_size
+        if size < _AT_ONCE:
+            data = os.read(descriptor, size + 1)
+            if len(data) == size:  # else it is another now, or the file system gave less than was asked for
+                return blake3(data).hexdigest(), os.fstat(descriptor)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+        return _large(descriptor, size), os.fstat(descriptor)
     finally:
         os.close(descriptor)
 
@@ -43,22 +51,22 @@ def is_digest(text: object) -> bool:
     return isinstance(text, str) and len(text) == 64 and set(text) <= _DIGITS
 
 
-def _whole(descriptor: int, size: int) -> str:
-    data = os.read(descriptor, size + 1)
-    if len(data) != size:  # it has grown or shrunk since, or the file system gave less than was asked for
-        while more := os.read(descriptor, _AT_ONCE):
-            data += more
-    return blake3(data).hexdigest()
+def _large(descriptor: int, size: int) -> str:
+    if size >= MAPPED_BYTES and is_in_memory(descriptor, size):
+        digest = digest_mapped(descriptor)
+        if digest is not None:
+            return digest
+    return _in_stream(descriptor)
 
 
 def _in_stream(descriptor: int) -> str:
+    """Read block by block, the kernel one block ahead: a thread that did so would compete with those that hash."""
     hasher = blake3(max_threads=blake3.AUTO)
-    filled, spare = memoryview(bytearray(_AT_ONCE)), memoryview(bytearray(_AT_ONCE))
-    with ThreadPoolExecutor(1, "read-ahead") as reader:
-        count = os.readv(descriptor, [filled])
-        while count:
-            ahead = reader.submit(os.readv, descriptor, [spare])
-            hasher.update(filled[:count])
-            count = ahead.result()
-            filled, spare = spare, filled
+    block = memoryview(bytearray(_BLOCK))
+    position = 0
+    while count := os.readv(descriptor, [block]):
+        position += count
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(descriptor, position, _BLOCK, os.POSIX_FADV_WILLNEED)
+        hasher.update(block[:count])
     return hasher.hexdigest()

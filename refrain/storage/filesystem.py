@@ -9,13 +9,22 @@ from typing import Any, TypeVar
 
 from refrain.errors import DataError, DataNotFoundError, UserError
 from refrain.storage.connections import connection, secret_values
-from refrain.storage.retry import TransientError, is_lasting, retried
+from refrain.storage.retry import PARALLEL, TransientError, is_lasting, retried
 
 T = TypeVar("T")
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "abfs": "azure", "abfss": "azure", "az": "azure"}
 S3 = ("s3", "s3a")
 AZURE = ("abfs", "abfss", "az")
+
+_S3_CONFIG = {
+    # The client tries again below the library that tries again below us: a store that is down would be asked for
+    # minutes. We do it for every store.
+    "retries": {"total_max_attempts": 1},
+    "max_pool_connections": 2 * PARALLEL,
+    "user_agent": "refrain",  # else botocore puts a long one together for each request
+    "request_checksum_calculation": "when_required",  # what we send has its MD5, which every such store compares
+}
 
 
 class FileSystem:
@@ -31,6 +40,7 @@ class FileSystem:
         self._conn_id = conn_id
         self._options = dict(options or {})
         self._opened: tuple[int, Any] | None = None
+        self._beside: Any = None
         self._secrets: tuple[str, ...] = ()
         self._lock = threading.Lock()
 
@@ -63,6 +73,15 @@ class FileSystem:
             kind = DataError if is_retried or is_lasting(error) else TransientError
             raise kind(f"Cannot {what}: {text}. {self._way_out()}") from None
 
+    def beside(self, make: Callable[[Any], T]) -> T:
+        """Return ``make(file system)``, made once and then anew after a fork; there is one such thing for each."""
+        fs = self._fs()
+        with self._lock:
+            if self._beside is None:
+                self._beside = make(fs)
+            made: T = self._beside
+            return made
+
     def described(self) -> dict[str, Any]:
         """Return ``url`` and ``options``, by which another process makes an equal one; credentials are among them."""
         return {"url": self.url, "options": self._all_options(self._implementation())}
@@ -75,6 +94,7 @@ class FileSystem:
         with self._lock:
             if self._opened is None or self._opened[0] != os.getpid():
                 self._opened = (os.getpid(), self._open())
+                self._beside = None
             return self._opened[1]
 
     def _open(self) -> Any:
@@ -103,9 +123,7 @@ class FileSystem:
         if self._conn_id is not None:
             options = _merged(options, connection(self._conn_id).options(self.protocol))
         if self.protocol in S3:
-            # Its client tries again below the library that tries again below us: a store that is down would be asked
-            # for minutes. We do it for every store.
-            options["config_kwargs"] = {"retries": {"total_max_attempts": 1}, **options.get("config_kwargs", {})}
+            options["config_kwargs"] = {**_S3_CONFIG, **options.get("config_kwargs", {})}
         if self.protocol in AZURE and not {"account_key", "sas_token", "connection_string", "anon"} & set(options):
             options["anon"] = False  # adlfs then asks the machine's identity
         return options

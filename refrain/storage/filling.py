@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import time
 
 SIGN = ".refrain-incomplete"
@@ -20,7 +19,7 @@ def sign_for(source: str) -> bytes:
         "schema": 1,
         "what": "This folder is being filled by a copy, or a copy into it was interrupted. Do not read it yet.",
         "source": source,
-        "host": socket.gethostname(),
+        "host": os.uname().nodename,
         "process": os.getpid(),
         "begun": time.time(),
     }

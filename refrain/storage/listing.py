@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
-import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -105,7 +105,7 @@ def tag_of(info: Mapping[str, Any]) -> str:
     for name in _TIMES:
         if info.get(name):
             return _time_tag(info[name])
-    return f"{_UNKNOWN}{secrets.token_hex(16)}"
+    return f"{_UNKNOWN}{os.urandom(16).hex()}"
 
 
 def _time_tag(changed: Any) -> str:
@@ -120,4 +120,4 @@ def _time_tag(changed: Any) -> str:
         return f"{_CHANGED}{changed}"
     is_fine = changed != int(changed)
     is_trusted = is_fine or time.time() - changed > _AT_REST_SECONDS
-    return f"{_CHANGED}{float(changed)!r}" if is_trusted else f"{_UNKNOWN}{secrets.token_hex(16)}"
+    return f"{_CHANGED}{float(changed)!r}" if is_trusted else f"{_UNKNOWN}{os.urandom(16).hex()}"

@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import stat
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -244,7 +243,7 @@ def _place(source: Path, target: Path) -> None:
 
 def _copy_beside(source: Path, target: Path) -> None:
     """Come from another file system, as in upload mode: copy, flush, then rename."""
-    waiting = target.with_name(f".refrain-{uuid.uuid4().hex}")
+    waiting = target.with_name(f".refrain-{os.urandom(16).hex()}")
     try:
         if source.is_dir():
             shutil.copytree(source, waiting, symlinks=True)

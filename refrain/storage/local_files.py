@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,11 +107,11 @@ class LocalWriting:
         """See :class:`Writing`."""
         return repr(str(self.path))
 
-    def put(self, data: bytes) -> str:
+    def put(self, data: bytes, md5: str) -> str:
         """See :class:`Writing`."""
         upload, _ = self.begin(len(data), None, {})
         try:
-            self.write(upload, Part(0, 0, len(data)), data, "")
+            self.write(upload, Part(0, 0, len(data)), data, md5)
             return self.finish(upload, len(data), ())
         except BaseException:
             self.abandon(upload)
@@ -122,7 +121,7 @@ class LocalWriting:
         """See :class:`Writing`. The id is the name of the file that waits beside the place."""
         if upload is not None and self._size(self.path.with_name(upload)) == size:
             return upload, dict(parts)
-        begun = self.path.name if self.is_in_place else f".refrain-{secrets.token_hex(8)}"
+        begun = self.path.name if self.is_in_place else f".refrain-{os.urandom(8).hex()}"
         with self._explained():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.path.with_name(begun), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)

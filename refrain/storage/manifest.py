@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from refrain.errors import CorruptObjectError
 from refrain.storage.digest import digest_bytes
@@ -31,9 +32,8 @@ class Basis(str, Enum):
     LISTING = "listing"  # an object store's words for the bytes: ETags, versions
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One file of a tree, or one empty directory (its path ends with ``/``).
+class Entry(NamedTuple):
+    """One file of a tree, or one empty directory (its path ends with ``/``); there may be very many.
 
     ``path`` is relative to the tree's root, with ``/``; the root of a single file has the path ``""``.
     ``size`` is in bytes. ``executable`` is recorded for snapshots only: data counts by paths and bytes.
@@ -43,6 +43,10 @@ class Entry:
     size: int
     digest: str
     executable: bool = False
+
+
+BY_PATH = attrgetter("path")
+"""The order of a manifest's entries."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class Manifest:
     @cached_property
     def content(self) -> bytes:
         """The canonical bytes: what is stored, and what is hashed."""
-        rows = [[e.path, e.size, e.digest, int(e.executable)] for e in sorted(self.entries, key=lambda e: e.path)]
+        rows = [[e.path, e.size, e.digest, int(e.executable)] for e in sorted(self.entries, key=BY_PATH)]
         document: dict[str, Any] = {"schema": MANIFEST_SCHEMA, "kind": self.kind.value, "entries": rows}
         if self.basis is not Basis.CONTENT:
             document["basis"] = self.basis.value  # so that no listing has the digest of a content

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import secrets
 import shutil
 import time
 from collections.abc import Iterator
@@ -158,7 +157,7 @@ class LocalObjectStore:
         self.root = root
         self._folder = os.fspath(root)  # a text: joining Paths costs as much as reading a small file
         # Random, because writers on other hosts and in other containers may share the folder and the process ids.
-        self._writer = secrets.token_hex(8)
+        self._writer = os.urandom(8).hex()
         self._numbers = itertools.count()
 
     @property
@@ -301,7 +300,9 @@ class LocalObjectStore:
 def _read(path: str) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        parts = list(iter(lambda: os.read(descriptor, _BLOCK), b""))
+        parts = [os.read(descriptor, _BLOCK)]
+        while len(parts[-1]) == _BLOCK:
+            parts.append(os.read(descriptor, _BLOCK))
     finally:
         os.close(descriptor)
     return b"".join(parts)

@@ -6,7 +6,6 @@ is the MD5 of the parts' MD5s, with their number behind it.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,10 +42,14 @@ def part(size: int, starts: range, index: int) -> Part:
 
 def md5_of(data: bytes) -> str:
     """Return the MD5 of bytes, as stores tell it."""
+    import hashlib
+
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def etag_of(sums: Sequence[str]) -> str:
     """Return the tag that S3 gives to an object with these MD5s of its parts."""
+    import hashlib
+
     joined = hashlib.md5(b"".join(map(bytes.fromhex, sums)), usedforsecurity=False).hexdigest()
     return f"{joined}-{len(sums)}"

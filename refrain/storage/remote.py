@@ -19,6 +19,7 @@ from refrain.storage.knowledge import Knowledge
 from refrain.storage.listing import Listed, Listing, require_listed, tag_of
 from refrain.storage.local_files import LocalReading, LocalWriting, listed_file
 from refrain.storage.manifest import Manifest, TreeKind
+from refrain.storage.parts import md5_of
 from refrain.storage.pattern import literal_part, matcher
 from refrain.storage.reading import BLOCK, RemoteFile, fetched
 from refrain.storage.remote_files import RemoteReading, WholeReading, info_of, writing_on
@@ -208,7 +209,8 @@ class RemoteStore:
     @contextlib.contextmanager
     def filling(self, path: str, source: str, *, is_fresh: bool) -> Iterator[str]:  # noqa: ARG002  # objects are whole
         """See :meth:`Store.filling`: in place, under a sign that is taken away last."""
-        self.writing(_sign_of(path)).put(sign_for(source))
+        sign = sign_for(source)
+        self.writing(_sign_of(path)).put(sign, md5_of(sign))
         yield path
         self._delete(_sign_of(path))
 

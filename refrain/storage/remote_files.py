@@ -69,7 +69,7 @@ class RemoteReading:
 
     def _read(self, fs: Any, start: int, end: int) -> bytes:
         if self.files.protocol in S3:
-            data = read_object(fs, self.listed, start, end)
+            data = read_object(self.files, fs, self.listed, start, end)
         else:
             return fetched(fs, self.name, self.size, start, end)
         if data is None:
@@ -130,7 +130,7 @@ class StreamWriting:
         """See :class:`Writing`."""
         return self.url
 
-    def put(self, data: bytes) -> str:
+    def put(self, data: bytes, md5: str) -> str:  # noqa: ARG002  # see _tag
         """See :class:`Writing`."""
 
         def put(fs: Any) -> str:

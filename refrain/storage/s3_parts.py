@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,33 +11,27 @@ from typing import Any
 from refrain.errors import DataError
 from refrain.storage.filesystem import FileSystem
 from refrain.storage.listing import Listed
-from refrain.storage.parts import Part, etag_of, md5_of
+from refrain.storage.parts import Part, etag_of
 from refrain.storage.retry import TransientError
+from refrain.storage.s3_client import blocking_client, call
 
 
-def read_object(fs: Any, listed: Listed, start: int, end: int) -> bytes | None:
+def read_object(files: FileSystem, fs: Any, listed: Listed, start: int, end: int) -> bytes | None:
     """Return a range of an object; None when the object is no longer the one that was listed."""
-    from fsspec.asyn import sync
-
     bucket, key, _ = fs.split_path(listed.uri)
     what = {"Bucket": bucket, "Key": key}
     if not listed.tag.startswith(("changed-", "unknown-")):
         what["IfMatch"] = f'"{listed.tag}"'
     if end - start < listed.size:
         what["Range"] = f"bytes={start}-{end - 1}"
-
-    async def read() -> bytes:
-        answer = await fs._call_s3("get_object", **what)
-        async with answer["Body"] as body:
-            return bytes(await body.read())
-
     try:
-        found: bytes = sync(fs.loop, read)
+        with contextlib.closing(call(fs, files.beside(blocking_client), "get_object", **what)["Body"]) as body:
+            data: bytes = body.read()
     except OSError as error:
         if "PreconditionFailed" in f"{error!r} {error.__cause__!r}":
             return None
         raise
-    return found
+    return data
 
 
 @dataclass(frozen=True)
@@ -53,9 +48,9 @@ class S3Writing:
         """See :class:`Writing`."""
         return self.url
 
-    def put(self, data: bytes) -> str:
+    def put(self, data: bytes, md5: str) -> str:
         """See :class:`Writing`."""
-        return _tag(self._call("put_object", md5_of(data), Body=data))
+        return _tag(self._call("put_object", md5, Body=data))
 
     def begin(self, size: int, upload: str | None, parts: Mapping[int, str]) -> tuple[str, dict[int, str]]:  # noqa: ARG002
         """See :class:`Writing`. Under a key of KMS no tag is an MD5, so that parts are sent again there."""
@@ -102,16 +97,21 @@ class S3Writing:
             marker = int(page["NextPartNumberMarker"])
 
     def _call(self, operation: str, md5: str | None = None, **what: Any) -> dict[str, Any]:
-        """Call the store for this object; *md5* is what its answer must have as a tag, where that is one."""
+        """Call the store for this object.
 
-        def call(fs: Any) -> dict[str, Any]:
+        :param md5: of the body: the store refuses another one, and has it as its tag, where that is one.
+        """
+        if md5 is not None:
+            what["ContentMD5"] = base64.b64encode(bytes.fromhex(md5)).decode()
+
+        def act(fs: Any) -> dict[str, Any]:
             bucket, key, _ = fs.split_path(self.url)
-            answer: dict[str, Any] = fs.call_s3(operation, Bucket=bucket, Key=key, **what)
+            answer = call(fs, self.files.beside(blocking_client), operation, Bucket=bucket, Key=key, **what)
             if md5 is not None and _is_sum(answer) and _tag(answer) != md5:
                 raise TransientError(f"{self.url} did not arrive as it was sent: its tag is {_tag(answer)}, not {md5}.")
             return answer
 
-        return self.files.call(f"write {self.url}", call)
+        return self.files.call(f"write {self.url}", act)
 
 
 def _tag(answer: Mapping[str, Any]) -> str:

@@ -46,6 +46,11 @@ class Stat(NamedTuple):
     mode: int
 
     @property
+    def newest_ns(self) -> int:
+        """The time of the last change, in nanoseconds."""
+        return max(self.mtime_ns, self.ctime_ns)
+
+    @property
     def is_executable(self) -> bool:
         """Say whether the owner may execute the file."""
         return bool(self.mode & stat.S_IXUSR)
@@ -59,6 +64,12 @@ def row_of(status: os.stat_result) -> bytes:
     except struct.error:  # a time after the year 2262; it counts as one that is yet to come, and is never trusted
         size, mtime, ctime, *rest = fields
         return ROW.pack(size, _within(mtime), _within(ctime), *rest)
+
+
+def size_in(row: bytes) -> int:
+    """Return the size that a row tells, in bytes."""
+    size: int = ROW.unpack(row)[0]
+    return size
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +87,11 @@ class Folder:
     def stats(self) -> Iterator[Stat]:
         """Yield the rows, unpacked."""
         return map(Stat._make, ROW.iter_unpack(self.rows))
+
+    @property
+    def newest_ns(self) -> int:
+        """The time of the last change of any of the files, in nanoseconds; 0 without files."""
+        return max((max(row[1], row[2]) for row in ROW.iter_unpack(self.rows)), default=0)
 
     def sizes(self) -> Iterator[tuple[str, int]]:
         """Yield each file's path from the root, with its size in bytes."""
@@ -150,11 +166,12 @@ def _looked_at(
             if isinstance(error, DataError):
                 raise
             raise DataError(f"Cannot read {entry.path!r}: {error.strerror}.") from error
-        if stat.S_ISDIR(status.st_mode):
+        if stat.S_ISREG(status.st_mode):
+            files.append((entry.name, row_of(status)))
+        elif stat.S_ISDIR(status.st_mode):
             below.append(_below(here, entry, status))
         else:
             require_plain(entry.path, status)
-            files.append((entry.name, row_of(status)))
     return files, below
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import time
 from dataclasses import replace
 from functools import cached_property, lru_cache
@@ -144,7 +143,7 @@ class WorkspaceState:
         :raises WorkspaceError: when it cannot be read or made, or is damaged.
         """
         if not self.objects.exists(_KEY):
-            self.objects.create(_KEY, secrets.token_bytes(_KEY_BYTES), private=True, may_repeat=True)
+            self.objects.create(_KEY, os.urandom(_KEY_BYTES), private=True, may_repeat=True)
         key = self.objects.get(_KEY) or b""
         if len(key) != _KEY_BYTES:
             raise WorkspaceError(

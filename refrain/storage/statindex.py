@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refrain.storage.digest import digest_bytes
-from refrain.storage.scan import ROW, Folder, Stat
+from refrain.storage.scan import ROW, Folder
 
 if TYPE_CHECKING:
     import sqlite3
@@ -125,9 +125,9 @@ def encoded(folders: Sequence[Folder]) -> bytes:
     return b"".join(part for folder in folders for part in _parts(folder))
 
 
-def is_at_rest(found: Stat, now_ns: int) -> bool:
-    """Say whether a read begun at *now_ns* can be trusted to have seen the last write."""
-    return max(found.mtime_ns, found.ctime_ns) + AT_REST_NS < now_ns
+def is_at_rest(newest_ns: int, now_ns: int) -> bool:
+    """Say whether a read begun at *now_ns* can be trusted to have seen the last write, at *newest_ns*."""
+    return newest_ns + AT_REST_NS < now_ns
 
 
 def _parts(folder: Folder) -> tuple[bytes, ...]:

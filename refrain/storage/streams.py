@@ -52,8 +52,8 @@ class Writing(Protocol):
     def wants_sums(self) -> bool:
         """Say whether the MD5 of each part is needed."""
 
-    def put(self, data: bytes) -> str:
-        """Write all of a small object, and return its tag.
+    def put(self, data: bytes, md5: str) -> str:
+        """Write all of a small object, whose MD5 is known, and return its tag.
 
         :raises DataError: when it cannot be written, or did not arrive as it was sent.
         """

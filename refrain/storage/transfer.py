@@ -133,7 +133,7 @@ class _Copy:
             data = self._read(Part(0, 0, source.size))
             md5 = md5_of(data)
             source.require_same(md5)
-            arrived = Arrived(target.put(data), md5, digest_bytes(data))
+            arrived = Arrived(target.put(data, md5), md5, digest_bytes(data))
         self._end(arrived)
         self._meter.add(source.size, files=1)
 

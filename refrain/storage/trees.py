@@ -6,13 +6,12 @@ import os
 import stat
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from refrain.errors import DataError, DataNotFoundError
 from refrain.storage.digest import digest_and_stat
-from refrain.storage.manifest import Entry, Manifest, TreeKind
-from refrain.storage.scan import ROW, Folder, Keep, Links, row_of, scan, single
+from refrain.storage.manifest import BY_PATH, Entry, Manifest, TreeKind
+from refrain.storage.scan import ROW, Folder, Keep, Links, row_of, scan, single, size_in
 from refrain.storage.statindex import NOT_AT_REST, IndexedTree, StatIndex, encoded, is_at_rest
 
 _BATCH = 512
@@ -94,9 +93,9 @@ class Trees:
         folders, digests = _digested(folders, [_known(folder, before) for folder in folders])
         manifest = Manifest(kind, _entries(folders, digests, rules))
         at_rest = [
-            digest if is_at_rest(found, now_ns) else NOT_AT_REST
+            digest
             for folder, of_folder in zip(folders, digests, strict=True)
-            for found, digest in zip(folder.stats(), of_folder, strict=True)
+            for digest in _at_rest(folder, of_folder, now_ns)
         ]
         indexed = IndexedTree(
             stats=encoded(folders),
@@ -146,12 +145,22 @@ def _digested(folders: list[Folder], digests: list[list[str]]) -> tuple[list[Fol
     folders = list(folders)
     unread = [(of, at) for of, found in enumerate(digests) for at, digest in enumerate(found) if not digest]
     files = [(folders[of].path(at), folders[of].row(at)) for of, at in unread]
-    for (of, at), (row, digest) in zip(unread, _digest_all(files), strict=True):
+    for (of, at), (_, before), (row, digest) in zip(unread, files, _digest_all(files), strict=True):
         digests[of][at] = digest
-        if row != folders[of].row(at):
+        if row != before:
             rows = folders[of].rows
             folders[of] = replace(folders[of], rows=rows[: at * ROW.size] + row + rows[(at + 1) * ROW.size :])
     return folders, digests
+
+
+def _at_rest(folder: Folder, digests: list[str], now_ns: int) -> list[str]:
+    """Return the digests of a folder, without those of files that were written a moment before they were read."""
+    if is_at_rest(folder.newest_ns, now_ns):
+        return digests
+    return [
+        digest if is_at_rest(found.newest_ns, now_ns) else NOT_AT_REST
+        for found, digest in zip(folder.stats(), digests, strict=True)
+    ]
 
 
 def _entries(folders: list[Folder], digests: list[list[str]], rules: TreeRules) -> tuple[Entry, ...]:
@@ -162,7 +171,7 @@ def _entries(folders: list[Folder], digests: list[list[str]], rules: TreeRules) 
             entries.append(Entry(prefix, 0, "", rules.executable))  # a directory that can be entered has the bit
         for name, found, digest in zip(folder.names, folder.stats(), of_folder, strict=True):
             entries.append(Entry(prefix + name, found.size, digest, rules.executable and found.is_executable))
-    return tuple(sorted(entries, key=lambda entry: entry.path))
+    return tuple(sorted(entries, key=BY_PATH))
 
 
 def _digest_all(files: Sequence[_File]) -> list[tuple[bytes, str]]:
@@ -172,16 +181,21 @@ def _digest_all(files: Sequence[_File]) -> list[tuple[bytes, str]]:
     every read. The first files of each batch tell: who waits for the storage spends seconds that cost no CPU.
     """
     read: list[tuple[bytes, str]] = []
-    with ThreadPoolExecutor(_THREADS, "digest") as pool:
-        for start in range(0, len(files), _BATCH):
-            batch = files[start : start + _BATCH]
-            wall, cpu = time.perf_counter(), time.thread_time()
-            read += map(_digest, batch[:_PROBE])
-            if time.perf_counter() - wall > _WAITING * (time.thread_time() - cpu):
-                read += pool.map(_digest, batch[_PROBE:])
-            else:
-                read += map(_digest, batch[_PROBE:])
+    for start in range(0, len(files), _BATCH):
+        batch = files[start : start + _BATCH]
+        wall, cpu = time.perf_counter(), time.thread_time()
+        read += map(_digest, batch[:_PROBE])
+        is_slow = time.perf_counter() - wall > _WAITING * (time.thread_time() - cpu)
+        rest = batch[_PROBE:]
+        read += _by_threads(rest) if rest and is_slow else map(_digest, rest)
     return read
+
+
+def _by_threads(files: Sequence[_File]) -> list[tuple[bytes, str]]:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(_THREADS, "digest") as pool:
+        return list(pool.map(_digest, files))
 
 
 def _digest(file: _File) -> tuple[bytes, str]:
@@ -189,7 +203,7 @@ def _digest(file: _File) -> tuple[bytes, str]:
     path, row = file
     for _ in range(_TRIES):
         try:
-            digest, status = digest_and_stat(path)
+            digest, status = digest_and_stat(path, size_in(row))
         except OSError as error:
             raise DataError(f"Cannot read {path!r}: {error.strerror}.") from error
         after = row_of(status)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import re
 import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable
 from dataclasses import astuple
 from pathlib import Path
@@ -21,6 +18,8 @@ from refrain.errors import DataError, UserError
 from refrain.storage.listing import Listed
 
 if TYPE_CHECKING:
+    import subprocess
+
     from refrain.storage.filesystem import FileSystem
 
 MODE = "REFRAIN_MOUNT"
@@ -58,6 +57,8 @@ def show(files: FileSystem, objects: Iterable[Listed], folders: Iterable[str], v
         view.mkdir(parents=True)
     except OSError as error:
         raise DataError(f"Nothing can be mounted at {str(view)!r}: {error.strerror}.") from error
+    import tempfile
+
     with tempfile.TemporaryFile() as said:
         process = _serving[str(view)] = _start(said)
         fault = _begin(process, json.dumps(told).encode())
@@ -84,6 +85,9 @@ def end(folder: Path) -> list[str]:
 
 def detach(point: str) -> None:
     """Unmount a folder, whether or not somebody still reads in it."""
+    import ctypes
+    import subprocess
+
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.umount2(os.fsencode(point), _DETACH) == 0:
         return
@@ -93,6 +97,8 @@ def detach(point: str) -> None:
 
 
 def _start(said: IO[bytes]) -> subprocess.Popen[bytes]:
+    import subprocess
+
     return subprocess.Popen(
         [sys.executable, "-m", "refrain.storage.view_server"],
         stdin=subprocess.PIPE,
@@ -120,6 +126,8 @@ def _begin(process: subprocess.Popen[bytes], told: bytes) -> str | None:
 
 def _finish(process: subprocess.Popen[bytes], point: str) -> list[str]:
     """Close a server's input, upon which it unmounts and says what could not be read."""
+    import subprocess
+
     try:
         answer, _ = process.communicate(timeout=_END_SECONDS)
     except subprocess.TimeoutExpired:

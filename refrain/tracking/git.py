@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import subprocess
 
 _PROPERTIES = {
     "REPOSITORY_URI": ("azureml.git.repository_uri", "mlflow.source.git.repoURL"),
@@ -61,6 +64,8 @@ def _is_in_repository(directory: str) -> bool:
 
 
 def _start(directory: str, *arguments: str) -> subprocess.Popen[str] | None:
+    import subprocess
+
     try:
         return subprocess.Popen(
             ["git", "-C", directory, *arguments],
@@ -75,6 +80,8 @@ def _start(directory: str, *arguments: str) -> subprocess.Popen[str] | None:
 
 
 def _answer(process: subprocess.Popen[str] | None) -> str:
+    import subprocess
+
     if process is None:
         return ""
     with process:

@@ -1,13 +1,24 @@
-"""Run records: what is known of a pipeline run or a step run, kept under ``runs/`` in the workspace."""
+"""Run records: what is known of a pipeline run or a step run, kept under ``runs/`` in the workspace.
+
+::
+
+    runs/<root id>/run.json                 a pipeline run
+    runs/<root id>/steps/<key>.<n>/run.json    a step run
+    runs/<root id>/reused/<random>          notes: the records of many steps that the run reuses, in one object
+
+A step that was reused has no files of its own, so that its record need not be an object of its own either.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 from refrain.errors import CorruptObjectError, RunNotFoundError, WorkspaceError
 from refrain.storage.digest import digest_bytes
@@ -17,8 +28,11 @@ from refrain.storage.state import WorkspaceState
 from refrain.tracking.run_files import RunFiles
 from refrain.tracking.run_id import StepRunId, run_folder
 
-SCHEMA = 2  # 1 had no checksum
+T = TypeVar("T")
+
+SCHEMA = 2  # 1 had no checksum, and no notes
 RECORD_FILE = "run.json"
+REUSED_FOLDER = "reused"
 TAGS_FOLDER = "tags"
 CANCEL_FILE = "cancel"
 SETTLED_FOLDER = "settled"
@@ -108,6 +122,7 @@ class RunStore:
     def __init__(self, state: WorkspaceState) -> None:
         """Keep the records in *state*."""
         self._state = state
+        self._notes: dict[str, dict[str, RunRecord]] = {}
 
     def folder(self, run_id: str) -> str:
         """Return the folder of a run on this machine; raises as :func:`run_folder`.
@@ -125,15 +140,32 @@ class RunStore:
 
         :raises WorkspaceError: when the folder cannot be made.
         """
+        noted = {record.run_id for record in self._sound_notes(root)}
         while True:
             run_id = StepRunId(root, key, attempt)
-            if self._state.objects.claim(run_folder(str(run_id))):
+            if str(run_id) not in noted and self._state.objects.claim(run_folder(str(run_id))):
                 return run_id
             attempt += 1
 
     def put(self, record: RunRecord, *, durable: bool = False) -> None:
         """Write a record, replacing the run's earlier one."""
         self._state.objects.put(f"{run_folder(record.run_id)}/{RECORD_FILE}", _encode(record), durable=durable)
+
+    def note(self, records: Sequence[RunRecord]) -> None:
+        """Write the records of steps that one pipeline run reuses, all in one object."""
+        content = json.dumps({"schema": SCHEMA, "steps": [vars(record) for record in records]}, separators=(",", ":"))
+        key = f"{_notes_folder(records[0].root_id)}/{os.urandom(16).hex()}"
+        self._state.objects.put(key, sealed(content), durable=False)
+
+    def noted(self, root: str) -> dict[str, RunRecord]:
+        """Return the records that :meth:`note` has written for a pipeline run, by step run id.
+
+        :raises CorruptObjectError: when one of the objects is damaged or of a newer schema.
+        """
+        found: dict[str, RunRecord] = {}
+        for key in self._note_keys(root):
+            found |= self._read_note(key)
+        return found
 
     def create(self, record: RunRecord) -> bool:
         """Write a record unless the run has one, and say whether it was written."""
@@ -142,7 +174,7 @@ class RunStore:
 
     def exists(self, run_id: str) -> bool:
         """Say whether a run has a record."""
-        return self._state.objects.exists(f"{run_folder(run_id)}/{RECORD_FILE}")
+        return self._state.objects.exists(f"{run_folder(run_id)}/{RECORD_FILE}") or self._noted(run_id) is not None
 
     def update(self, record: RunRecord, **changes: Any) -> RunRecord:
         """Write a record with some fields changed, and return it."""
@@ -157,9 +189,9 @@ class RunStore:
         :raises CorruptObjectError: when the record is damaged or of a newer schema.
         """
         content = self._state.objects.get(f"{run_folder(run_id)}/{RECORD_FILE}")
-        if content is None:
+        record = self._noted(run_id) if content is None else _parse(content, run_id)
+        if record is None:
             raise RunNotFoundError(f"There is no run {run_id!r} in the workspace {str(self._state.address)!r}.")
-        record = _parse(content, run_id)
         later = self._later_tags(run_id)
         return replace(record, tags={**record.tags, **later}) if later else record
 
@@ -196,14 +228,21 @@ class RunStore:
 
     def steps(self, root: str) -> list[RunRecord]:
         """Return the step runs of a pipeline run, every attempt, in the order of their start."""
-        names = [f"{root}.{name}" for name in self._state.objects.names(f"{run_folder(root)}/steps")]
-        return sorted(self._sound(names), key=lambda record: (record.created, record.run_id))
+        return self._steps(root)
 
     def attempts(self, root: str, key: str) -> list[RunRecord]:
         """Return every attempt of one step of a pipeline run, in the order of their start."""
-        names = self._state.objects.names(f"{run_folder(root)}/steps")
-        found = [f"{root}.{name}" for name in names if name.rpartition(".")[0] == key]
-        return sorted(self._sound(found), key=lambda record: (record.created, record.run_id))
+        return self._steps(root, key)
+
+    def latest_attempts(self, root: str) -> dict[str, int]:
+        """Return by step key the highest attempt number of a pipeline run that is taken."""
+        noted = (record.run_id.partition(".")[2] for record in self._sound_notes(root))
+        latest: dict[str, int] = {}
+        for name in (*self._state.objects.names(f"{run_folder(root)}/steps"), *noted):
+            key, _, number = name.rpartition(".")
+            if number.isdecimal():
+                latest[key] = max(int(number), latest.get(key, 0))
+        return latest
 
     def latest_steps(self, root: str) -> list[RunRecord]:
         """Return the newest attempt of each step of a pipeline run, in the order of their start."""
@@ -213,6 +252,33 @@ class RunStore:
             if known is None or StepRunId.parse(record.run_id).attempt > StepRunId.parse(known.run_id).attempt:
                 newest[record.key] = record
         return sorted(newest.values(), key=lambda record: (record.created, record.run_id))
+
+    def _steps(self, root: str, only: str | None = None) -> list[RunRecord]:
+        names = self._state.objects.names(f"{run_folder(root)}/steps")
+        own = [f"{root}.{name}" for name in names if only is None or name.rpartition(".")[0] == only]
+        found = {record.run_id: record for record in self._sound_notes(root) if only is None or record.key == only}
+        found |= {record.run_id: record for record in self._sound(own)}
+        return sorted(found.values(), key=lambda record: (record.created, record.run_id))
+
+    def _noted(self, run_id: str) -> RunRecord | None:
+        root, dot, _ = run_id.partition(".")
+        return self.noted(root).get(run_id) if dot else None
+
+    def _note_keys(self, root: str) -> list[str]:
+        folder = _notes_folder(root)
+        return [f"{folder}/{name}" for name in self._state.objects.names(folder)]
+
+    def _sound_notes(self, root: str) -> Iterator[RunRecord]:
+        for key in self._note_keys(root):
+            with contextlib.suppress(WorkspaceError):
+                yield from self._read_note(key).values()
+
+    def _read_note(self, key: str) -> dict[str, RunRecord]:
+        """Return what stands in an object of notes, which is read once: it never changes."""
+        if key not in self._notes:
+            content = self._state.objects.get(key)
+            self._notes[key] = {} if content is None else _parse_note(content, key)  # None: cleaned away meanwhile
+        return self._notes[key]
 
     def _later_tags(self, run_id: str) -> dict[str, str]:
         folder = f"{run_folder(run_id)}/{TAGS_FOLDER}"
@@ -235,22 +301,37 @@ class RunStore:
             return None
 
 
+def _notes_folder(root: str) -> str:
+    return f"{run_folder(root)}/{REUSED_FOLDER}"
+
+
 def _encode(record: RunRecord) -> bytes:
     return sealed(json.dumps({"schema": SCHEMA, **vars(record)}, separators=(",", ":")))
 
 
 def _parse(content: bytes, run_id: str) -> RunRecord:
+    return _read(content, f"The record of run {run_id}", _record)
+
+
+def _parse_note(content: bytes, key: str) -> dict[str, RunRecord]:
+    records = _read(content, f"The object {key!r}", lambda document: [_record(step) for step in document["steps"]])
+    return {record.run_id: record for record in records}
+
+
+def _read(content: bytes, what: str, read: Callable[[dict[str, Any]], T]) -> T:
     try:
-        document = unsealed(content, f"The record of run {run_id}") if is_sealed(content) else json.loads(content)
+        document = unsealed(content, what) if is_sealed(content) else json.loads(content)
         if document["schema"] > SCHEMA:
-            raise CorruptObjectError(
-                f"The record of run {run_id} has schema {document['schema']}, this Refrain reads up to {SCHEMA}."
-            )
-        known = {f.name for f in fields(RunRecord)}
-        values = {name: value for name, value in document.items() if name in known}
-        values["status"] = RunStatus(values["status"])
-        values["steps"] = tuple(values.get("steps", ()))
-        values["pipeline_outputs"] = {name: (k, o) for name, (k, o) in values.get("pipeline_outputs", {}).items()}
-        return RunRecord(**values)
+            raise CorruptObjectError(f"{what} has schema {document['schema']}, this Refrain reads up to {SCHEMA}.")
+        return read(document)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise CorruptObjectError(f"The record of run {run_id} is damaged: {error!r}.") from error
+        raise CorruptObjectError(f"{what} is damaged: {error!r}.") from error
+
+
+def _record(document: Mapping[str, Any]) -> RunRecord:
+    known = {f.name for f in fields(RunRecord)}
+    values = {name: value for name, value in document.items() if name in known}
+    values["status"] = RunStatus(values["status"])
+    values["steps"] = tuple(values.get("steps", ()))
+    values["pipeline_outputs"] = {name: (k, o) for name, (k, o) in values.get("pipeline_outputs", {}).items()}
+    return RunRecord(**values)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import uuid
 from dataclasses import dataclass
 
 from refrain.errors import UserError
@@ -16,11 +16,13 @@ _STEP = re.compile(
 
 def new_root_id() -> str:
     """Return a new pipeline run's id: 32 hexadecimal digits."""
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()
 
 
 def root_id_for(*parts: str) -> str:
     """Return the pipeline run's id that belongs to a run known elsewhere, the same in every process."""
+    import uuid
+
     return uuid.uuid5(uuid.NAMESPACE_URL, "refrain:" + "\0".join(parts)).hex
 
 

@@ -133,7 +133,8 @@ def test_beside_many_readers_and_writers_nothing_live_is_removed(
     def work(worker: int) -> int:
         runs, deadline = 0, time.monotonic() + plan.of(3, 20) * grace
         while time.monotonic() < deadline:
-            text = f"text {(worker + runs) % 5}"
+            period = int(time.monotonic() / (2 * grace))  # so that results go out of use, and not only runs
+            text = f"text {(worker + runs) % 5} of {period}"
             produced, copied = PipelineData("made"), PipelineData("copied")
             first = project.step("first", WRITES, [produced, text])
             ran = project.run(

@@ -218,6 +218,39 @@ def test_what_a_record_that_cannot_be_read_may_name_stays(project: Project) -> N
     assert ran.text("made", "out") == "hello"
 
 
+def test_a_run_that_only_reused_goes_at_one_visit_and_what_it_reused_at_two(project: Project) -> None:
+    first, second = made(project), made(project)
+    assert second.reused() == ["made"]
+    age(project, 31)
+    done = visit(project)
+    assert names(done, WasteKind.RUN) == [second.id]
+    assert names(done) == [first.result("made").run_id]
+    assert project.state.objects.names("runs") == [first.id]
+
+
+def test_what_a_younger_run_has_noted_as_reused_stays_as_long_as_that_run(project: Project) -> None:
+    first = made(project)
+    age(project, 20)
+    second = made(project)
+    for _ in range(3):
+        age(project, 9)
+        assert names(visit(project)) == []
+    assert first.text("made", "out") == "hello"
+    assert second.step("made").reused_from == first.result("made").run_id
+
+
+@pytest.mark.parametrize("content", ['{"schema": 99}', "damaged"])
+def test_nothing_goes_while_notes_that_may_name_it_cannot_be_read(project: Project, content: str) -> None:
+    ran = made(project)
+    made(project)
+    (note,) = project.state.root.glob("runs/*/reused/*")
+    note.write_text(content)
+    for _ in range(3):
+        age(project, 31)
+        assert kinds(visit(project)) <= {WasteKind.LEASE}
+    assert ran.text("made", "out") == "hello"
+
+
 def test_objects_that_nobody_names_go_and_those_in_use_stay(project: Project) -> None:
     ran = made(project)
     lost = {f"{kind}/ab/ab{'0' * 62}" for kind in ("blobs", "manifests", "receipts")}

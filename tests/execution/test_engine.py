@@ -66,21 +66,21 @@ def _asked(project: Project, *arguments: object) -> tuple[Engine, StepRequest]:
 def test_what_was_decided_can_be_recorded_later_and_is_not_decided_again(project: Project) -> None:
     first = project.run(project.step("write", WRITES, [PipelineData("out")]))
     engine, request = _asked(project, PipelineData("out"))
-    decision = engine.decide(request)
+    asked = engine.ask(request)
     assert engine.runs.steps(request.run.root_id) == []
     first.path("write", "out").unlink()
-    result = engine.reuse(request, decision)
+    result = engine.reuse(asked)
     record = engine.runs.get(result.run_id)
     assert record.reused_from == result.reused_from == first.step("write").run_id
-    assert (record.status, record.fingerprint) == (RunStatus.COMPLETED, decision.fingerprint)
+    assert (record.status, record.fingerprint) == (RunStatus.COMPLETED, asked.decision.fingerprint)
     assert record.outputs == first.step("write").outputs
 
 
 def test_a_step_that_has_to_run_cannot_be_recorded_as_reused(project: Project) -> None:
     engine, request = _asked(project, PipelineData("out"))
-    decision = engine.decide(request)
+    asked = engine.ask(request)
     with pytest.raises(ValueError, match="Step 'write' has no earlier result to reuse: it runs: first run"):
-        engine.reuse(request, decision)
+        engine.reuse(asked)
     assert engine.runs.steps(request.run.root_id) == []
 
 

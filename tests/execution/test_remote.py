@@ -17,6 +17,7 @@ from refrain.execution import stage as stages
 from refrain.reuse.decision import Verdict
 from refrain.storage.cache import MARK_NS
 from refrain.storage.filling import SIGN
+from refrain.storage.parts import md5_of
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +137,7 @@ def test_nothing_new_is_read_below_a_folder_that_is_being_filled(
 
     def write(name: str) -> None:
         place = project.state.stores.on("objects", name)
-        place.store.writing(place.path).put(name.encode())
+        place.store.writing(place.path).put(name.encode(), md5_of(name.encode()))
 
     write("in/deep/a.txt")
     assert run().status == "Completed"

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 
 import pytest
 
 from fakes.project import COPIES, WRITES, Heard, Project
-from refrain import PipelineData, PythonScriptStep
+from refrain import Dataset, PipelineData, PythonScriptStep
 from refrain.execution.listener import Phase
 from refrain.execution.schedule import Schedule
 from refrain.reuse.decision import Decision
 from refrain.steps.definition import SourceCode, StepDefinition
-from refrain.tracking.record import RunStatus
+from refrain.tracking.record import RunStatus, RunStore
 
 FAILS = "raise SystemExit(1)"
 
@@ -96,6 +97,96 @@ def test_a_keyboard_interrupt_stops_every_step_and_is_recorded(project: Project)
     assert ran.step("slow").status is RunStatus.CANCELED
     assert ran.error("slow") == "Step 'slow' was canceled."
     assert project.leftovers() == []
+
+
+def _reused_and(project: Project, *last: PythonScriptStep) -> list[PythonScriptStep]:
+    """Three steps that have run before, and others behind them."""
+    outs = [PipelineData(f"out{number}") for number in range(3)]
+    steps = [project.step(f"s{number}", WRITES, [out, str(number)]) for number, out in enumerate(outs)]
+    for step in last:
+        step.run_after(steps[0])
+    return [*steps, *last]
+
+
+def test_a_run_that_only_reuses_starts_no_thread_and_writes_one_object(project: Project) -> None:
+    class Counts(Heard):
+        threads: set[int]
+
+        def decided(self, key: str, decision: Decision, run_id: str) -> None:
+            super().decided(key, decision, run_id)
+            self.threads = {*getattr(self, "threads", ()), threading.get_ident()}
+
+    project.run(*_reused_and(project))
+    heard = Counts()
+    ran = project.run(*_reused_and(project), listener=heard)
+    assert ran.reused() == ["s0", "s1", "s2"]
+    assert heard.threads == {threading.get_ident()}
+    folder = project.state.root / "runs" / ran.id
+    assert sorted(path.name for path in folder.iterdir()) == ["reused", "run.json"]
+    assert len(list((folder / "reused").iterdir())) == 1
+    assert [record.key for record in ran.runs.steps(ran.id)] == ["s0", "s1", "s2"]
+
+
+def test_what_was_reused_is_on_record_before_a_step_starts_to_work(project: Project) -> None:
+    known: list[str] = []
+
+    class Looks(Heard):
+        def entered(self, key: str, phase: Phase) -> None:
+            if phase is Phase.LAUNCH and key == "new":
+                known.extend(record.key for record in RunStore(project.state).steps(run_id) if record.reused_from)
+
+    project.run(*_reused_and(project))
+    runner, run_id = project.runner(*_reused_and(project, project.step("new", "")), listener=Looks())
+    assert runner.run().status is RunStatus.COMPLETED
+    assert sorted(known) == ["s0", "s1", "s2"]
+
+
+def test_once_decisions_take_long_the_steps_threads_decide(project: Project) -> None:
+    class Slow(Heard):
+        threads: list[int]
+
+        def entered(self, key: str, phase: Phase) -> None:
+            if phase is Phase.RESOLVE:
+                time.sleep(0.3)
+
+        def decided(self, key: str, decision: Decision, run_id: str) -> None:
+            super().decided(key, decision, run_id)
+            self.threads = [*getattr(self, "threads", ()), threading.get_ident()]
+
+    project.run(*_reused_and(project))
+    heard = Slow()
+    ran = project.run(*_reused_and(project), listener=heard)
+    assert ran.reused() == ["s0", "s1", "s2"]
+    assert heard.threads[0] == threading.get_ident()
+    assert threading.get_ident() not in heard.threads[1:]
+    assert len(ran.runs.steps(ran.id)) == 3
+
+
+def test_a_step_that_cannot_be_decided_has_failed(project: Project) -> None:
+    data = project.folder / "data.txt"
+    data.write_text("data")
+    reads = [Dataset.File.from_files(str(data)).as_named_input("data").as_mount()]
+    step = project.step("reads", "", inputs=reads)
+    runner, run_id = project.runner(step)
+    data.unlink()
+    outcome = runner.run()
+    assert "Step 'reads', input 'data'" in str(outcome.errors["reads"])
+    (record,) = RunStore(project.state).steps(run_id)
+    assert (record.status, record.error) == (RunStatus.FAILED, str(outcome.errors["reads"]))
+
+
+def test_an_interrupt_while_steps_are_reused_keeps_what_was_noted(project: Project) -> None:
+    class Interrupts(Heard):
+        def decided(self, key: str, decision: Decision, run_id: str) -> None:
+            super().decided(key, decision, run_id)
+            if key == "s1":
+                os.kill(os.getpid(), signal.SIGINT)
+
+    project.run(*_reused_and(project))
+    ran = project.run(*_reused_and(project), listener=Interrupts())
+    assert ran.outcome.is_canceled
+    assert ran.record.status is RunStatus.CANCELED
+    assert "s0" in [record.key for record in ran.runs.steps(ran.id)]
 
 
 def test_edits_during_a_run_do_not_reach_its_later_steps(project: Project) -> None:

@@ -16,7 +16,7 @@ from fakes.remote_stores import S3Server, s3_server
 from refrain import DataReference, Datastore, DataTransferStep, PipelineData, SqlDataReference
 from refrain.errors import StepCanceledError
 from refrain.reuse.decision import Decision, Verdict
-from refrain.storage.parts import PART_BYTES
+from refrain.storage.parts import PART_BYTES, md5_of
 from refrain.tracking.record import RunStatus
 
 
@@ -77,7 +77,7 @@ def test_a_destination_that_was_lost_or_changed_is_copied_again_and_explained(pr
     if change == "delete":
         place.store.remove(place.path)
     else:
-        place.store.writing(place.path).put(b"other")
+        place.store.writing(place.path).put(b"other", md5_of(b"other"))
     runner, _ = project.runner(_move(disk, s3))
     decision = runner.explain()["move"]
     assert isinstance(decision, Decision)

@@ -212,7 +212,7 @@ def test_an_object_that_is_no_longer_the_listed_one_is_noticed(state, tree, stor
     _copy(state, tree / "a.txt", f"{store}:file")
     place = _place(state, f"{store}:file")
     (listed,) = place.listing().objects
-    place.store.writing(place.path).put(b"x" * listed.size)
+    place.store.writing(place.path).put(b"x" * listed.size, md5_of(b"x" * listed.size))
     reading = place.store.reading(listed)
     with pytest.raises(DataError, match="file changed while it was being fetched"):
         reading.require_same(md5_of(reading.read(0, listed.size)))
@@ -241,7 +241,7 @@ def test_a_copy_that_was_stopped_is_not_taken_for_complete_and_is_gone_on_with(s
 def test_what_is_below_a_folder_that_is_being_filled_is_not_copied(state, tree, store):
     _copy(state, tree, f"{store}:to")
     there = _place(state, f"{store}:to")
-    there.store.writing(there.below(SIGN).path).put(b"{}")
+    there.store.writing(there.below(SIGN).path).put(b"{}", md5_of(b"{}"))
     for path in ("to/deep", "to/deep/b.txt"):
         with pytest.raises(DataError, match=f"to is not complete: a copy into it .*{SIGN}"):
             _copy(state, f"{store}:{path}", "disk:elsewhere")
@@ -393,9 +393,7 @@ def test_credentials_that_expired_are_named_without_being_shown(state, tree, mon
     def expired(*_args, **_kwargs):
         raise PermissionError("The provided token has expired: top-secret-word")
 
-    import s3fs
-
-    monkeypatch.setattr(s3fs.S3FileSystem, "call_s3", expired)
+    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", expired)
     with pytest.raises(
         DataError, match=r"Cannot write s3://.*token has expired.*Check the connection 'objects'"
     ) as caught:

@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
+from refrain.storage import digest
 from refrain.storage.digest import digest_and_stat, digest_bytes, digest_file, is_digest
+from refrain.storage.mapped import digest_mapped
 
 
 def test_a_digest_is_golden():
@@ -22,12 +24,13 @@ def test_a_file_has_the_digest_of_its_bytes_whatever_its_size(tmp_path, size):
     assert digest_file(tmp_path / "file") == digest_bytes(data[:size])
 
 
-def test_a_file_that_is_truncated_while_it_is_read_does_not_end_the_process(tmp_path):
-    """With a memory map it does, by SIGBUS, and takes an Airflow worker with it."""
+@pytest.mark.parametrize("mapped_bytes", [0, 2**40], ids=["mapped", "read"])
+def test_a_file_that_is_truncated_while_it_is_read_does_not_end_the_process(tmp_path, mapped_bytes):
+    """A memory map of its own would, by SIGBUS, and take an Airflow worker with it."""
     code = """
 import os, sys, threading
-from refrain.storage.digest import digest_file
-path = sys.argv[1]
+from refrain.storage import digest
+path, digest.MAPPED_BYTES = sys.argv[1], int(sys.argv[2])
 os.truncate(path, 64 << 20)
 stop = threading.Event()
 def cut():
@@ -36,12 +39,23 @@ def cut():
         os.truncate(path, 64 << 20)
 threading.Thread(target=cut).start()
 for _ in range(20):
-    digest_file(path)
+    assert digest.is_digest(digest.digest_file(path))
 stop.set()
 """
     (tmp_path / "file").touch()
-    done = subprocess.run([sys.executable, "-c", code, tmp_path / "file"], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", code, tmp_path / "file", str(mapped_bytes)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_large_file_has_the_digest_of_its_bytes_mapped_or_not(tmp_path, monkeypatch):
+    data = os.urandom(5 * 2**20 + 3)
+    (tmp_path / "file").write_bytes(data)
+    mapped = []
+    monkeypatch.setattr(digest, "MAPPED_BYTES", len(data))
+    monkeypatch.setattr(digest, "digest_mapped", lambda descriptor: mapped.append(digest_mapped(descriptor)))
+    assert digest_file(tmp_path / "file") == digest_bytes(data)
+    assert mapped == [digest_bytes(data)]
 
 
 @pytest.mark.parametrize("size", [100, 3 * 2**20])
@@ -56,8 +70,8 @@ def test_a_file_system_that_gives_less_than_was_asked_for_gives_the_same_digest(
 
 def test_the_stat_is_that_of_the_file_that_was_read(tmp_path):
     (tmp_path / "file").write_bytes(b"abc")
-    digest, status = digest_and_stat(tmp_path / "file")
-    assert (digest, os.path.samestat(status, os.stat(tmp_path / "file"))) == (digest_bytes(b"abc"), True)
+    found, status = digest_and_stat(tmp_path / "file")
+    assert (found, os.path.samestat(status, os.stat(tmp_path / "file"))) == (digest_bytes(b"abc"), True)
 
 
 def test_a_missing_file_is_an_os_error(tmp_path):

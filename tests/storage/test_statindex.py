@@ -92,12 +92,12 @@ def test_every_part_of_a_stat_counts(field):
 @pytest.mark.parametrize("field", ["mtime_ns", "ctime_ns"])
 def test_a_file_is_at_rest_two_seconds_after_its_last_change(field):
     found = STAT._replace(mtime_ns=0, ctime_ns=0)._replace(**{field: 1000})
-    assert not is_at_rest(found, 1000 + AT_REST_NS)
-    assert is_at_rest(found, 1000 + AT_REST_NS + 1)
+    assert not is_at_rest(found.newest_ns, 1000 + AT_REST_NS)
+    assert is_at_rest(found.newest_ns, 1000 + AT_REST_NS + 1)
 
 
 def test_a_file_of_the_future_is_never_at_rest():
-    assert not is_at_rest(STAT._replace(mtime_ns=10**18), 10**17)
+    assert not is_at_rest(STAT._replace(mtime_ns=10**18).newest_ns, 10**17)
 
 
 def test_a_file_that_is_no_database_is_replaced_by_the_next_process(index, tmp_path):

@@ -21,9 +21,9 @@ def reads(monkeypatch):
     """The names of the files that are opened for their bytes."""
     names = []
 
-    def spy(path):
+    def spy(path, size):
         names.append(os.path.basename(path))
-        return digest_and_stat(path)
+        return digest_and_stat(path, size)
 
     monkeypatch.setattr("refrain.storage.trees.digest_and_stat", spy)
     return names

@@ -168,3 +168,63 @@ def test_the_first_answer_to_a_question_about_a_run_stays(store: RunStore) -> No
     assert store.settle("root", "which version?", "4") == "3"
     assert store.settle("root", "another/../question", "5") == "5"
     assert store.settle("other", "which version?", "4") == "4"
+
+
+def test_a_record_that_an_earlier_refrain_wrote_is_read(store: RunStore, tmp_path: Path) -> None:
+    store.put(_record())
+    path = tmp_path / "runs" / "root" / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 1}))
+    assert store.get("root") == _record()
+
+
+def _reused(key: str, attempt: int = 1, **changes: object) -> RunRecord:
+    return _record(f"root.{key}.{attempt}", key=key, status=RunStatus.COMPLETED, reused_from="old.a.1", **changes)
+
+
+def test_records_that_are_noted_together_are_found_like_any_other(store: RunStore, tmp_path: Path) -> None:
+    store.put(_record("root.ran.1", key="ran", created=2.0))
+    noted = [_reused("first", created=1.0), _reused("last", created=3.0, outputs={"out": {"uri": "file:///a"}})]
+    store.note(noted)
+    assert len(list(tmp_path.glob("runs/*/reused/*"))) == 1
+    later = RunStore(WorkspaceState(tmp_path))
+    assert later.get("root.last.1") == noted[1]
+    assert later.exists("root.last.1")
+    assert not later.exists("root.last.2")
+    assert [record.key for record in later.steps("root")] == ["first", "ran", "last"]
+    assert later.attempts("root", "first") == [noted[0]]
+    assert [record.run_id for record in later.latest_steps("root")] == ["root.first.1", "root.ran.1", "root.last.1"]
+
+
+def test_the_number_of_a_noted_attempt_is_taken(store: RunStore) -> None:
+    store.note([_reused("step"), _reused("step", 2)])
+    assert store.new_step_run("root", "step").attempt == 3
+    assert store.new_step_run("root", "other").attempt == 1
+    assert store.latest_attempts("root") == {"step": 3, "other": 1}
+
+
+def test_a_noted_step_can_be_tagged_and_written_anew(store: RunStore) -> None:
+    store.note([_reused("step"), _reused("other")])
+    store.set_tags("root.step.1", {"k": "v"})
+    assert store.get("root.step.1").tags == {"k": "v"}
+    assert [record.tags for record in store.steps("root")] == [{}, {"k": "v"}]
+    store.update(store.get("root.step.1"), name="changed")
+    assert [record.name for record in store.attempts("root", "step")] == ["changed"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{", "is damaged"),
+        (b'{"schema": 2, "steps": [{}]}', "is damaged"),
+        (b'{"schema": 3}', "has schema 3, this Refrain reads up to 2"),
+    ],
+)
+def test_damaged_notes_are_named_and_left_out_of_lists(
+    store: RunStore, tmp_path: Path, content: bytes, message: str
+) -> None:
+    store.note([_reused("sound")])
+    (tmp_path / "runs/root/reused" / "damaged").write_bytes(content)
+    with pytest.raises(CorruptObjectError, match=f"The object 'runs/.*/damaged' {message}"):
+        store.get("root.lost.1")
+    assert store.new_step_run("root", "sound").attempt == 2
+    assert [record.key for record in store.steps("root")] == ["sound"]
