@@ -8,12 +8,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import airflow, columnar, local, reuse, storage, transfers
+from bench import airflow, columnar, containers, local, reuse, storage, transfers
 from bench.row import Row, table
 
 _RESULTS = Path(__file__).parent / "results.jsonl"
 _PARTS = {
     "local": local.rows,
+    "containers": containers.rows,
     "storage": storage.rows,
     "transfers": transfers.rows,
     "reuse": reuse.rows,

@@ -56,6 +56,9 @@ if TYPE_CHECKING:
     from refrain.steps.python_script import PythonScriptStep as PythonScriptStep
     from refrain.steps.script_run import ScriptRunConfig as ScriptRunConfig
     from refrain.steps.sequence import StepSequence as StepSequence
+    from refrain.steps.spark import SparkResources as SparkResources
+    from refrain.steps.spark import SparkStep as SparkStep
+    from refrain.steps.spark import SynapseSparkStep as SynapseSparkStep
 
 __version__ = "0.1.0"
 
@@ -99,11 +102,14 @@ _MODULES = {
     "Run": "refrain.runtime.run",
     "RunConfiguration": "refrain.environments.run_configuration",
     "ScriptRunConfig": "refrain.steps.script_run",
+    "SparkResources": "refrain.steps.spark",
+    "SparkStep": "refrain.steps.spark",
     "SqlDataReference": "refrain.data.sql.reference",
     "StepRun": "refrain.pipelines.run",
     "StepSequence": "refrain.steps.sequence",
     "StoredProcedureParameter": "refrain.data.sql.reference",
     "StoredProcedureParameterType": "refrain.data.sql.reference",
+    "SynapseSparkStep": "refrain.steps.spark",
     "TabularDataset": "refrain.data.tabular.dataset",
     "TensorflowConfiguration": "refrain.environments.distribution",
     "Workspace": "refrain.pipelines.workspace",

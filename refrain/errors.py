@@ -102,6 +102,10 @@ class UnknownNameError(RefrainError, LookupError):
     """A name is in none of the places where it should be registered."""
 
 
+class ComputeError(RefrainError, RuntimeError):
+    """A compute target cannot be used now; the message says what is wrong there, and trying again may help."""
+
+
 class ComputeTargetException(UnknownNameError):
     """A compute target is not there, or is of another kind; Azure ML's notebooks create it then."""
 

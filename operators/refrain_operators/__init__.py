@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from refrain_operators.python_script_operator import PythonScriptOperator as PythonScriptOperator
     from refrain_operators.rest import AirflowClient as AirflowClient
     from refrain_operators.reuse_sensor import ReuseSensor as ReuseSensor
+    from refrain_operators.spark_operator import SparkOperator as SparkOperator
     from refrain_operators.step_operator import StepOperator as StepOperator
     from refrain_operators.submitted import submitted_dags as submitted_dags
 
@@ -25,6 +26,7 @@ _MODULES = {
     "Gathered": "refrain_operators.gathered",
     "PythonScriptOperator": "refrain_operators.python_script_operator",
     "ReuseSensor": "refrain_operators.reuse_sensor",
+    "SparkOperator": "refrain_operators.spark_operator",
     "StepOperator": "refrain_operators.step_operator",
     "pipeline_dag": "refrain_operators.dag",
     "submitted_dags": "refrain_operators.submitted",

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable
 
 from refrain.data.ports import FromParameter, FromStep, Source
-from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, ParameterValue, Token
+from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, ParameterValue, SparkSubmit, Token
 from refrain.steps.definition import PipelineDefinition, StepDefinition
 
 FORCE_PARAM = "regenerate_outputs"
@@ -60,6 +60,8 @@ def _shown(token: Token) -> str:
         return shlex.quote(token.text)
     if isinstance(token, Interpreter):
         return "python"
+    if isinstance(token, SparkSubmit):
+        return "spark-submit"
     kind = {InputPath: "input", OutputPath: "output", ParameterValue: "parameter"}[type(token)]
     return f"{{{kind}:{token.name}}}"
 

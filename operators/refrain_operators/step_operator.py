@@ -14,6 +14,7 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from refrain.compute.computes import Computes
+from refrain.compute.docker.client import set_connect
 from refrain.data.parameters import PipelineParameter
 from refrain.errors import (
     BeingMadeError,
@@ -35,6 +36,7 @@ from refrain.steps.definition import StepDefinition
 from refrain.storage.connections import set_resolver
 from refrain.tracking.record import RunStore
 from refrain_operators.connections import airflow_connection
+from refrain_operators.docker_engine import docker_client
 from refrain_operators.mapped_step import MappedStep
 from refrain_operators.origin import Origin, ReusedFrom
 from refrain_operators.plan import planned_before
@@ -192,6 +194,7 @@ class StepOperator(BaseOperator):
     def _execute(self, context: Any) -> dict[str, Any]:
         planned = planned_before(self, context)
         set_resolver(airflow_connection)
+        set_connect(docker_client)
         if self.warning:
             self.log.warning("%s", self.warning)
         workspace = Workspace(self.workspace)

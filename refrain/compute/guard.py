@@ -1,19 +1,24 @@
 """Guard: a small process that outlives the engine just long enough to end what the engine started.
 
 It reads lines from its standard input: ``?<run id>`` before a process is started, ``+<group> <run id>`` when it has
-been, ``-<group>`` when it has ended, ``!<run id>`` when it could not be started. When the input ends, because the
-engine ended in whatever way, kill -9 included, it kills what is left. It runs with the standard library alone.
+been, ``-<group>`` when it has ended, ``!<run id>`` when it could not be started; and, for what no signal reaches,
+``*<JSON>`` with a command that ends it, its folder and a name, and ``/<name>`` when nothing is to be ended any more.
+When the input ends, because the engine ended in whatever way, kill -9 included, it kills what is left and runs the
+commands. It runs with the standard library alone.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
 import sys
 import time
 
 _LOOKS = 25
 _PAUSE = 0.02
+_COMMAND_SECONDS = 120.0
 
 
 def main() -> None:
@@ -22,8 +27,13 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     groups: dict[int, str] = {}
     expected: set[str] = set()
+    commands: dict[str, tuple[str, list[str]]] = {}
     for line in sys.stdin:
-        _take(line[:1], line[1:].strip(), groups, expected)
+        if line[:1] in "*/":
+            _take_command(line[:1], line[1:].strip(), commands)
+        else:
+            _take(line[:1], line[1:].strip(), groups, expected)
+    running = [_run(folder, argv) for folder, argv in commands.values()]
     for group in groups:
         try:
             os.killpg(group, signal.SIGKILL)
@@ -35,6 +45,35 @@ def main() -> None:
     for _ in range(_LOOKS if marks else 0):
         _kill_marked(marks)
         time.sleep(_PAUSE)
+    _wait(running)
+
+
+def _take_command(kind: str, text: str, commands: dict[str, tuple[str, list[str]]]) -> None:
+    """Take in a line of the engine that is about a command."""
+    if kind == "*":
+        name, folder, argv = json.loads(text)
+        commands[name] = folder, argv
+    else:
+        commands.pop(text, None)
+
+
+def _run(folder: str, argv: list[str]) -> subprocess.Popen[bytes] | None:
+    try:
+        return subprocess.Popen(argv, cwd=folder, stdin=subprocess.DEVNULL)
+    except OSError:
+        return None
+
+
+def _wait(running: list[subprocess.Popen[bytes] | None]) -> None:
+    """Let commands end, but not for ever."""
+    deadline = time.monotonic() + _COMMAND_SECONDS
+    for process in running:
+        if process is None:
+            continue
+        try:
+            process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 def _take(kind: str, text: str, groups: dict[int, str], expected: set[str]) -> None:

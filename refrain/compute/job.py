@@ -14,6 +14,19 @@ OnLine = Callable[[str], None]
 
 
 @dataclass(frozen=True)
+class JobPath:
+    """A file or folder of this machine that a job's process finds under the same path wherever it runs.
+
+    :param path: how the process names it.
+    :param source: what is there on this machine; another path than *path* only where a link leads to it.
+    """
+
+    path: str
+    source: str
+    is_writable: bool = False
+
+
+@dataclass(frozen=True)
 class Job:
     """What to run.
 
@@ -22,6 +35,9 @@ class Job:
     :param environment: the whole environment of the process; may hold secrets, so that no log or traceback shows it.
     :param log_path: file that receives the output.
     :param secrets: texts that are masked in the output.
+    :param runs_in: what it runs in, which has been made ready.
+    :param scratch: a folder of the job's own, which is deleted when it has ended; empty for none.
+    :param paths: names what the process needs of this machine; asked only for a process that does not run on it.
     """
 
     run_id: str
@@ -30,6 +46,9 @@ class Job:
     environment: Mapping[str, str] = field(repr=False)
     log_path: str
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    runs_in: EnvironmentSpec = field(default_factory=EnvironmentSpec)
+    scratch: str = ""
+    paths: Callable[[], tuple[JobPath, ...]] = tuple
 
 
 class JobStatus(Enum):
@@ -43,10 +62,14 @@ class JobStatus(Enum):
 
 @dataclass(frozen=True)
 class JobResult:
-    """How a job ended. ``exit_code`` is negative for a signal, as in :mod:`subprocess`."""
+    """How a job ended. ``exit_code`` is negative for a signal, as in :mod:`subprocess`.
+
+    :param cause: a sentence that says why, where more is known than the code; empty otherwise.
+    """
 
     status: JobStatus
     exit_code: int
+    cause: str = ""
 
 
 class Compute(Protocol):
@@ -64,6 +87,12 @@ class Compute(Protocol):
         :raises RefrainError: when it cannot be made.
         """
 
+    def variables(self, environment: EnvironmentSpec, interpreter: str) -> dict[str, str]:
+        """Return the variables that every process has there: its search path, and what it needs of its machine.
+
+        :param interpreter: as :meth:`prepare` returned it.
+        """
+
     def submit(self, job: Job) -> str:
         """Start a job and return an id that outlives this process."""
 
@@ -78,3 +107,9 @@ class Compute(Protocol):
 
     def cancel(self, job_id: str) -> None:
         """Stop a job and everything that it started; nothing happens when it has ended."""
+
+    def end(self, run_id: str) -> None:
+        """End what still runs of a step run whose engine was killed.
+
+        :raises RefrainError: when that cannot be found out now.
+        """

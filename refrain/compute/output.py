@@ -8,11 +8,23 @@ from collections.abc import Sequence
 from typing import BinaryIO
 
 from refrain.compute.job import OnLine
+from refrain.errors import StepFailedError
 
 MASK = b"***"
 _LONGEST_LINE = 64 * 1024
 _SHORTEST_PART = 4
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+
+
+def open_log(path: str) -> BinaryIO:
+    """Open the file that receives an output.
+
+    :raises StepFailedError: when it cannot be written.
+    """
+    try:
+        return open(path, "ab", buffering=0)
+    except OSError as error:
+        raise StepFailedError(f"The log {path!r} cannot be written: {error.strerror}.") from error
 
 
 class OutputStream:

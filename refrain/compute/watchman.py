@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import json
 import os
 import sys
 import threading
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from refrain.compute import guard as guard_module
+import refrain
 from refrain.compute.processes import MARK
 
 if TYPE_CHECKING:
     import subprocess
+
+_GUARD = str(Path(__file__).with_name("guard.py"))  # run, and never imported
+_IMPORTS_FROM = str(Path(str(refrain.__file__)).parents[1])
+"""The working directory of commands, so that they find this package however this process found it."""
 
 
 class Watchman:
@@ -24,6 +31,7 @@ class Watchman:
         self._guard: subprocess.Popen[bytes] | None = None
         self._groups: dict[int, str] = {}
         self._expected: set[str] = set()
+        self._commands: dict[str, str] = {}
 
     def expect(self, run_id: str) -> None:
         """End what is marked with the run's id if this process dies; said before the run's process is started."""
@@ -50,6 +58,21 @@ class Watchman:
             if self._groups.pop(group, None) is not None:
                 self._say(f"-{group}\n")
 
+    def charge(self, name: str, argv: Sequence[str]) -> None:
+        """Let a command be run if this process dies, which ends what no signal reaches, such as a container.
+
+        :param name: for :meth:`discharge`.
+        """
+        with self._lock:
+            self._commands[name] = f"*{json.dumps([name, _IMPORTS_FROM, list(argv)])}\n"
+            self._tell(self._commands[name])
+
+    def discharge(self, name: str) -> None:
+        """Take back a charge: nothing is left to be ended."""
+        with self._lock:
+            if self._commands.pop(name, None) is not None:
+                self._say(f"/{name}\n")
+
     def close(self) -> None:
         """Let the guard end what is left and go; called when the process exits in an orderly way."""
         with self._lock:
@@ -66,7 +89,7 @@ class Watchman:
             atexit.register(self.close)
         self._guard = _start_guard()
         known = [f"+{group} {run_id}\n" for group, run_id in self._groups.items()]
-        self._say("".join([*known, *(f"?{run_id}\n" for run_id in self._expected)]))
+        self._say("".join([*known, *(f"?{run_id}\n" for run_id in self._expected), *self._commands.values()]))
 
     def _say(self, text: str) -> None:
         if self._guard is not None and self._guard.stdin is not None:
@@ -86,7 +109,7 @@ def _start_guard() -> subprocess.Popen[bytes]:
     import subprocess
 
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", "-E", str(guard_module.__file__)],
+        [sys.executable, "-I", "-S", "-E", _GUARD],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -28,6 +28,7 @@ _BODIES = {
     "command": _PROCESS,
     "data_transfer": "refrain.execution.transfer_body:TransferBody",
     "python_script": _PROCESS,
+    "spark": _PROCESS,
 }
 
 

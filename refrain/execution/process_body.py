@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
-from refrain.compute.job import Job, JobResult, JobStatus
+from refrain.compute.job import Job, JobPath, JobResult, JobStatus
+from refrain.compute.spark import SparkSettings
+from refrain.compute.spark_symptoms import Symptoms
 from refrain.data.handle import DataHandle
+from refrain.data.ports import InputMode, OutputMode, OutputPort
 from refrain.errors import StepCanceledError, StepFailedError
+from refrain.execution.addresses import address, output_address
 from refrain.execution.body import Work
 from refrain.execution.commit import Commit
 from refrain.execution.failure import TAIL_LINES, message
-from refrain.execution.inputs import provide
+from refrain.execution.inputs import ResolvedInput, provide
 from refrain.execution.mounts import require_mounts_intact
 from refrain.execution.process_environment import process_environment, text_of
 from refrain.execution.rank_logs import RankLogs
@@ -21,7 +26,7 @@ from refrain.execution.request import StepRequest
 from refrain.execution.run_folder import LOG_FILE, collect, prepare
 from refrain.execution.stage import Stage, make_output_folders, open_stage
 from refrain.reuse.preimage import is_secret
-from refrain.steps.command import InputPath, Interpreter, OutputPath, Token
+from refrain.steps.command import InputPath, Interpreter, OutputPath, SparkSubmit, Token
 from refrain.steps.launching import is_launched
 from refrain.storage import views
 from refrain.tracking.run_id import StepRunId
@@ -39,12 +44,15 @@ class ProcessBody:
         self._compute = work.computes.compute(work.step.compute)
         self._commit: Commit | None = None
         self._is_canceled = False
+        self._symptoms = Symptoms() if work.step.environment.uses_spark else None
         self._lock = threading.Lock()
 
     def prepare(self) -> None:
         """See :class:`Body`: stage the source, the inputs and the places of the outputs."""
         work = self._work
-        stage = self._stage = open_stage(StepRunId.parse(work.record.run_id), work.step.outputs, work.state)
+        stage = self._stage = open_stage(
+            StepRunId.parse(work.record.run_id), work.step.outputs, work.state, work.step.compute
+        )
         remark = work.computes.remark(work.step.compute)
         if remark:
             work.listener.noted(work.step.key, remark)
@@ -70,7 +78,8 @@ class ProcessBody:
         for fault in faults:
             work.listener.noted(work.step.key, fault)
         if result.status is not JobStatus.SUCCEEDED:
-            raise StepFailedError(message(work.step, result, stage, work.files.will_be(LOG_FILE), last))
+            cause = self._symptoms.cause if self._symptoms else ""
+            raise StepFailedError(message(work.step, result, stage, work.files.will_be(LOG_FILE), last, cause))
         require_mounts_intact(stage, work.step.name, faults)
 
     def cancel(self) -> None:
@@ -112,19 +121,43 @@ class ProcessBody:
 
     def _make_job(self, stage: Stage, interpreter: str) -> Job:
         work, step = self._work, self._work.step
-        read = {name: provide(item, stage, work.state.stores) for name, item in work.inputs.items()}
-        written = {name: str(path) for name, path in stage.outputs.items()}
+        read = {name: self._read(item, stage) for name, item in work.inputs.items()}
+        written = {port.name: self._written(port, stage) for port in step.outputs}
         log_path = prepare(work.folder, work.request, work.record, read, written, stage)
         run_id = work.record.run_id
-        argv = tuple(_word(token, work.request, interpreter, read, written) for token in step.command)
+        machine = self._compute.variables(step.environment, interpreter)
+        variables = process_environment(work.request, run_id, work.folder, machine, {**read, **written})
+        argv = tuple(w for t in step.command for w in _words(t, work.request, interpreter, read, written))
         return Job(
             run_id=run_id,
             argv=work.request.trial.argv(argv) if work.request.trial else argv,
             working_directory=str(stage.working_directory),
-            environment=process_environment(work.request, run_id, work.folder, interpreter, {**read, **written}),
+            environment=variables | (self._spark().variables() if step.environment.uses_spark else {}),
             log_path=log_path,
             secrets=tuple(text for name, text in step.environment.variables if is_secret(name, text)),
+            scratch=str(stage.folder),
+            paths=lambda: self._paths(stage, read),
+            runs_in=step.environment,
         )
+
+    def _paths(self, stage: Stage, read: Mapping[str, str]) -> tuple[JobPath, ...]:
+        from refrain.execution.job_paths import job_paths  # here: most processes run on this machine
+
+        return job_paths(stage, self._work.folder, self._work.inputs.values(), read)
+
+    def _read(self, item: ResolvedInput, stage: Stage) -> str:
+        """Return what the process reads an input by: a path, or for Spark an address."""
+        stores = self._work.state.stores
+        if item.port.mode is InputMode.HDFS:
+            return address(item, stage, stores, self._spark())
+        return provide(item, stage, stores)
+
+    def _written(self, port: OutputPort, stage: Stage) -> str:
+        path = stage.outputs[port.name]
+        return output_address(port.name, path, self._spark()) if port.mode is OutputMode.HDFS else str(path)
+
+    def _spark(self) -> SparkSettings:
+        return SparkSettings.of(self._work.computes.target(self._work.step.compute))
 
     def _run(self, job: Job, last: deque[str]) -> JobResult:
         compute, key = self._compute, self._work.step.key
@@ -134,6 +167,8 @@ class ProcessBody:
             last.append(line)
             if ranks:
                 ranks.line(line)
+            if self._symptoms:
+                self._symptoms.line(line)
             self._work.listener.line(key, line)
 
         with self._lock:
@@ -150,13 +185,15 @@ class ProcessBody:
                 ranks.close()
 
 
-def _word(
+def _words(
     token: Token, request: StepRequest, interpreter: str, read: Mapping[str, str], written: Mapping[str, str]
-) -> str:
+) -> tuple[str, ...]:
     if isinstance(token, Interpreter):
-        return interpreter
+        return (interpreter,)
+    if isinstance(token, SparkSubmit):
+        return ("-m", "refrain.runtime.spark_submit", json.dumps(dict(token.conf)))
     if isinstance(token, InputPath):
-        return read[token.name]
+        return (read[token.name],)
     if isinstance(token, OutputPath):
-        return written[token.name]
-    return text_of(token, request)
+        return (written[token.name],)
+    return (text_of(token, request),)

@@ -11,41 +11,32 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import refrain
-from refrain.compute.local import search_path
 from refrain.execution.request import StepRequest
 from refrain.steps.command import Literal, ParameterValue, Token
 
-PASSED_ON = (
-    "HOME", "USER", "LOGNAME", "TMPDIR",
-    "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES",
-    "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
-    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
-)  # fmt: skip
-"""What a process needs of its machine: its user, its devices and its network; nothing that a result is made of."""
-
-_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+RUNTIME = Path(str(refrain.__file__)).parent / "runtime"
+"""What runs inside a step's process."""
 
 
 def process_environment(
     request: StepRequest,
     run_id: str,
     run_folder: str,
-    interpreter: str,
+    machine: Mapping[str, str],
     paths: Mapping[str, str],
-    environ: Mapping[str, str] = os.environ,
 ) -> dict[str, str]:
     """Return the whole environment of a step's process.
 
+    :param machine: what every process has where this one runs.
     :param paths: the local paths of inputs and outputs by name.
     """
     step = request.step
     variables = _data_variables(request, paths)
     # In this order, so that data called "path" or "home" never takes the place of the process's own variable.
-    variables |= {name: environ[name] for name in PASSED_ON if name in environ}
-    variables["PATH"] = os.pathsep.join((search_path(interpreter), environ.get("PATH", _DEFAULT_PATH)))
+    variables |= machine
     variables |= {"LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
     variables |= dict(step.environment.variables)
-    variables["PYTHONPATH"] = os.pathsep.join(filter(None, (variables.get("PYTHONPATH"), _runtime_path())))
+    variables["PYTHONPATH"] = os.pathsep.join(filter(None, (variables.get("PYTHONPATH"), str(RUNTIME / "path"))))
     variables |= {f"AML_PARAMETER_{name}": text_of(token, request) for name, token in step.parameters}
     return variables | _run_variables(request, run_id, run_folder)
 
@@ -80,7 +71,3 @@ def _run_variables(request: StepRequest, run_id: str, run_folder: str) -> dict[s
         "AZUREML_EXPERIMENT_ID": run.experiment,
         "REFRAIN_RUN_DIR": run_folder,
     }
-
-
-def _runtime_path() -> str:
-    return str(Path(str(refrain.__file__)).parent / "runtime" / "path")

@@ -5,6 +5,7 @@
     <machine's folder of the workspace>, which is the workspace itself when that is a folder:
     staging/<step run id>/owner.json            who works here, and which folders wait for the commit
     staging/<step run id>/work/                 the working directory: a copy of the snapshot
+    staging/<step run id>/home/                 the home of a process in a container
     staging/<step run id>/inputs/               copies of inputs in download mode
     staging/<step run id>/outputs/              outputs that are uploaded afterwards
     staging/<step run id>/datasets/             what datasets are made of that the script gets as objects
@@ -24,7 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from refrain.compute.processes import is_alive, kill_marked, machine, start_mark
+from refrain.compute.computes import Computes
+from refrain.compute.processes import is_alive, machine, start_mark
 from refrain.data.ports import OutputKind, OutputMode, OutputPort
 from refrain.errors import CorruptObjectError, DataError, RefrainError, RunNotFoundError, WorkspaceError
 from refrain.storage import views
@@ -43,6 +45,7 @@ class Stage:
 
     :param waiting: folders outside of :attr:`folder` that go when the step ends.
     :param mounts: one of them, for inputs that come from another file system.
+    :param compute: the name of the compute target whose job works here.
     """
 
     run_id: str
@@ -50,6 +53,7 @@ class Stage:
     outputs: dict[str, Path]
     waiting: tuple[Path, ...]
     mounts: Path = Path()
+    compute: str | None = None
 
     @property
     def working_directory(self) -> Path:
@@ -70,9 +74,12 @@ class Stage:
         _remove_tree(self.folder)
 
 
-def open_stage(run_id: StepRunId, ports: tuple[OutputPort, ...], state: WorkspaceState) -> Stage:
+def open_stage(
+    run_id: StepRunId, ports: tuple[OutputPort, ...], state: WorkspaceState, compute: str | None = None
+) -> Stage:
     """Make the folders of a step run; output directories are there before the script starts.
 
+    :param compute: the name of the compute target, which knows what a killed engine leaves running.
     :raises WorkspaceError: when a folder cannot be made.
     :raises DataError: when an output is to be written outside of the working directory.
     """
@@ -80,7 +87,7 @@ def open_stage(run_id: StepRunId, ports: tuple[OutputPort, ...], state: Workspac
     waiting = {port.name: _waiting(port, folder, state) for port in ports}
     outputs = {port.name: _place(port, folder / "work", waiting[port.name]) for port in ports}
     mounts = state.stores.cache.mounts(str(run_id))
-    stage = Stage(str(run_id), folder, outputs, (*sorted(set(waiting.values())), mounts), mounts)
+    stage = Stage(str(run_id), folder, outputs, (*sorted(set(waiting.values())), mounts), mounts, compute)
     try:
         folder.mkdir(parents=True)
         _sign(stage)
@@ -110,12 +117,15 @@ def announce(stage: Stage, uris: Iterable[str]) -> None:
 def make_output_folders(stage: Stage, ports: tuple[OutputPort, ...]) -> None:
     """Make what must be there before the script starts: promised directories, and the parent of everything else.
 
+    Spark makes its folders by itself, and takes one that is there for a result of somebody else's.
+
     :raises DataError: when the snapshot has a file where an output directory should be.
     """
     for port in ports:
         path = stage.outputs[port.name]
         try:
-            (path if port.kind is OutputKind.DIRECTORY else path.parent).mkdir(parents=True, exist_ok=True)
+            is_ours = port.kind is OutputKind.DIRECTORY and port.mode is not OutputMode.HDFS
+            (path if is_ours else path.parent).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DataError(f"The output {port.name!r} cannot be made at {str(path)!r}: {error.strerror}.") from error
 
@@ -131,8 +141,7 @@ def sweep(state: WorkspaceState, is_forgotten: Callable[[float], bool] = lambda 
         if owner is None:
             _remove_tree(folder)
             continue
-        kill_marked(name)
-        if not _take_back(name, owner["filling"], state):
+        if not _end_jobs(name, owner["compute"], state) or not _take_back(name, owner["filling"], state):
             continue
         Stage(name, folder, {}, tuple(Path(path) for path in owner["waiting"])).remove()
         _mark_failed(name, state)
@@ -177,10 +186,20 @@ def _sign(stage: Stage, filling: tuple[str, ...] = ()) -> None:
         "started": start_mark(os.getpid()),
         "waiting": [str(path) for path in stage.waiting],
         "filling": list(filling),
+        "compute": stage.compute,
     }
     temporary = stage.folder / f"{_OWNER}.tmp"
     temporary.write_text(json.dumps(owner))
     os.replace(temporary, stage.folder / _OWNER)
+
+
+def _end_jobs(run_id: str, compute: str | None, state: WorkspaceState) -> bool:
+    """End what a killed engine left running; False when its compute target cannot be asked."""
+    try:
+        Computes(state).compute(compute).end(run_id)
+    except RefrainError:
+        return False  # the next sweep tries again
+    return True
 
 
 def _take_back(run_id: str, uris: Iterable[str], state: WorkspaceState) -> bool:
@@ -251,7 +270,8 @@ def _owner(folder: Path) -> dict[str, Any] | None:
             owner, signed = json.load(file), os.fstat(file.fileno()).st_mtime
         found = {name: owner[name] for name in ("process", "started", "waiting")}
         where = owner.get("machine", "")  # an earlier Refrain said it in another way: as one of another machine
-        return {**found, "machine": where, "filling": owner.get("filling", []), "signed": signed}
+        more = {"machine": where, "filling": owner.get("filling", []), "compute": owner.get("compute")}
+        return {**found, **more, "signed": signed}
     except (OSError, ValueError, KeyError, TypeError):
         return None  # being made right now, or not ours
 

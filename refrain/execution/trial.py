@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from refrain.compute.target import LOCAL, Target
 from refrain.errors import UserError, known
 from refrain.execution.preview import Published
 from refrain.execution.published import published_by
@@ -44,6 +44,8 @@ class Trial:
         """
         if self.debug_port is None:
             return
+        import subprocess
+
         command = [interpreter, "-c", "import debugpy"]
         found = subprocess.run(command, capture_output=True, timeout=_ASK_SECONDS, check=False, cwd="/")
         if found.returncode:
@@ -64,11 +66,16 @@ class Trial:
             raise UserError(f"The working directory cannot be kept in {self.folder!r}: {error}.") from error
 
 
-def require_debuggable(step: StepDefinition) -> None:
-    """Refuse a step whose process is not Python with a script.
+def require_debuggable(step: StepDefinition, target: Target) -> None:
+    """Refuse a step whose process is not Python with a script, or not of this machine.
 
     :raises UserError: naming the step.
     """
+    if target.kind != LOCAL:
+        raise UserError(
+            f"Step {step.name!r} runs on {target.name!r}, of the kind {target.kind!r}, where no debugger of this "
+            "machine reaches it. Leave its compute_target out while you debug it."
+        )
     if len(step.command) < 2 or not isinstance(step.command[0], Interpreter):
         raise UserError(f"Step {step.name!r} runs no Python script, so that no debugger can be attached to it.")
 

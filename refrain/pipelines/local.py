@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from refrain.compute.computes import Computes
 from refrain.data.parameters import assign, recorded
 from refrain.errors import DataError, RefrainError, RunFailedError, UserError, WorkspaceError
 from refrain.execution.engine import Engine
@@ -251,10 +252,11 @@ def trial_options(
 ) -> RunOptions:
     """Return options for a run of one step alone, with what the steps before it gave in the last run.
 
-    :raises UserError: when no run has completed those, or a debugger is asked for and the step is no Python script.
+    :raises UserError: when no run has completed those, or a debugger is asked for and the step is no Python script of
+        this machine.
     """
     if trial.debug_port is not None:
-        require_debuggable(step)
+        require_debuggable(step, Computes(workspace.state).target(step.compute))
     given = latest_results(step, definition.name, RunStore(workspace.state))
     return RunOptions(jobs=1, force=Force(everything=True), given=given, trial=trial)
 

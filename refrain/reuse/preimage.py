@@ -17,7 +17,7 @@ from refrain.data.handle import DataHandle
 from refrain.data.parameters import PipelineParameter, Value
 from refrain.data.ports import FromDatabase, FromDatastore, FromFiles, InputPort, OutputPort
 from refrain.environments.interpreter import InterpreterIdentity
-from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, ParameterValue, Token
+from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, ParameterValue, SparkSubmit, Token
 from refrain.steps.definition import StepDefinition
 from refrain.storage.digest import digest_bytes
 from refrain.storage.manifest import TreeKind
@@ -31,6 +31,15 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 _URL_WITH_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@")
+_ONLY_SIZES = frozenset(
+    {
+        "spark.driver.memory",
+        "spark.driver.memoryOverhead",
+        "spark.executor.memory",
+        "spark.executor.memoryOverhead",
+    }
+)
+"""Of a Spark application: whether it fits, not what it makes. How many cores it has decides how data is cut."""
 
 Preimage = dict[str, Any]
 
@@ -107,6 +116,8 @@ def _token(token: Token, of: Ingredients) -> list[Any]:
         return ["parameter", of.parameters[token.name]] if is_counted else ["uncounted parameter", token.name]
     if isinstance(token, Interpreter):
         return ["interpreter"]
+    if isinstance(token, SparkSubmit):
+        return ["spark", {key: value for key, value in token.conf if key not in _ONLY_SIZES}]
     raise TypeError(f"{token!r} has no place in a preimage.")
 
 

@@ -18,6 +18,16 @@ class Interpreter:
 
 
 @dataclass(frozen=True)
+class SparkSubmit:
+    """Spark's launcher, between the interpreter and the script.
+
+    :param conf: what the step says of its application, by Spark's keys, sorted.
+    """
+
+    conf: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class InputPath:
     """Where the process finds an input."""
 
@@ -38,4 +48,4 @@ class ParameterValue:
     name: str
 
 
-Token = Literal | Interpreter | InputPath | OutputPath | ParameterValue
+Token = Literal | Interpreter | SparkSubmit | InputPath | OutputPath | ParameterValue

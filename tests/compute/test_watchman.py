@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import uuid
+from pathlib import Path
 
 from refrain.compute.watchman import Watchman, watchman
 
@@ -56,3 +58,25 @@ def test_a_process_that_could_not_be_started_is_forgotten() -> None:
 
 def test_a_process_has_one_watchman() -> None:
     assert watchman() is watchman()
+
+
+def test_a_command_is_run_when_the_pipe_closes_unless_it_was_taken_back(tmp_path: Path) -> None:
+    watching = Watchman()
+    for name in ("left", "taken-back"):
+        code = f"import refrain; open({str(tmp_path / name)!r}, 'w').write('run')"
+        watching.charge(name, [sys.executable, "-c", code])
+    watching.charge("wrong", ["/no/such/program"])
+    watching.discharge("taken-back")
+    watching.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["left"]
+
+
+def test_a_guard_that_was_killed_is_replaced_by_one_that_knows_the_same_commands(tmp_path: Path) -> None:
+    watching = Watchman()
+    watching.charge("first", ["touch", str(tmp_path / "first")])
+    assert watching._guard is not None
+    watching._guard.kill()
+    watching._guard.communicate(timeout=20)
+    watching.charge("second", ["touch", str(tmp_path / "second")])
+    watching.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "second"]

@@ -18,6 +18,9 @@ AZURE = {
     ("DataTransferStep", None): "name, source_data_reference=None, destination_data_reference=None, "
     "compute_target=None, source_reference_type=None, destination_reference_type=None, allow_reuse=True",
     ("DataTransferStep", "get_output"): "",
+    ("SynapseSparkStep", None): "file, source_directory, compute_target, driver_memory, driver_cores, executor_memory, "
+    "executor_cores, num_executors, name=None, app_name=None, environment=None, arguments=None, inputs=None, "
+    "outputs=None, conf=None, py_files=None, jars=None, files=None, allow_reuse=True, version=None",
     ("StepSequence", None): "steps=None",
     ("Pipeline", None): "workspace, steps, description=None, default_datastore=None, default_source_directory=None, "
     "resolve_closure=True",
