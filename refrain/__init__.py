@@ -33,11 +33,18 @@ if TYPE_CHECKING:
     from refrain.data.tabular.dataset import TabularDataset as TabularDataset
     from refrain.data.tabular.promotion import PromoteHeadersBehavior as PromoteHeadersBehavior
     from refrain.data.tabular.types import DataType as DataType
+    from refrain.environments.databricks import DatabricksCluster as DatabricksCluster
+    from refrain.environments.databricks import EggLibrary as EggLibrary
+    from refrain.environments.databricks import JarLibrary as JarLibrary
+    from refrain.environments.databricks import MavenLibrary as MavenLibrary
+    from refrain.environments.databricks import PyPiLibrary as PyPiLibrary
+    from refrain.environments.databricks import RCranLibrary as RCranLibrary
     from refrain.environments.run_configuration import Environment as Environment
     from refrain.environments.run_configuration import RunConfiguration as RunConfiguration
     from refrain.errors import ComputeTargetException as ComputeTargetException
     from refrain.pipelines.compute_target import AmlCompute as AmlCompute
     from refrain.pipelines.compute_target import ComputeTarget as ComputeTarget
+    from refrain.pipelines.compute_target import DatabricksCompute as DatabricksCompute
     from refrain.pipelines.experiment import Experiment as Experiment
     from refrain.pipelines.pipeline import Pipeline as Pipeline
     from refrain.pipelines.run import PipelineRun as PipelineRun
@@ -45,6 +52,7 @@ if TYPE_CHECKING:
     from refrain.pipelines.workspace import Workspace as Workspace
     from refrain.runtime.run import Run as Run
     from refrain.steps.data_transfer import DataTransferStep as DataTransferStep
+    from refrain.steps.databricks import DatabricksStep as DatabricksStep
     from refrain.steps.python_script import PythonScriptStep as PythonScriptStep
     from refrain.steps.sequence import StepSequence as StepSequence
 
@@ -59,16 +67,22 @@ _MODULES = {
     "DataReference": "refrain.data.reference",
     "DataTransferStep": "refrain.steps.data_transfer",
     "DataType": "refrain.data.tabular.types",
+    "DatabricksCluster": "refrain.environments.databricks",
+    "DatabricksCompute": "refrain.pipelines.compute_target",
+    "DatabricksStep": "refrain.steps.databricks",
     "Dataset": "refrain.data.dataset",
     "DatasetConsumptionConfig": "refrain.data.consumption",
     "Datastore": "refrain.data.datastore",
+    "EggLibrary": "refrain.environments.databricks",
     "Environment": "refrain.environments.run_configuration",
     "Experiment": "refrain.pipelines.experiment",
     "FileDataset": "refrain.data.dataset",
     "HDFSOutputDatasetConfig": "refrain.data.output_config",
     "InputPortBinding": "refrain.data.pipeline_data",
+    "JarLibrary": "refrain.environments.databricks",
     "LinkFileOutputDatasetConfig": "refrain.data.output_config",
     "LinkTabularOutputDatasetConfig": "refrain.data.output_config",
+    "MavenLibrary": "refrain.environments.databricks",
     "OutputFileDatasetConfig": "refrain.data.output_config",
     "OutputTabularDatasetConfig": "refrain.data.output_config",
     "Pipeline": "refrain.pipelines.pipeline",
@@ -79,7 +93,9 @@ _MODULES = {
     "PipelineRun": "refrain.pipelines.run",
     "PortDataReference": "refrain.data.port_data",
     "PromoteHeadersBehavior": "refrain.data.tabular.promotion",
+    "PyPiLibrary": "refrain.environments.databricks",
     "PythonScriptStep": "refrain.steps.python_script",
+    "RCranLibrary": "refrain.environments.databricks",
     "Run": "refrain.runtime.run",
     "RunConfiguration": "refrain.environments.run_configuration",
     "SqlDataReference": "refrain.data.sql.reference",

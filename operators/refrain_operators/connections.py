@@ -22,4 +22,5 @@ def airflow_connection(conn_id: str) -> Connection | None:
         found.password or "",
         found.port,
         found.extra_dejson,
+        found.schema or "",
     )

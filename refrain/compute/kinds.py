@@ -11,7 +11,10 @@ from refrain.errors import UnknownNameError, UserError, did_you_mean, known
 from refrain.extensions import COMPUTE, installed, load, load_object
 from refrain.storage.state import WorkspaceState
 
-_OURS = {"local": "refrain.compute.local_kind:LocalKind"}
+_OURS = {
+    "databricks": "refrain.compute.databricks.kind:DatabricksKind",
+    "local": "refrain.compute.local_kind:LocalKind",
+}
 
 
 class TargetKind(Protocol):

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import dataclass, field
 from typing import Any
 
+from refrain.environments.databricks import DatabricksSection
 from refrain.environments.specification import EnvironmentSpec
 from refrain.errors import UserError
 
@@ -29,6 +30,7 @@ class Environment:
     name: str = "user-managed"
     python: PythonSection = field(default_factory=PythonSection)
     environment_variables: dict[str, str] = field(default_factory=dict)
+    databricks: DatabricksSection = field(default_factory=DatabricksSection)
 
 
 class RunConfiguration:

@@ -24,7 +24,11 @@ from refrain.tracking.record import RunRecord
 from refrain.tracking.run_files import RunFiles
 
 _PROCESS = "refrain.execution.process_body:ProcessBody"
-_BODIES = {"data_transfer": "refrain.execution.transfer_body:TransferBody", "python_script": _PROCESS}
+_BODIES = {
+    "data_transfer": "refrain.execution.transfer_body:TransferBody",
+    "databricks": "refrain.execution.databricks.body:DatabricksBody",
+    "python_script": _PROCESS,
+}
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ class Body(Protocol):
 
         :raises StepFailedError: when it failed by itself.
         :raises StepCanceledError: when it was canceled.
+        :raises SuspendedError: when the request allows it, and the work goes on elsewhere.
         """
 
     def cancel(self) -> None:

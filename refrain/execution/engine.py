@@ -13,11 +13,11 @@ from typing import Any
 
 from refrain.compute.computes import Computes
 from refrain.data.handle import DataHandle
-from refrain.data.parameters import recorded
 from refrain.environments.interpreter import NO_INTERPRETER, InterpreterIdentity
-from refrain.errors import BeingMadeError, RefrainError, StepCanceledError
+from refrain.errors import BeingMadeError, RefrainError, StepCanceledError, SuspendedError
 from refrain.execution.binding import bound
 from refrain.execution.body import Body, Work, body_for
+from refrain.execution.foreign import foreign, is_foreign_unchanged
 from refrain.execution.inputs import (
     ResolvedInput,
     require_as_written,
@@ -95,22 +95,22 @@ class Engine:
         :raises StepFailedError: when its process fails.
         :raises StepCanceledError: when it was canceled.
         :raises BeingMadeError: when another run makes the same result, and the engine does not wait.
+        :raises SuspendedError: when the request allows it, and the step's job goes on elsewhere.
         :raises RefrainError: when anything around it fails; in each case the run record says so and nothing
             half-written stays.
         """
         if self._is_canceled.is_set():
             raise StepCanceledError(f"Step {request.step.name!r} was canceled before it started.")
-        run_id = self.runs.new_step_run(request.run.root_id, request.step.key, request.attempt)
-        record = _new_record(request, run_id)
-        key = request.step.key
+        record = request.resumes or self._new_record(request)
+        run_id, key = record.run_id, request.step.key
         try:
             self._listener.entered(key, Phase.RESOLVE)
             request = bound(request, self.state)
             inputs = self._resolve(request)
             self._listener.entered(key, Phase.LOOK_UP)
-            with self._turns.taken(key, str(run_id), lambda: self._decide(request, inputs)) as turn:
+            with self._turns.taken(key, run_id, lambda: self._decide(request, inputs)) as turn:
                 decision = turn.decision
-                self._listener.decided(key, decision, str(run_id))
+                self._listener.decided(key, decision, run_id)
                 if decision.note:
                     self._listener.noted(key, decision.note)
                 record = _decided(record, decision)
@@ -120,7 +120,9 @@ class Engine:
                 snapshot = self.sources.digest(request.step.source)
                 return self._make(request, replace(record, snapshot=snapshot), inputs, turn)
         except BeingMadeError:
-            self.state.objects.drop(run_folder(str(run_id)))  # the attempt has not begun
+            self.state.objects.drop(run_folder(run_id))  # the attempt has not begun
+            raise
+        except SuspendedError:
             raise
         except BaseException as error:
             self._fail(record, error, key)
@@ -136,9 +138,8 @@ class Engine:
             raise ValueError(f"Step {request.step.name!r} has no earlier result to reuse: it {decision.sentence()}.")
         request = bound(request, self.state)
         inputs = self._resolve(request)
-        run_id = self.runs.new_step_run(request.run.root_id, request.step.key, request.attempt)
-        record = _decided(_new_record(request, run_id), decision)
-        self._listener.decided(request.step.key, decision, str(run_id))
+        record = _decided(self._new_record(request), decision)
+        self._listener.decided(request.step.key, decision, record.run_id)
         return self._reuse(request, record, decision.record, inputs)
 
     def cancel(self) -> None:
@@ -161,6 +162,9 @@ class Engine:
     def _verification(self) -> Verification:
         return self._wanted_verification or stored_verification(self.state.registry)
 
+    def _new_record(self, request: StepRequest) -> RunRecord:
+        return request.new_record(self.runs.new_step_run(request.run.root_id, request.step.key, request.attempt))
+
     def _resolve(self, request: StepRequest) -> dict[str, ResolvedInput]:
         step = request.step
         return {port.name: resolve(port, request.handles, self.state, step.name) for port in step.inputs}
@@ -180,6 +184,7 @@ class Engine:
                 secret_key=self.state.secret_key if step.environment.variables else b"",
                 # What is not known, such as a task that was marked as success by hand, is new in every run.
                 predecessors=tuple(request.predecessors.get(key, request.run.root_id) for key in step.after),
+                foreign=foreign(step, self._computes),
             )
         )
 
@@ -237,7 +242,10 @@ class Engine:
         require_registrable(step, self.state)
         properties = self.git_properties(step.source.directory) if step.source.directory else {}
         record = self.runs.update(
-            record, status=RunStatus.PREPARING, started=time.time(), properties={"StepType": step.kind, **properties}
+            record,
+            status=RunStatus.PREPARING,
+            started=record.started or time.time(),
+            properties={"StepType": step.kind, **properties},
         )
         self._listener.entered(step.key, Phase.STAGE)
         for item in inputs.values():
@@ -296,6 +304,7 @@ class Engine:
     ) -> StepResult:
         step = request.step
         is_sound = self._are_unchanged(inputs.values(), step.name)
+        is_sound &= is_foreign_unchanged(turn.decision.preimage, step, self._computes)
         try:
             outputs = body.publish()
             if is_sound:
@@ -373,19 +382,6 @@ class Engine:
         if not step.command:  # no process, so that its result is made of nothing that an interpreter has
             return NO_INTERPRETER
         return self._computes.compute(step.compute).identify(step.environment)
-
-
-def _new_record(request: StepRequest, run_id: StepRunId) -> RunRecord:
-    return RunRecord(
-        run_id=str(run_id),
-        name=request.step.name,
-        pipeline=request.run.pipeline,
-        experiment=request.run.experiment,
-        key=request.step.key,
-        created=time.time(),
-        parameters=recorded(request.parameters),
-        origin=request.run.origin,
-    )
 
 
 def _decided(record: RunRecord, decision: Decision) -> RunRecord:

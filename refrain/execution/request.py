@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from refrain.data.handle import DataHandle
-from refrain.data.parameters import PipelineParameter, Value
+from refrain.data.parameters import PipelineParameter, Value, recorded
 from refrain.steps.definition import StepDefinition
+from refrain.tracking.record import RunRecord
+from refrain.tracking.run_id import StepRunId
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class StepRequest:
         that gathers the outputs of a mapped step.
     :param predecessors: by key, which runs made the results of the steps that come first by ``run_after``.
     :param attempt: the first attempt number to try; a taken one leads to the next.
+    :param may_suspend: whether a step whose job runs elsewhere may raise ``SuspendedError`` instead of waiting for it.
+    :param resumes: the record of the step run that was suspended, and now goes on.
     """
 
     step: StepDefinition
@@ -46,6 +51,21 @@ class StepRequest:
     predecessors: Mapping[str, str] = field(default_factory=dict)
     is_forced: bool = False
     attempt: int = 1
+    may_suspend: bool = False
+    resumes: RunRecord | None = None
+
+    def new_record(self, run_id: StepRunId) -> RunRecord:
+        """Return the record of a step run that begins."""
+        return RunRecord(
+            run_id=str(run_id),
+            name=self.step.name,
+            pipeline=self.run.pipeline,
+            experiment=self.run.experiment,
+            key=self.step.key,
+            created=time.time(),
+            parameters=recorded(self.parameters),
+            origin=self.run.origin,
+        )
 
 
 @dataclass(frozen=True)
