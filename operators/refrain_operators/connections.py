@@ -1,11 +1,26 @@
-"""Connections: credentials of datastores, as Airflow keeps them."""
+"""Connections: credentials of datastores and compute targets, as Airflow keeps them."""
 
 from __future__ import annotations
+
+from importlib.util import find_spec
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from refrain.storage.connections import Connection
+from refrain.compute.databricks.channel import set_channel
+from refrain.storage.connections import Connection, set_resolver
+
+
+def use_airflow() -> None:
+    """Let this process find connections in Airflow, and reach services by the hooks of its official providers."""
+    set_resolver(airflow_connection)
+    if has_databricks():
+        set_channel("refrain_operators.databricks_channel:HookChannel")
+
+
+def has_databricks() -> bool:
+    """Say whether the official provider for Databricks is installed."""
+    return find_spec("airflow.providers.databricks") is not None
 
 
 def airflow_connection(conn_id: str) -> Connection | None:

@@ -14,9 +14,8 @@ from airflow.sdk.execution_time.xcom import XCom
 from refrain.errors import RefrainError
 from refrain.execution.lease import is_being_made
 from refrain.execution.request import StepResult
-from refrain.storage.connections import set_resolver
 from refrain_operators import plan
-from refrain_operators.connections import airflow_connection
+from refrain_operators.connections import use_airflow
 from refrain_operators.coverage import Coverage
 from refrain_operators.origin import Origin, ReusedFrom
 from refrain_operators.planner import Planner
@@ -80,7 +79,7 @@ class ReuseSensor(BaseSensorOperator):
 
         :raises DownstreamTasksSkipped: for Airflow, which then skips the tasks and calls this one a success.
         """
-        set_resolver(airflow_connection)
+        use_airflow()
         try:
             super().execute(context)
         except AirflowSensorTimeout as error:

@@ -173,7 +173,8 @@ class DatabricksStep(PipelineStep):
         tokens = {f"{ARGUMENT}{place:0{width}}": wiring.token(item) for place, item in enumerate(self.arguments)}
         tokens |= {f"{WIDGET}{name}": wiring.token(value) for name, value in self.widgets.items()}
         inputs, outputs = wiring.ports()
-        for port in (*inputs, *outputs):
+        ports: list[InputPort | OutputPort] = [*inputs, *outputs]
+        for port in ports:
             _require_plain(self.name, port)
         source, code_name = NO_SOURCE, self.code_name
         if self.code == SCRIPT:
