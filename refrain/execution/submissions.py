@@ -15,7 +15,7 @@ import json
 import secrets
 from dataclasses import asdict, dataclass, replace
 
-from refrain.errors import WorkspaceSchemaError
+from refrain.errors import CorruptObjectError, WorkspaceSchemaError
 from refrain.storage.objects import ObjectStore
 
 SUBMISSIONS = "jobs"
@@ -48,15 +48,24 @@ class Submissions:
     def find(self, scope: str) -> Submission | None:
         """Return the job of a scope; None when there is none.
 
+        :raises CorruptObjectError: when the note is damaged.
         :raises WorkspaceSchemaError: when a newer Refrain submitted it, so that nobody submits a second.
         """
         content = self._objects.get(_key(scope))
         if content is None:
             return None
-        document = json.loads(content)
-        if document.pop("schema") > _SCHEMA:
-            raise WorkspaceSchemaError(f"A newer Refrain has submitted the job of {_key(scope)!r}; upgrade Refrain.")
-        return Submission(**document)
+        try:
+            document = json.loads(content)
+            if document.pop("schema") > _SCHEMA:
+                raise WorkspaceSchemaError(
+                    f"A newer Refrain has submitted the job of {_key(scope)!r}; upgrade Refrain."
+                )
+            return Submission(**document)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CorruptObjectError(
+                f"{self._objects.location(_key(scope))!r} is damaged. A job may be going on: look in Databricks, cancel it "
+                "or let it end, and delete the file."
+            ) from error
 
     def begin(self, scope: str, step_run_id: str, conn_id: str) -> Submission:
         """Note a job that is about to be submitted, unless one is noted; return the one that is."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 from refrain.compute.databricks.run import Ending
+from refrain.compute.databricks.service import Databricks
 from refrain.compute.databricks.settings import DatabricksSettings
 from refrain.data.handle import DataHandle
 from refrain.data.ports import OutputKind, OutputPort
@@ -12,11 +14,12 @@ from refrain.errors import DatabricksError, OutputError, StepCanceledError, Step
 from refrain.execution.body import Work
 from refrain.execution.databricks.address import address
 from refrain.execution.databricks.job import DatabricksJob
-from refrain.execution.databricks.request import RequestParts, submit_request
+from refrain.execution.databricks.request import RequestParts, forbids_restart, require_running, submit_request
 from refrain.execution.databricks.source import upload
 from refrain.execution.run_folder import LOG_FILE
 from refrain.execution.stage import Stage, open_stage
 from refrain.execution.step_log import StepLog
+from refrain.execution.submissions import Submission
 from refrain.storage.manifest import TreeKind
 from refrain.storage.store import Place
 from refrain.storage.trees import OUTPUT
@@ -45,23 +48,17 @@ class DatabricksBody:
         """See :class:`Body`: find the job of an earlier try, or make ready what a new one needs."""
         self._log.open()
         work = self._work
-        self._stage = open_stage(StepRunId.parse(work.record.run_id), (), work.state)
-        read = {
-            name: self._address(work.state.stores.at(item.handle.uri), f"input {name!r}")
-            for name, item in work.inputs.items()
-        }
+        stage = self._stage = open_stage(StepRunId.parse(work.record.run_id), (), work.state)
         job = self._job = DatabricksJob(work, self._settings, self._log, self._is_canceled)
-        found = job.find()
-        uploaded = "" if found else upload(work, self._stage, self._settings, job.service, self._log)
-        submission = found or job.begin(self._clear)
-        written = {
-            port.name: self._address(self._place(port, submission.step_run_id), f"output {port.name!r}")
-            for port in work.step.outputs
-        }
-        if submission.job_id is None and not uploaded:
-            uploaded = upload(work, self._stage, self._settings, job.service, self._log)
-        parts = RequestParts(submission.token, submission.step_run_id, read, written, uploaded)
-        job.request = submit_request(work, self._settings, parts)
+        submission = job.find() or job.begin(self._clear)
+        if submission.job_id is not None:
+            return
+        try:
+            job.request = self._request(submission, stage, job.service)
+        except BaseException:
+            if submission.step_run_id == work.record.run_id:  # else it may have been submitted
+                job.settle()
+            raise
 
     def perform(self) -> None:
         """See :class:`Body`: submit the job unless that has been done, wait for its end, and write down what it left.
@@ -110,6 +107,24 @@ class DatabricksBody:
             self._found().settle()
         if self._stage is not None:
             self._stage.remove()
+
+    def _request(self, submission: Submission, stage: Stage, service: Databricks) -> dict[str, Any]:
+        """Upload the source, and return what Databricks is asked for."""
+        work = self._work
+        read = {
+            name: self._address(work.state.stores.at(item.handle.uri), f"input {name!r}")
+            for name, item in work.inputs.items()
+        }
+        written = {
+            port.name: self._address(self._place(port, submission.step_run_id), f"output {port.name!r}")
+            for port in work.step.outputs
+        }
+        uploaded = upload(work, stage, self._settings, service, self._log)
+        parts = RequestParts(submission.token, submission.step_run_id, read, written, uploaded)
+        request = submit_request(work, self._settings, parts)
+        if forbids_restart(work.step):
+            require_running(request, work.step, service)
+        return request
 
     def _found(self) -> DatabricksJob:
         assert self._job is not None, "prepare() comes first"  # noqa: S101  # the engine's order, nobody's input

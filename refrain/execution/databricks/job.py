@@ -18,7 +18,6 @@ from refrain.errors import (
     RunNotFoundError,
     StepCanceledError,
     SuspendedError,
-    UserError,
 )
 from refrain.execution.body import Work
 from refrain.execution.step_log import StepLog
@@ -29,7 +28,6 @@ from refrain.tracking.record import RunStatus, RunStore
 _FIRST_PAUSE = 0.25
 _PATIENCE_SECONDS = 600.0  # Databricks may be away for as long while a run goes on
 _CANCELED_WITHIN_SECONDS = 3.0
-_RUNNING = ("RUNNING", "RESIZING")
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,9 @@ class DatabricksJob:
     def find(self) -> Submission | None:
         """Return the job of an earlier try that is to be gone on with; None when a new one has to be submitted."""
         found = self._submissions.find(self._scope)
-        if found is None or self._is_stale(found):
+        if found is None:
+            return None
+        if self._is_stale(found):
             self.settle()
             return None
         if found.conn_id != self._settings.conn_id:
@@ -84,7 +84,6 @@ class DatabricksJob:
         """Note that a job is about to be submitted.
 
         :param clear: empties the places of a step run's outputs.
-        :raises UserError: when its cluster is not running and may not be started.
         """
         run_id = self._work.record.run_id
         clear(run_id)
@@ -172,7 +171,8 @@ class DatabricksJob:
         with self._lock:
             noted = self._noted()
             if self._is_canceled.is_set() and noted.job_id is None:
-                self.settle()
+                if noted.step_run_id == self._work.record.run_id:  # else it may have been submitted
+                    self.settle()
                 raise StepCanceledError(f"Step {self._work.step.name!r} was canceled before it was submitted.")
             if noted.job_id is None:
                 noted = self._submission = self._submissions.submitted(self._scope, noted, self._submit())
@@ -182,22 +182,13 @@ class DatabricksJob:
 
     def _submit(self) -> int:
         try:
-            self._require_cluster()
             return self.service.submit(self.request)
-        except (DatabricksRefusedError, UserError) as error:
-            self.settle()  # so that there is no run
-            raise type(error)(f"Step {self._work.step.name!r} was not submitted. {error}") from error
-
-    def _require_cluster(self) -> None:
-        cluster_id = self.request["tasks"][0].get("existing_cluster_id")
-        if cluster_id is None or '"permit_cluster_restart": false' not in _setting(self._work):
-            return
-        state = self.service.cluster_state(cluster_id)
-        if state not in _RUNNING:
-            raise UserError(
-                f"Its cluster {cluster_id!r} is {state}, and permit_cluster_restart=False forbids to start it. Start "
-                "it, or let the step do so."
-            )
+        except DatabricksError as error:
+            # A token that is known leads to its run. So there is none, or it was deleted: both end the token's use.
+            if error.status == 400:
+                self.settle()
+            said = f"Step {self._work.step.name!r} was not submitted. {error}"
+            raise type(error)(said, error.status, error.code) from error
 
     def _announce(self, run: DatabricksRun) -> None:
         step_run = self._work.record.run_id
@@ -240,10 +231,11 @@ class DatabricksJob:
             except DatabricksError as error:
                 is_final = isinstance(error, DatabricksRefusedError) or time.monotonic() > until
                 if is_final or self._is_canceled.is_set():
-                    raise type(error)(
+                    said = (
                         f"Step {self._work.step.name!r}: run {run_id} in Databricks cannot be followed, and may still "
                         f"be going on. {error} Run the step again then: it goes on with that run."
-                    ) from error
+                    )
+                    raise type(error)(said, error.status, error.code) from error
                 self._work.listener.noted(self._work.step.key, f"looking again soon: {error}")
                 self._is_canceled.wait(self._settings.poll_seconds)
 
@@ -254,7 +246,3 @@ def _scope(work: Work) -> str:
     if request.step.allow_reuse and not request.is_forced:
         return fingerprint
     return digest_bytes(f"{request.run.root_id}\0{request.step.key}\0{fingerprint}".encode())
-
-
-def _setting(work: Work) -> str:
-    return next((getattr(token, "text", "") for name, token in work.step.parameters if name == "run"), "")

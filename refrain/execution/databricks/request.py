@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from refrain.compute.databricks.service import Databricks
 from refrain.compute.databricks.settings import DatabricksSettings
 from refrain.errors import UserError
 from refrain.execution.body import Work
@@ -23,9 +24,11 @@ from refrain.steps.databricks import (
     WIDGET,
 )
 from refrain.steps.databricks_options import NEW_CLUSTER, TASK, merged
+from refrain.steps.definition import StepDefinition
 
 TASK_KEY = "step"
 _FREE = "run"
+_RUNNING = ("RUNNING", "RESIZING")
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,26 @@ def submit_request(work: Work, settings: DatabricksSettings, parts: RequestParts
         request["timeout_seconds"] = free["timeout_seconds"]
     options.pop(NEW_CLUSTER, None)
     return merged(request, options)
+
+
+def forbids_restart(step: StepDefinition) -> bool:
+    """Say whether the step's cluster may not be started for it."""
+    free = next(token.text for name, token in step.parameters if name == _FREE and isinstance(token, Setting))
+    return json.loads(free).get("permit_cluster_restart") is False
+
+
+def require_running(request: Mapping[str, Any], step: StepDefinition, service: Databricks) -> None:
+    """Refuse to use a cluster that is not running.
+
+    :raises UserError: naming it and its state.
+    """
+    cluster_id = request["tasks"][0]["existing_cluster_id"]
+    state = service.cluster_state(cluster_id)
+    if state not in _RUNNING:
+        raise UserError(
+            f"Step {step.name!r}: its cluster {cluster_id!r} is {state}, and permit_cluster_restart=False forbids to "
+            "start it. Start it, or let the step do so."
+        )
 
 
 def _cluster(

@@ -279,7 +279,7 @@ def test_a_cluster_that_may_not_be_started_is_refused_while_it_is_down(databrick
     databricks.server.clusters.terminate({"cluster_id": cluster_id})
     ran = databricks.run(databricks.script(existing_cluster_id=cluster_id, permit_cluster_restart=False))
     assert (
-        f"Its cluster '{cluster_id}' is TERMINATED, and permit_cluster_restart=False forbids to start it."
+        f"Step 'work': its cluster '{cluster_id}' is TERMINATED, and permit_cluster_restart=False forbids to start it."
         in ran.error("work")
     )
     assert databricks.run(databricks.script(existing_cluster_id=cluster_id)).status == "Completed"
