@@ -63,8 +63,8 @@ class Submissions:
             return Submission(**document)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CorruptObjectError(
-                f"{self._objects.location(_key(scope))!r} is damaged. A job may be going on: look in Databricks, cancel it "
-                "or let it end, and delete the file."
+                f"{self._objects.location(_key(scope))!r} is damaged. A job may be going on: look in Databricks, "
+                "cancel it or let it end, and delete the file."
             ) from error
 
     def begin(self, scope: str, step_run_id: str, conn_id: str) -> Submission:

@@ -14,6 +14,8 @@ from refrain.testing.databricks import DatabricksServer, databricks_server
 from refrain.testing.databricks.runs import SubmittedRun
 from refrain.tracking.record import RunStatus
 
+pytestmark = pytest.mark.timeout(600)  # a machine that is busy with other things takes its time
+
 WORK = """
     import pathlib, sys, time
     given = dict(zip(sys.argv[1::2], sys.argv[2::2]))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from databricks.sdk import WorkspaceClient
+from databricks.sdk.core import Config
 from databricks.sdk.errors import BadRequest, InvalidParameterValue, NotFound, OperationFailed, PermissionDenied
 from databricks.sdk.service.compute import ClusterSpec, State
 from databricks.sdk.service.jobs import NotebookTask, RunResultState, SparkPythonTask, SubmitTask
@@ -19,7 +20,7 @@ from databricks.sdk.service.workspace import ImportFormat, Language, ObjectType
 from refrain.testing.databricks import DatabricksServer, databricks_server
 from refrain.testing.databricks.faults import Fault
 
-MINUTES = timedelta(minutes=2)
+MINUTES = timedelta(minutes=5)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabricksServe
 
 @pytest.fixture(scope="module")
 def client(server: DatabricksServer) -> WorkspaceClient:
-    return WorkspaceClient(host=server.url, token=server.token, auth_type="pat", retry_timeout_seconds=20)
+    config = Config(host=server.url, token=server.token, auth_type="pat", retry_timeout_seconds=20)
+    return WorkspaceClient(config=config)
 
 
 def _notebook(client: WorkspaceClient, path: str, source: str) -> None:
@@ -84,10 +86,8 @@ def test_a_script_s_output_and_its_error_are_had_from_the_run_of_its_task(client
     client.dbfs.upload("/work.py", io.BytesIO(code), overwrite=True)
     script = SparkPythonTask(python_file="dbfs:/work.py", parameters=["a"])
     task = SubmitTask(task_key="one", existing_cluster_id=server.cluster_id, spark_python_task=script)
-    waiter = client.jobs.submit(tasks=[task])
-    with pytest.raises(OperationFailed, match="Workload failed"):
-        waiter.result(MINUTES)
-    run = client.jobs.get_run(waiter.run_id)
+    run = client.jobs.submit(tasks=[task]).result(MINUTES)
+    assert run.state.result_state is RunResultState.FAILED
     output = client.jobs.get_run_output(run.tasks[0].run_id)
     assert (output.error, run.status.termination_details.code.value) == ("KeyError: 'age'", "RUN_EXECUTION_ERROR")
     assert output.logs.startswith("said a\n")
@@ -126,7 +126,7 @@ def test_what_is_wrong_is_refused_as_databricks_does(client, server):
     task = SubmitTask(task_key="one", existing_cluster_id="0-0-0", notebook_task=NotebookTask("/x"))
     with pytest.raises(InvalidParameterValue, match="Cluster 0-0-0 does not exist"):
         client.jobs.submit(tasks=[task])
-    with pytest.raises(InvalidParameterValue, match="Run 1 does not exist"):
+    with pytest.raises(NotFound, match="Run 1 does not exist"):
         client.jobs.get_run(1)
     with pytest.raises(NotFound):
         client.workspace.get_status("/Users/nobody")
@@ -153,6 +153,7 @@ def test_a_missing_notebook_is_the_run_s_failure(client, server):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.skipif(find_spec("pyspark") is None, reason="pyspark is not installed")
 def test_a_notebook_has_a_spark_session(client, server, tmp_path: Path):
     (tmp_path / "rows.csv").write_text("a,b\n1,2\n3,4\n")

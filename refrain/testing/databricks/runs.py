@@ -171,7 +171,7 @@ class Runs:
                 run.end.output.setdefault("logs", end.output.get("logs", ""))
             run.phase = run.end.phase
         texts = [text for scope in self._scoped.values() for text in scope.values()]
-        _redact(run.end.output, texts)
+        run.end.output = _redacted(run.end.output, texts)
         if "new_cluster" in run.only_task:
             self._clusters.terminate({"cluster_id": run.cluster_id})
 
@@ -206,10 +206,11 @@ class Runs:
                 raise invalid(f"Run {request.get('run_id')} does not exist.") from None
 
 
-def _redact(output: _Json, texts: list[str]) -> None:
+def _redacted(value: Any, texts: list[str]) -> Any:
     """Take secrets out of what was printed, as Databricks does."""
-    for name, value in output.items():
-        if isinstance(value, str):
-            for text in texts:
-                value = value.replace(text, "[REDACTED]")  # noqa: PLW2901  # the same value, step by step
-            output[name] = value
+    if isinstance(value, dict):
+        return {name: _redacted(item, texts) for name, item in value.items()}
+    if isinstance(value, str):
+        for text in texts:
+            value = value.replace(text, "[REDACTED]")
+    return value
