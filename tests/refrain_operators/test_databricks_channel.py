@@ -19,6 +19,9 @@ from refrain_operators.databricks_channel import HookChannel
 
 __all__ = ["databricks", "server"]
 
+# The provider still asks Airflow by the old way. To be removed when it moves.
+pytestmark = pytest.mark.filterwarnings("ignore:ProvidersManager.hooks is deprecated")
+
 
 @pytest.fixture(autouse=True)
 def _by_hook() -> Iterator[None]:
