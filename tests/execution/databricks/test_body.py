@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import threading
-import time
 
 import pytest
 
-from fakes.databricks import DatabricksProject
+from fakes.databricks import DatabricksProject, eventually
 from fakes.project import COPIES
 from refrain import (
     DatabricksStep,
@@ -29,15 +28,6 @@ SLEEPS = """
     print("asleep", flush=True)
     time.sleep(600)
 """
-
-
-def _eventually(is_so, patience: float = 60.0) -> bool:
-    until = time.monotonic() + patience
-    while not is_so():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def test_a_script_of_the_snapshot_is_uploaded_once_run_and_its_output_reused(databricks: DatabricksProject):
@@ -212,7 +202,7 @@ def test_a_canceled_step_ends_its_run_on_databricks(databricks):
     runner, _run_id = databricks.runner(databricks.script(SLEEPS))
     thread = threading.Thread(target=runner.run)
     thread.start()
-    assert _eventually(lambda: any(run.phase == "RUNNING" for run in databricks.server.runs.all()))
+    assert eventually(lambda: any(run.phase == "RUNNING" for run in databricks.server.runs.all()))
     runner._engine.cancel()
     thread.join(60)
     (run,) = databricks.server.runs.all()
@@ -230,7 +220,7 @@ def test_a_run_that_somebody_canceled_on_databricks_says_so(databricks):
 
 
 def _cancel_when_running(databricks: DatabricksProject) -> None:
-    _eventually(lambda: any(run.phase == "RUNNING" for run in databricks.server.runs.all()))
+    eventually(lambda: any(run.phase == "RUNNING" for run in databricks.server.runs.all()))
     (run,) = databricks.server.runs.all()
     databricks.server.runs.cancel({"run_id": run.run_id})
 
@@ -247,7 +237,7 @@ def test_a_driver_without_memory_says_what_to_change(databricks):
 
 def test_a_terminated_cluster_loses_its_run_and_another_try_may_help(databricks):
     def terminate() -> None:
-        _eventually(lambda: any(run.phase == "RUNNING" for run in databricks.server.runs.all()))
+        eventually(lambda: any(run.phase == "RUNNING" for run in databricks.server.runs.all()))
         databricks.server.clusters.terminate({"cluster_id": databricks.server.cluster_id})
 
     thread = threading.Thread(target=terminate)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes.databricks import DatabricksProject
+from fakes.databricks import DatabricksProject, eventually
 from refrain import PipelineData
 from refrain.errors import StepFailedError
 from refrain.execution.submissions import Submissions
@@ -89,7 +89,7 @@ def test_a_submission_that_never_arrived_is_sent_again(databricks: DatabricksPro
 
 def test_a_submission_whose_answer_was_lost_is_found_again(databricks: DatabricksProject) -> None:
     _killed_at(databricks, "runs/submit", None)
-    assert databricks.submissions() == 1
+    assert eventually(lambda: databricks.submissions() == 1)  # the server goes on with what has arrived
     _goes_on(databricks)
 
 
