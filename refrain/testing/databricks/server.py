@@ -128,11 +128,14 @@ class _RequestHandler(http.server.BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
-        self._serve("GET", dict(parse_qsl(urlsplit(self.path).query)))
+        sent = json.loads(self._body() or b"{}")  # where Airflow's triggers put what others put into the query
+        self._serve("GET", {**dict(parse_qsl(urlsplit(self.path).query)), **sent})
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self._serve("POST", json.loads(body or b"{}"))
+        self._serve("POST", json.loads(self._body() or b"{}"))
+
+    def _body(self) -> bytes:
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
     def _serve(self, method: str, request: _Json) -> None:
         path = urlsplit(self.path).path
