@@ -61,12 +61,12 @@ class DatabricksOperator(StepOperator):
         super().__init__(**kwargs)
         self.deferrable = deferrable
         self.run_page = ""
-        self._suspended: str | None = None
+        self._is_resumed = False
         self._instance: Any = None
 
-    def resume_run(self, context: Any, event: Any = None, step_run_id: str = "") -> dict[str, Any]:  # noqa: ARG002
+    def resume_run(self, context: Any, event: Any = None) -> dict[str, Any]:  # noqa: ARG002  # Airflow passes it
         """Go on with the step run when its job has ended; the engine asks Databricks how, whatever the event says."""
-        self._suspended = step_run_id
+        self._is_resumed = True
         return self.execute(context)
 
     def request(
@@ -74,11 +74,12 @@ class DatabricksOperator(StepOperator):
     ) -> StepRequest:
         """See :meth:`StepOperator.request`; the step may be suspended where it can be waited for elsewhere."""
         request = super().request(context, run, workspace, runs, made)
-        known = self._suspended if self._suspended and runs.exists(self._suspended) else None
+        attempts = runs.attempts(run.root_id, request.step.key) if self._is_resumed else []
+        going_on = [record for record in attempts if not record.status.is_final]
         return replace(
             request,
             may_suspend=self.deferrable and has_databricks(),
-            resumes=runs.get(known) if known else None,
+            resumes=going_on[-1] if going_on else None,
         )
 
     def listener(self) -> Listener:
@@ -108,7 +109,7 @@ class DatabricksOperator(StepOperator):
             run_page_url=error.job.page,
             caller="Refrain",
         )
-        self.defer(trigger=trigger, method_name="resume_run", kwargs={"step_run_id": error.run_id})
+        self.defer(trigger=trigger, method_name="resume_run")
 
     def _link(self, url: str) -> None:
         """Show the run's page at once, and not only when the task has ended."""

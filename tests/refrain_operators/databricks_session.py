@@ -27,7 +27,9 @@ def run(dag: Any) -> dict[str, Any]:
     link = next(t for t in done.get_task_instances() if t.task_id == "work").xcom_pull(
         task_ids="work", key="_link_DatabricksRunLink"
     )
-    steps = [{"run_id": r.run_id, "status": r.status.value, "reused_from": r.reused_from} for r in records]
+    steps = [
+        {"run_id": r.run_id, "status": r.status.value, "reused_from": r.reused_from, "error": r.error} for r in records
+    ]
     return {"states": states, "steps": steps, "link": link}
 
 
