@@ -98,7 +98,7 @@ class DatabricksOperator(StepOperator):
             raise
 
     def _wait_elsewhere(self, error: SuspendedError) -> None:
-        """Let the provider's trigger wait for the run; it cancels it when a user ends the task meanwhile."""
+        """Let the provider's trigger wait for the run."""
         from airflow.providers.databricks.triggers.databricks import DatabricksExecutionTrigger
 
         assert isinstance(error.job, AwaitedRun)  # noqa: S101  # only this kind of step suspends

