@@ -34,6 +34,12 @@ if TYPE_CHECKING:
     from refrain.data.tabular.promotion import PromoteHeadersBehavior as PromoteHeadersBehavior
     from refrain.data.tabular.types import DataType as DataType
     from refrain.environments.conda_dependencies import CondaDependencies as CondaDependencies
+    from refrain.environments.databricks import DatabricksCluster as DatabricksCluster
+    from refrain.environments.databricks import EggLibrary as EggLibrary
+    from refrain.environments.databricks import JarLibrary as JarLibrary
+    from refrain.environments.databricks import MavenLibrary as MavenLibrary
+    from refrain.environments.databricks import PyPiLibrary as PyPiLibrary
+    from refrain.environments.databricks import RCranLibrary as RCranLibrary
     from refrain.environments.distribution import MpiConfiguration as MpiConfiguration
     from refrain.environments.distribution import PyTorchConfiguration as PyTorchConfiguration
     from refrain.environments.distribution import TensorflowConfiguration as TensorflowConfiguration
@@ -45,6 +51,7 @@ if TYPE_CHECKING:
     from refrain.errors import ComputeTargetException as ComputeTargetException
     from refrain.pipelines.compute_target import AmlCompute as AmlCompute
     from refrain.pipelines.compute_target import ComputeTarget as ComputeTarget
+    from refrain.pipelines.compute_target import DatabricksCompute as DatabricksCompute
     from refrain.pipelines.experiment import Experiment as Experiment
     from refrain.pipelines.pipeline import Pipeline as Pipeline
     from refrain.pipelines.run import PipelineRun as PipelineRun
@@ -53,6 +60,7 @@ if TYPE_CHECKING:
     from refrain.runtime.run import Run as Run
     from refrain.steps.command_step import CommandStep as CommandStep
     from refrain.steps.data_transfer import DataTransferStep as DataTransferStep
+    from refrain.steps.databricks import DatabricksStep as DatabricksStep
     from refrain.steps.python_script import PythonScriptStep as PythonScriptStep
     from refrain.steps.script_run import ScriptRunConfig as ScriptRunConfig
     from refrain.steps.sequence import StepSequence as StepSequence
@@ -73,18 +81,24 @@ _MODULES = {
     "DataReference": "refrain.data.reference",
     "DataTransferStep": "refrain.steps.data_transfer",
     "DataType": "refrain.data.tabular.types",
+    "DatabricksCluster": "refrain.environments.databricks",
+    "DatabricksCompute": "refrain.pipelines.compute_target",
+    "DatabricksStep": "refrain.steps.databricks",
     "Dataset": "refrain.data.dataset",
     "DatasetConsumptionConfig": "refrain.data.consumption",
     "Datastore": "refrain.data.datastore",
     "DockerConfiguration": "refrain.environments.run_configuration",
     "DockerSection": "refrain.environments.environment",
+    "EggLibrary": "refrain.environments.databricks",
     "Environment": "refrain.environments.environment",
     "Experiment": "refrain.pipelines.experiment",
     "FileDataset": "refrain.data.dataset",
     "HDFSOutputDatasetConfig": "refrain.data.output_config",
     "InputPortBinding": "refrain.data.pipeline_data",
+    "JarLibrary": "refrain.environments.databricks",
     "LinkFileOutputDatasetConfig": "refrain.data.output_config",
     "LinkTabularOutputDatasetConfig": "refrain.data.output_config",
+    "MavenLibrary": "refrain.environments.databricks",
     "MpiConfiguration": "refrain.environments.distribution",
     "OutputFileDatasetConfig": "refrain.data.output_config",
     "OutputTabularDatasetConfig": "refrain.data.output_config",
@@ -96,9 +110,11 @@ _MODULES = {
     "PipelineRun": "refrain.pipelines.run",
     "PortDataReference": "refrain.data.port_data",
     "PromoteHeadersBehavior": "refrain.data.tabular.promotion",
+    "PyPiLibrary": "refrain.environments.databricks",
     "PyTorchConfiguration": "refrain.environments.distribution",
     "PythonScriptStep": "refrain.steps.python_script",
     "PythonSection": "refrain.environments.environment",
+    "RCranLibrary": "refrain.environments.databricks",
     "Run": "refrain.runtime.run",
     "RunConfiguration": "refrain.environments.run_configuration",
     "ScriptRunConfig": "refrain.steps.script_run",

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from refrain_operators.command_operator import CommandOperator as CommandOperator
     from refrain_operators.dag import pipeline_dag as pipeline_dag
     from refrain_operators.data_transfer_operator import DataTransferOperator as DataTransferOperator
+    from refrain_operators.databricks_operator import DatabricksOperator as DatabricksOperator
     from refrain_operators.embedded import EmbeddedAirflow as EmbeddedAirflow
     from refrain_operators.gathered import Gathered as Gathered
     from refrain_operators.python_script_operator import PythonScriptOperator as PythonScriptOperator
@@ -22,6 +23,7 @@ _MODULES = {
     "AirflowClient": "refrain_operators.rest",
     "CommandOperator": "refrain_operators.command_operator",
     "DataTransferOperator": "refrain_operators.data_transfer_operator",
+    "DatabricksOperator": "refrain_operators.databricks_operator",
     "EmbeddedAirflow": "refrain_operators.embedded",
     "Gathered": "refrain_operators.gathered",
     "PythonScriptOperator": "refrain_operators.python_script_operator",

@@ -7,7 +7,16 @@ import shlex
 from collections.abc import Iterable
 
 from refrain.data.ports import FromParameter, FromStep, Source
-from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, ParameterValue, SparkSubmit, Token
+from refrain.steps.command import (
+    InputPath,
+    Interpreter,
+    Literal,
+    OutputPath,
+    ParameterValue,
+    Setting,
+    SparkSubmit,
+    Token,
+)
 from refrain.steps.definition import PipelineDefinition, StepDefinition
 
 FORCE_PARAM = "regenerate_outputs"
@@ -56,7 +65,7 @@ def parameters_of(step: StepDefinition) -> set[str]:
 
 
 def _shown(token: Token) -> str:
-    if isinstance(token, Literal):
+    if isinstance(token, Literal | Setting):
         return shlex.quote(token.text)
     if isinstance(token, Interpreter):
         return "python"

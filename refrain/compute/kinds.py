@@ -12,6 +12,7 @@ from refrain.extensions import COMPUTE, installed, load, load_object
 from refrain.storage.state import WorkspaceState
 
 _OURS = {
+    "databricks": "refrain.compute.databricks.kind:DatabricksKind",
     "docker": "refrain.compute.docker.kind:DockerKind",
     "local": "refrain.compute.local_kind:LocalKind",
     "spark": "refrain.compute.spark_kind:SparkKind",

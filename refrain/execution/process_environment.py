@@ -38,7 +38,7 @@ def process_environment(
     variables |= dict(step.environment.variables)
     variables["PYTHONPATH"] = os.pathsep.join(filter(None, (variables.get("PYTHONPATH"), str(RUNTIME / "path"))))
     variables |= {f"AML_PARAMETER_{name}": text_of(token, request) for name, token in step.parameters}
-    return variables | _run_variables(request, run_id, run_folder)
+    return variables | run_variables(request, run_id) | {"REFRAIN_RUN_DIR": run_folder}
 
 
 def text_of(token: Token, request: StepRequest) -> str:
@@ -59,7 +59,8 @@ def _data_variables(request: StepRequest, paths: Mapping[str, str]) -> dict[str,
     return variables
 
 
-def _run_variables(request: StepRequest, run_id: str, run_folder: str) -> dict[str, str]:
+def run_variables(request: StepRequest, run_id: str) -> dict[str, str]:
+    """Return what tells the user's code which run it is, by Azure ML's names."""
     run = request.run
     return {
         "AZUREML_RUN_ID": run_id,
@@ -69,5 +70,4 @@ def _run_variables(request: StepRequest, run_id: str, run_folder: str) -> dict[s
         "AZUREML_ARM_WORKSPACE_NAME": run.workspace_name,
         "AZUREML_ARM_PROJECT_NAME": run.experiment,
         "AZUREML_EXPERIMENT_ID": run.experiment,
-        "REFRAIN_RUN_DIR": run_folder,
     }

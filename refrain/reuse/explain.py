@@ -69,6 +69,11 @@ class Explainer:
             return Change(
                 "Spark", ", ".join(f"{k} {_arrow(b, a)}" for (_, k), b, a in _by_key("", before[1], after[1]))
             )
+        if head == "foreign":
+            return Change(
+                f"code at {rest[0]}",
+                "content changed" if isinstance(before, str) and isinstance(after, str) else _arrow(before, after),
+            )
         if head in _TITLES and rest:
             return Change(f"{_TITLES[head]} {rest[0]}", _arrow(before, after))
         return Change(_TITLES.get(".".join(place), " ".join(place)), _arrow(before, after))
@@ -135,6 +140,7 @@ def _differences(old: Preimage, new: Preimage) -> Iterator[tuple[tuple[str, ...]
     )
     for group in ("parameters", "inputs", "outputs"):
         yield from _by_key(group, old[group], new[group])
+    yield from _by_key("foreign", old.get("foreign", {}), new.get("foreign", {}))
     before, after = old["environment"], new["environment"]
     for key in ("python", "platform", "packages"):
         if before[key] != after[key]:

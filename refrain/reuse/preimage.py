@@ -10,14 +10,23 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from refrain.data.handle import DataHandle
 from refrain.data.parameters import PipelineParameter, Value
 from refrain.data.ports import FromDatabase, FromDatastore, FromFiles, InputPort, OutputPort
 from refrain.environments.interpreter import InterpreterIdentity
-from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, ParameterValue, SparkSubmit, Token
+from refrain.steps.command import (
+    InputPath,
+    Interpreter,
+    Literal,
+    OutputPath,
+    ParameterValue,
+    Setting,
+    SparkSubmit,
+    Token,
+)
 from refrain.steps.definition import StepDefinition
 from refrain.storage.digest import digest_bytes
 from refrain.storage.manifest import TreeKind
@@ -26,7 +35,7 @@ SCHEMA = 1
 _PREFIX = b"refrain fingerprint\n"
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 _SECRET = re.compile(
-    r"password|passwd|passphrase|secret|token|api_?key|access_?key|private_?key|account_?key|credential"
+    r"password|passwd|passphrase|secret|token|api[_.]?key|access[_.]?key|private[_.]?key|account[_.]?key|credential"
     r"|authorization|_sas$|^sas_|connection_string",
     re.IGNORECASE,
 )
@@ -52,6 +61,7 @@ class Ingredients:
     :param is_part: whether these are not all files.
     :param inputs: the resolved data by input name.
     :param parameters: the pipeline parameters' values by name.
+    :param foreign: the digests of what the step runs and no snapshot holds, by its place.
     :param predecessors: the runs that made the results of the steps which come first by ``run_after``.
     """
 
@@ -64,6 +74,7 @@ class Ingredients:
     secret_key: bytes
     predecessors: tuple[str, ...] = ()
     is_part: bool = False
+    foreign: Mapping[str, str] = field(default_factory=dict)
 
 
 def preimage(of: Ingredients) -> Preimage:
@@ -71,8 +82,10 @@ def preimage(of: Ingredients) -> Preimage:
     # A mark rather than a field of every preimage: results whose whole source counts keep their fingerprints. With it,
     # no step whose whole source counts takes a result of one that left files out.
     part = {"is_part": True} if of.is_part else {}
+    foreign = {"foreign": dict(of.foreign)} if of.foreign else {}
     return {
         **part,
+        **foreign,
         "schema": SCHEMA,
         "kind": of.step.kind,
         "version": of.step.version,
@@ -118,6 +131,8 @@ def _token(token: Token, of: Ingredients) -> list[Any]:
         return ["interpreter"]
     if isinstance(token, SparkSubmit):
         return ["spark", {key: value for key, value in token.conf if key not in _ONLY_SIZES}]
+    if isinstance(token, Setting):
+        return ["setting"]
     raise TypeError(f"{token!r} has no place in a preimage.")
 
 

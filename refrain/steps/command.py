@@ -48,4 +48,11 @@ class ParameterValue:
     name: str
 
 
-Token = Literal | Interpreter | SparkSubmit | InputPath | OutputPath | ParameterValue
+@dataclass(frozen=True)
+class Setting:
+    """Text that decides how a step runs and not what comes of it: no part of its fingerprint."""
+
+    text: str
+
+
+Token = Literal | Interpreter | SparkSubmit | InputPath | OutputPath | ParameterValue | Setting
