@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules --warn-undefined-variables
 bin := .venv/bin
 # `make up PORT=8090` takes another port than 8080.
 PORT ?=
-needs_machine := acceptance or browser or docker or mariadb or postgres or slow
+needs_machine := acceptance or browser or docker or mariadb or postgres or slow or spark
 pytest := $(bin)/python -m pytest -rs
 
 # `make chaos SEED=7` draws what an earlier run drew.

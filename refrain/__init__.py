@@ -36,6 +36,12 @@ if TYPE_CHECKING:
     from refrain.data.tabular.promotion import PromoteHeadersBehavior as PromoteHeadersBehavior
     from refrain.data.tabular.types import DataType as DataType
     from refrain.environments.conda_dependencies import CondaDependencies as CondaDependencies
+    from refrain.environments.databricks import DatabricksCluster as DatabricksCluster
+    from refrain.environments.databricks import EggLibrary as EggLibrary
+    from refrain.environments.databricks import JarLibrary as JarLibrary
+    from refrain.environments.databricks import MavenLibrary as MavenLibrary
+    from refrain.environments.databricks import PyPiLibrary as PyPiLibrary
+    from refrain.environments.databricks import RCranLibrary as RCranLibrary
     from refrain.environments.distribution import MpiConfiguration as MpiConfiguration
     from refrain.environments.distribution import PyTorchConfiguration as PyTorchConfiguration
     from refrain.environments.distribution import TensorflowConfiguration as TensorflowConfiguration
@@ -47,6 +53,7 @@ if TYPE_CHECKING:
     from refrain.errors import ComputeTargetException as ComputeTargetException
     from refrain.pipelines.compute_target import AmlCompute as AmlCompute
     from refrain.pipelines.compute_target import ComputeTarget as ComputeTarget
+    from refrain.pipelines.compute_target import DatabricksCompute as DatabricksCompute
     from refrain.pipelines.experiment import Experiment as Experiment
     from refrain.pipelines.pipeline import Pipeline as Pipeline
     from refrain.pipelines.run import PipelineRun as PipelineRun
@@ -55,11 +62,15 @@ if TYPE_CHECKING:
     from refrain.runtime.run import Run as Run
     from refrain.steps.command_step import CommandStep as CommandStep
     from refrain.steps.data_transfer import DataTransferStep as DataTransferStep
+    from refrain.steps.databricks import DatabricksStep as DatabricksStep
     from refrain.steps.parallel_config import ParallelRunConfig as ParallelRunConfig
     from refrain.steps.parallel_run import ParallelRunStep as ParallelRunStep
     from refrain.steps.python_script import PythonScriptStep as PythonScriptStep
     from refrain.steps.script_run import ScriptRunConfig as ScriptRunConfig
     from refrain.steps.sequence import StepSequence as StepSequence
+    from refrain.steps.spark import SparkResources as SparkResources
+    from refrain.steps.spark import SparkStep as SparkStep
+    from refrain.steps.spark import SynapseSparkStep as SynapseSparkStep
 
 __version__ = "0.1.0"
 
@@ -74,18 +85,24 @@ _MODULES = {
     "DataReference": "refrain.data.reference",
     "DataTransferStep": "refrain.steps.data_transfer",
     "DataType": "refrain.data.tabular.types",
+    "DatabricksCluster": "refrain.environments.databricks",
+    "DatabricksCompute": "refrain.pipelines.compute_target",
+    "DatabricksStep": "refrain.steps.databricks",
     "Dataset": "refrain.data.dataset",
     "DatasetConsumptionConfig": "refrain.data.consumption",
     "Datastore": "refrain.data.datastore",
     "DockerConfiguration": "refrain.environments.run_configuration",
     "DockerSection": "refrain.environments.environment",
+    "EggLibrary": "refrain.environments.databricks",
     "Environment": "refrain.environments.environment",
     "Experiment": "refrain.pipelines.experiment",
     "FileDataset": "refrain.data.dataset",
     "HDFSOutputDatasetConfig": "refrain.data.output_config",
     "InputPortBinding": "refrain.data.pipeline_data",
+    "JarLibrary": "refrain.environments.databricks",
     "LinkFileOutputDatasetConfig": "refrain.data.output_config",
     "LinkTabularOutputDatasetConfig": "refrain.data.output_config",
+    "MavenLibrary": "refrain.environments.databricks",
     "MpiConfiguration": "refrain.environments.distribution",
     "OutputFileDatasetConfig": "refrain.data.output_config",
     "OutputTabularDatasetConfig": "refrain.data.output_config",
@@ -99,17 +116,22 @@ _MODULES = {
     "PipelineRun": "refrain.pipelines.run",
     "PortDataReference": "refrain.data.port_data",
     "PromoteHeadersBehavior": "refrain.data.tabular.promotion",
+    "PyPiLibrary": "refrain.environments.databricks",
     "PyTorchConfiguration": "refrain.environments.distribution",
     "PythonScriptStep": "refrain.steps.python_script",
     "PythonSection": "refrain.environments.environment",
+    "RCranLibrary": "refrain.environments.databricks",
     "Run": "refrain.runtime.run",
     "RunConfiguration": "refrain.environments.run_configuration",
     "ScriptRunConfig": "refrain.steps.script_run",
+    "SparkResources": "refrain.steps.spark",
+    "SparkStep": "refrain.steps.spark",
     "SqlDataReference": "refrain.data.sql.reference",
     "StepRun": "refrain.pipelines.run",
     "StepSequence": "refrain.steps.sequence",
     "StoredProcedureParameter": "refrain.data.sql.reference",
     "StoredProcedureParameterType": "refrain.data.sql.reference",
+    "SynapseSparkStep": "refrain.steps.spark",
     "TabularDataset": "refrain.data.tabular.dataset",
     "TensorflowConfiguration": "refrain.environments.distribution",
     "Workspace": "refrain.pipelines.workspace",

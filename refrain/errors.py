@@ -90,6 +90,36 @@ class BeingMadeError(RefrainError, RuntimeError):
         self.run_id = run_id
 
 
+class SuspendedError(RefrainError, RuntimeError):
+    """A step's job runs elsewhere, and it was not to be waited for here; the step run goes on when the job has ended.
+
+    :param run_id: of the step run.
+    :param job: what whoever waits needs to know of the job.
+    """
+
+    def __init__(self, message: str, run_id: str, job: object) -> None:
+        super().__init__(message)
+        self.run_id = run_id
+        self.job = job
+
+
+class DatabricksError(RefrainError, RuntimeError):
+    """Databricks could not be reached, or has failed by itself: another try may help.
+
+    :param status: the HTTP status; None if there was no answer.
+    :param code: Databricks' own word for what is wrong.
+    """
+
+    def __init__(self, message: str, status: int | None = None, code: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class DatabricksRefusedError(DatabricksError, UserError):
+    """Databricks refused a request, and will do so again until something is changed."""
+
+
 class RunFailedError(RefrainError, RuntimeError):
     """A pipeline run ended in failure."""
 

@@ -1,11 +1,29 @@
-"""Connections: credentials of datastores, as Airflow keeps them."""
+"""Connections: credentials of datastores and compute targets, as Airflow keeps them."""
 
 from __future__ import annotations
+
+from importlib.util import find_spec
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from refrain.storage.connections import Connection
+from refrain.compute.databricks.channel import set_channel
+from refrain.compute.docker.client import set_connect
+from refrain.storage.connections import Connection, set_resolver
+from refrain_operators.docker_engine import docker_client
+
+
+def use_airflow() -> None:
+    """Let this process find connections in Airflow, and reach services by the hooks of its official providers."""
+    set_resolver(airflow_connection)
+    set_connect(docker_client)
+    if has_databricks():
+        set_channel("refrain_operators.databricks_channel:HookChannel")
+
+
+def has_databricks() -> bool:
+    """Say whether the official provider for Databricks is installed."""
+    return find_spec("airflow.providers.databricks") is not None
 
 
 def airflow_connection(conn_id: str) -> Connection | None:
@@ -22,4 +40,5 @@ def airflow_connection(conn_id: str) -> Connection | None:
         found.password or "",
         found.port,
         found.extra_dejson,
+        found.schema or "",
     )

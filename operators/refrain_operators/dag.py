@@ -13,12 +13,15 @@ from refrain.data.ports import FromStep
 from refrain.errors import UserError
 from refrain.pipelines.pipeline import Pipeline, is_defining
 from refrain.pipelines.workspace import Workspace
+from refrain.steps import databricks
 from refrain.steps.definition import PipelineDefinition, StepDefinition
 from refrain.steps.sharing import shared_sources
 from refrain_operators.doc_pages import FORCE_PARAM, PLAN_PAGE, dag_page, parameters_of, task_page
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
+
+    from refrain_operators.step_operator import StepOperator
 
 PLAN_TASK = "plan"
 """The id of a pipeline's planning task, unless a step has it."""
@@ -152,9 +155,7 @@ def _wait_for_next_tick(dag: DAG) -> None:
 
 
 def _operator(step: StepDefinition, operators: Mapping[str, Any], settings: Mapping[str, Any]) -> Any:
-    from refrain_operators.step_operator import StepOperator
-
-    return StepOperator(
+    return _operator_class(step.kind)(
         task_id=step.key,
         task_display_name=step.name,
         doc_md=task_page(step),
@@ -162,6 +163,16 @@ def _operator(step: StepDefinition, operators: Mapping[str, Any], settings: Mapp
         producers={p.name: operators[p.source.step] for p in step.inputs if isinstance(p.source, FromStep)},
         **settings,
     )
+
+
+def _operator_class(kind: str) -> type[StepOperator]:
+    from refrain_operators.step_operator import StepOperator
+
+    if kind == databricks.KIND:
+        from refrain_operators.databricks_operator import DatabricksOperator
+
+        return DatabricksOperator
+    return StepOperator
 
 
 def _params(definition: PipelineDefinition) -> dict[str, Any]:

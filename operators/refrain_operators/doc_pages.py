@@ -13,9 +13,10 @@ from refrain.steps.command import (
     Literal,
     OutputPath,
     ParameterValue,
+    Setting,
+    SparkSubmit,
     Token,
     UnfinishedPath,
-    word_of,
 )
 from refrain.steps.definition import PipelineDefinition, StepDefinition
 
@@ -59,21 +60,22 @@ def task_page(step: StepDefinition) -> str:
 
 def parameters_of(step: StepDefinition) -> set[str]:
     """Return the names of the pipeline parameters that a step uses."""
-    tokens = [*map(word_of, step.command), *(token for _, token in step.parameters)]
+    tokens = [*step.command, *(token for _, token in step.parameters)]
     named = {port.source.name for port in step.inputs if isinstance(port.source, FromParameter)}
     return named | {token.name for token in tokens if isinstance(token, ParameterValue)}
 
 
 def _shown(token: Token) -> str:
-    word = word_of(token)
-    if isinstance(word, Literal):
-        return shlex.quote(word.text)
-    if isinstance(word, Interpreter):
+    if isinstance(token, Literal | Setting):
+        return shlex.quote(token.text)
+    if isinstance(token, Interpreter):
         return "python"
-    if isinstance(word, UnfinishedPath):
+    if isinstance(token, SparkSubmit):
+        return "spark-submit"
+    if isinstance(token, UnfinishedPath):
         return "{unfinished}"
-    kind = {InputPath: "input", OutputPath: "output", ParameterValue: "parameter"}[type(word)]
-    return f"{{{kind}:{word.name}}}"
+    kind = {InputPath: "input", OutputPath: "output", ParameterValue: "parameter"}[type(token)]
+    return f"{{{kind}:{token.name}}}"
 
 
 def _summary(step: StepDefinition) -> str:

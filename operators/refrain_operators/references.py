@@ -17,6 +17,7 @@ from typing import Any
 
 from refrain.data.handle import DataHandle
 from refrain.errors import RefrainError, UntrustedReferenceError, UserError
+from refrain.execution.published import outputs_of, published_by
 from refrain.execution.request import StepResult
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
 from refrain.tracking.run_id import StepRunId
@@ -82,14 +83,7 @@ def recorded(task_id: str, root_id: str, runs: RunStore) -> StepResult:
             f"Task {task_id!r} has not published its outputs, and the workspace has no completed run of it. If it was "
             "marked as success by hand, clear it, so that it runs."
         )
-    latest = done[-1]
-    sentence = str(latest.decision.get("sentence", ""))
-    return StepResult(latest.run_id, outputs_of(latest), latest.reused_from, sentence, latest.seconds_saved)
-
-
-def outputs_of(record: RunRecord) -> dict[str, DataHandle]:
-    """Return the outputs of a run record."""
-    return {name: DataHandle.from_json(handle) for name, handle in record.outputs.items()}
+    return published_by(done[-1])
 
 
 def _record(reference: Any, task_id: str, root_id: str, runs: RunStore) -> RunRecord:

@@ -11,15 +11,12 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowSensorTimeout, DownstreamTasksSkipped
 from airflow.sdk.execution_time.xcom import XCom
 
-from refrain.compute.docker.client import set_connect
 from refrain.errors import RefrainError
 from refrain.execution.lease import is_being_made
 from refrain.execution.request import StepResult
-from refrain.storage.connections import set_resolver
 from refrain_operators import plan
-from refrain_operators.connections import airflow_connection
+from refrain_operators.connections import use_airflow
 from refrain_operators.coverage import Coverage
-from refrain_operators.docker_engine import docker_client
 from refrain_operators.origin import Origin, ReusedFrom
 from refrain_operators.planner import Planner
 from refrain_operators.references import published
@@ -82,8 +79,7 @@ class ReuseSensor(BaseSensorOperator):
 
         :raises DownstreamTasksSkipped: for Airflow, which then skips the tasks and calls this one a success.
         """
-        set_resolver(airflow_connection)
-        set_connect(docker_client)
+        use_airflow()
         try:
             super().execute(context)
         except AirflowSensorTimeout as error:

@@ -14,7 +14,6 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from refrain.compute.computes import Computes
-from refrain.compute.docker.client import set_connect
 from refrain.data.parameters import PipelineParameter
 from refrain.errors import (
     BeingMadeError,
@@ -28,15 +27,14 @@ from refrain.errors import (
 )
 from refrain.execution.engine import Engine
 from refrain.execution.listener import Listener, Phase
-from refrain.execution.request import StepResult
+from refrain.execution.preview import Published
+from refrain.execution.request import RunContext, StepRequest, StepResult
 from refrain.execution.stage import sweep
 from refrain.pipelines.workspace import Workspace
 from refrain.reuse.decision import Decision
 from refrain.steps.definition import StepDefinition
-from refrain.storage.connections import set_resolver
 from refrain.tracking.record import RunStore
-from refrain_operators.connections import airflow_connection
-from refrain_operators.docker_engine import docker_client
+from refrain_operators.connections import use_airflow
 from refrain_operators.mapped_step import MappedStep
 from refrain_operators.origin import Origin, ReusedFrom
 from refrain_operators.plan import planned_before
@@ -75,6 +73,10 @@ class LogListener(Listener):
     def line(self, key: str, line: str) -> None:  # noqa: ARG002  # the task's log is that of one step
         """See :meth:`refrain.execution.listener.Listener.line`."""
         self._log.info("%s", line)
+
+    def linked(self, key: str, name: str, url: str) -> None:  # noqa: ARG002  # the task's log is that of one step
+        """See :meth:`refrain.execution.listener.Listener.linked`."""
+        self._log.info("%s: %s", name, url)
 
     def noted(self, key: str, note: str) -> None:
         """See :meth:`refrain.execution.listener.Listener.noted`."""
@@ -191,10 +193,15 @@ class StepOperator(BaseOperator):
         """Return who hears what happens to the step; by default the task's log."""
         return LogListener(logging.getLogger("refrain.step"))
 
+    def request(
+        self, context: Any, run: RunContext, workspace: Workspace, runs: RunStore, made: Mapping[str, Published]
+    ) -> StepRequest:
+        """Return what the engine is asked to do; see :func:`refrain_operators.step_request.step_request`."""
+        return step_request(self, context, run, workspace, runs, made)
+
     def _execute(self, context: Any) -> dict[str, Any]:
         planned = planned_before(self, context)
-        set_resolver(airflow_connection)
-        set_connect(docker_client)
+        use_airflow()
         if self.warning:
             self.log.warning("%s", self.warning)
         workspace = Workspace(self.workspace)
@@ -213,7 +220,7 @@ class StepOperator(BaseOperator):
         # the interrupted code holds.
         with self._stop.obeyed_by(engine), ThreadPoolExecutor(1, "step") as pool:
             made = {task_id: recorded(task_id, run.root_id, engine.runs) for task_id in planned}
-            request = step_request(self, context, run, workspace, engine.runs, made)
+            request = self.request(context, run, workspace, engine.runs, made)
             result = pool.submit(engine.run, request).result()
         workspace.state.trees.flush()
         self._note_origin(result, engine.runs)

@@ -87,6 +87,18 @@ def _add_run(commands: Any) -> None:
         "--verify", metavar="HOW", help="read reused results again: full, stat or a share (default: the workspace's)"
     )
     parser.add_argument("--verbose", action="store_true", help="show all output of the steps on a terminal too")
+    parser.add_argument(
+        "--step", metavar="STEP", help="run this step alone, on what those before it gave in the last run"
+    )
+    parser.add_argument("--keep-in", metavar="FOLDER", help="its working directory stays here (.refrain/steps/STEP)")
+    parser.add_argument(
+        "--debug",
+        nargs="?",
+        type=int,
+        const=5678,
+        metavar="PORT",
+        help="its script waits for a debugger (debugpy) at this port (default: 5678)",
+    )
 
 
 def _add_explain(commands: Any) -> None:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 
 from refrain.cli.answer import FAILED, OK, Answer, say, say_where
 from refrain.cli.interrupt import Interrupt, interruptible
 from refrain.cli.load import forced, given_parameters, load_pipeline
-from refrain.errors import RefrainError
+from refrain.errors import RefrainError, StepFailedError, UserError
 from refrain.execution.progress import show_progress
 from refrain.execution.runner import Outcome, RunOptions
+from refrain.execution.trial import Trial, alone
 from refrain.pipelines.experiment import Experiment
-from refrain.pipelines.local import make_runner, run_options, verification_of
+from refrain.pipelines.local import make_runner, run_options, trial_options, verification_of
 from refrain.pipelines.pipeline import Pipeline
 from refrain.pipelines.workspace import Workspace
+from refrain.steps.definition import PipelineDefinition
 from refrain.tracking.record import RunStatus
 from refrain.tracking.run_id import short_id
 
 _MOST_ERRORS = 3
+_TRIALS = os.path.join(".refrain", "steps")
 
 
 def run(options: argparse.Namespace) -> Answer:
@@ -29,22 +34,39 @@ def run(options: argparse.Namespace) -> Answer:
         pipeline = load_pipeline(options)
         Experiment(pipeline.workspace, options.experiment)  # refuses a bad name before anything starts
         parameters = given_parameters(pipeline.definition, options.param)
-        verification = verification_of(options.verify)
-        how = run_options(pipeline.definition, forced(options), options.keep_going, options.jobs, verification)
+        definition, how = _asked_for(pipeline, options)
         if options.detach:
             return _detach(pipeline, parameters, options.experiment, how)
         runner, run_id = make_runner(
             pipeline.workspace,
-            pipeline.definition,
+            definition,
             parameters,
             options.experiment,
             how,
-            show_progress(is_verbose=options.verbose),
+            show_progress(is_verbose=options.verbose or how.trial is not None),
         )
         outcome = runner.run()
         _tell(outcome, run_id)
+        _tell_of_trials(outcome, how, options)
         document = _document(pipeline.workspace, run_id) if options.json else {}
         return Answer(document, exit_code=_exit_code(outcome, interrupt))
+
+
+def _asked_for(pipeline: Pipeline, options: argparse.Namespace) -> tuple[PipelineDefinition, RunOptions]:
+    """Return what is to be run, and how."""
+    definition = pipeline.definition
+    if options.step is None:
+        if options.debug is not None or options.keep_in is not None:
+            raise UserError("--debug and --keep-in belong to --step STEP, which runs one step alone.")
+        verification = verification_of(options.verify)
+        return definition, run_options(definition, forced(options), options.keep_going, options.jobs, verification)
+    if options.detach:
+        raise UserError("--detach runs whole pipelines; leave it or --step out.")
+    step = definition.step(options.step)
+    trial = Trial(options.keep_in or os.path.join(_TRIALS, step.key), options.debug)
+    if trial.debug_port is not None:
+        say(f"{step.name} waits for a debugger at 127.0.0.1:{trial.debug_port} before its script begins.")
+    return alone(definition, step), trial_options(pipeline.workspace, definition, step, trial)
 
 
 def _document(workspace: Workspace, run_id: str) -> dict[str, object]:
@@ -63,6 +85,18 @@ def _detach(pipeline: Pipeline, parameters: dict[str, object], experiment: str, 
         f"stop: refrain runs cancel {short_id(run_id)}"
     )
     return Answer({"run_id": run_id, "pipeline": pipeline.name, "experiment": experiment}, (run_id,))
+
+
+def _tell_of_trials(outcome: Outcome, how: RunOptions, options: argparse.Namespace) -> None:
+    """Say where the working directory of a step is that was run alone, or how to run one that failed so."""
+    if how.trial is not None:
+        say(f"\nThe working directory is kept in {how.trial.folder}.")
+        return
+    failed = [key for key, error in outcome.errors.items() if isinstance(error, StepFailedError)]
+    if failed and not outcome.is_canceled:
+        words = ["refrain", "run", options.target, "--step", failed[0]]
+        words += [word for given in options.param for word in ("--param", given)]
+        say(f"Run it alone, and keep its working directory: {shlex.join(words)}")
 
 
 def _exit_code(outcome: Outcome, interrupt: Interrupt) -> int:

@@ -11,7 +11,12 @@ from refrain.errors import UnknownNameError, UserError, did_you_mean, known
 from refrain.extensions import COMPUTE, installed, load, load_object
 from refrain.storage.state import WorkspaceState
 
-_OURS = {"docker": "refrain.compute.docker.kind:DockerKind", "local": "refrain.compute.local_kind:LocalKind"}
+_OURS = {
+    "databricks": "refrain.compute.databricks.kind:DatabricksKind",
+    "docker": "refrain.compute.docker.kind:DockerKind",
+    "local": "refrain.compute.local_kind:LocalKind",
+    "spark": "refrain.compute.spark_kind:SparkKind",
+}
 
 
 class TargetKind(Protocol):

@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import threading
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,16 +17,15 @@ from refrain.compute.output import OutputStream, open_log
 from refrain.compute.processes import MARK, is_alive, kill_group, kill_marked, start_mark
 from refrain.compute.variables import of_this_machine
 from refrain.compute.watchman import watchman
-from refrain.environments.interpreter import InterpreterIdentity
-from refrain.environments.specification import EnvironmentSpec
+from refrain.environments.interpreter import InterpreterIdentity, identify
+from refrain.environments.specification import SPARK_VARIABLES, EnvironmentSpec
 from refrain.errors import StepFailedError, UnknownNameError, UserError
 
 if TYPE_CHECKING:
+    import subprocess
+
     from refrain.environments.environments import Environments
     from refrain.environments.uv import RunTool
-
-if TYPE_CHECKING:
-    import subprocess
 
 CANCEL_GRACE_SECONDS = 5.0
 _DRAIN_SECONDS = 5.0
@@ -45,15 +43,18 @@ class LocalCompute:
 
     :param grace_seconds: how long a canceled process may take to end by itself.
     :param environments: makes the environments that packages are installed into; None refuses those.
+    :param spark: what the target says of the Spark that its Spark steps start, as environment variables.
     """
 
     def __init__(
         self,
         grace_seconds: float = CANCEL_GRACE_SECONDS,
         environments: Callable[[RunTool], Environments] | None = None,
+        spark: Mapping[str, str] | None = None,
     ) -> None:
         self._grace_seconds = grace_seconds
         self._make_environments = environments
+        self._spark = dict(spark or {})
         self._jobs: dict[str, _Running] = {}
         self._results: dict[str, JobResult] = {}
         self._canceled: set[str] = set()
@@ -65,11 +66,20 @@ class LocalCompute:
         wanted = replace(environment, variables=())
         with self._lock:
             if wanted not in self._identities:
-                self._identities[wanted] = self.environments.identify(wanted)
-            return self._identities[wanted]
+                is_there = wanted.packages is None and wanted.image is None
+                made = identify(wanted.interpreter) if is_there else self.environments.identify(wanted)
+                self._identities[wanted] = made
+            identity = self._identities[wanted]
+        if not environment.uses_spark:
+            return identity
+        from refrain.environments.spark import with_spark
+
+        return with_spark(identity, environment, self._spark)
 
     def prepare(self, environment: EnvironmentSpec, on_line: OnLine) -> str:
         """See :meth:`refrain.compute.job.Compute.prepare`."""
+        if environment.packages is None and environment.image is None:
+            return self.identify(environment).path
         return self.environments.prepare(environment, on_line)
 
     @cached_property
@@ -84,13 +94,13 @@ class LocalCompute:
 
     def _run_tool(self, argv: Sequence[str], environ: Mapping[str, str], folder: Path, on_line: OnLine) -> int:
         """Run a program that builds an environment; it ends with this process, as jobs do."""
-        run_id = f"environment-{uuid.uuid4().hex}"
+        run_id = f"environment-{os.urandom(16).hex()}"
         job = Job(run_id, tuple(argv), str(folder), {**environ, MARK: run_id}, os.devnull)
         return self.wait(self.submit(job), on_line).exit_code
 
-    def variables(self, environment: EnvironmentSpec, interpreter: str) -> dict[str, str]:  # noqa: ARG002  # all alike
+    def variables(self, environment: EnvironmentSpec, interpreter: str) -> dict[str, str]:
         """See :meth:`refrain.compute.job.Compute.variables`."""
-        return of_this_machine(interpreter)
+        return of_this_machine(interpreter, SPARK_VARIABLES if environment.uses_spark else ())
 
     def submit(self, job: Job) -> str:
         """See :meth:`refrain.compute.job.Compute.submit`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,13 +41,7 @@ class LocalKind:
 
     def compute(self, target: Target, state: WorkspaceState, grace_seconds: float) -> LocalCompute:  # noqa: ARG002  # all are this machine
         """See :class:`TargetKind`."""
-
-        def environments(run: RunTool) -> Environments:
-            from refrain.environments.environments import Environments
-
-            return Environments(state.registry, cache_folder(), run)
-
-        return LocalCompute(grace_seconds, environments)
+        return LocalCompute(grace_seconds, environments_of(state))
 
     def examine(self, target: Target, state: WorkspaceState) -> Iterator[str]:
         """See :class:`TargetKind`."""
@@ -65,3 +59,14 @@ class LocalKind:
         yield "a process was started, and its output arrived"
         if target.queue:
             yield f"on Airflow, a worker of the queue {target.queue!r} takes its tasks; that was not tried from here"
+
+
+def environments_of(state: WorkspaceState) -> Callable[[RunTool], Environments]:
+    """Return what makes the environments of a workspace on this machine."""
+
+    def made(run: RunTool) -> Environments:
+        from refrain.environments.environments import Environments
+
+        return Environments(state.registry, cache_folder(), run)
+
+    return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 PASSED_ON = (
@@ -17,7 +17,12 @@ PASSED_ON = (
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def of_this_machine(interpreter: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the variables of a process of this machine; its interpreter's folder comes first on its ``PATH``."""
+def of_this_machine(
+    interpreter: str, more: Iterable[str] = (), environ: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """Return the variables of a process of this machine; its interpreter's folder comes first on its ``PATH``.
+
+    :param more: names of variables that a process of its kind gets besides.
+    """
     path = os.pathsep.join((str(Path(interpreter).parent), environ.get("PATH", _DEFAULT_PATH)))
-    return {**{name: environ[name] for name in PASSED_ON if name in environ}, "PATH": path}
+    return {**{name: environ[name] for name in (*PASSED_ON, *more) if name in environ}, "PATH": path}

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import refrain
-from refrain.compute import guard as guard_module
 from refrain.compute.processes import MARK
 
 if TYPE_CHECKING:
     import subprocess
 
+_GUARD = str(Path(__file__).with_name("guard.py"))  # run, and never imported
 _IMPORTS_FROM = str(Path(str(refrain.__file__)).parents[1])
 """The working directory of commands, so that they find this package however this process found it."""
 
@@ -109,7 +109,7 @@ def _start_guard() -> subprocess.Popen[bytes]:
     import subprocess
 
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", "-E", str(guard_module.__file__)],
+        [sys.executable, "-I", "-S", "-E", _GUARD],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

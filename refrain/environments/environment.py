@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from refrain.environments.conda_dependencies import CondaDependencies
+from refrain.environments.databricks import DatabricksSection
 from refrain.environments.pythons import parse_wanted
 from refrain.environments.requirements import read_file
 from refrain.environments.specification import EnvironmentSpec, ImageSpec, PackageSpec
@@ -80,6 +81,7 @@ class Environment:
         self.version: str | None = None
         self.python = python or PythonSection()
         self.docker = DockerSection()
+        self.databricks = DatabricksSection()
         self.environment_variables: dict[str, str] = dict(environment_variables or {})
 
     @staticmethod

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SPARK_VARIABLES = (
+    "JAVA_HOME", "SPARK_HOME", "SPARK_CONF_DIR", "SPARK_LOCAL_DIRS", "SPARK_LOCAL_IP",
+    "HADOOP_CONF_DIR", "YARN_CONF_DIR", "KUBECONFIG",
+)  # fmt: skip
+"""What tells a Spark step of its machine where Spark, Java and the cluster are; the versions of these count."""
+
 
 @dataclass(frozen=True)
 class PackageSpec:
@@ -44,9 +50,11 @@ class EnvironmentSpec:
         *packages*.
     :param packages: what is to be installed; None means what the interpreter has.
     :param image: for compute targets that run containers.
+    :param uses_spark: the process starts Spark, so that Spark and Java are a part of the environment.
     """
 
     interpreter: str | None = None
     variables: tuple[tuple[str, str], ...] = ()
     packages: PackageSpec | None = None
     image: ImageSpec | None = None
+    uses_spark: bool = False

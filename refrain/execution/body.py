@@ -27,8 +27,10 @@ _PROCESS = "refrain.execution.process_body:ProcessBody"
 _BODIES = {
     "command": _PROCESS,
     "data_transfer": "refrain.execution.transfer_body:TransferBody",
+    "databricks": "refrain.execution.databricks.body:DatabricksBody",
     "parallel_run": _PROCESS,
     "python_script": _PROCESS,
+    "spark": _PROCESS,
 }
 
 
@@ -70,6 +72,7 @@ class Body(Protocol):
 
         :raises StepFailedError: when it failed by itself.
         :raises StepCanceledError: when it was canceled.
+        :raises SuspendedError: when the request allows it, and the work goes on elsewhere.
         """
 
     def cancel(self) -> None:

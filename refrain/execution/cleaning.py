@@ -24,8 +24,9 @@ from enum import Enum
 from pathlib import Path
 
 from refrain.errors import CorruptObjectError, DataError, RefrainError
-from refrain.execution.marking import Marks, RunInUse, words_in
+from refrain.execution.marking import Marks, RunInUse, homes, words_in
 from refrain.execution.stage import abandoned, sweep
+from refrain.execution.submissions import SUBMISSIONS
 from refrain.reuse.decision import Verdict
 from refrain.reuse.record import RecordStore, Tombstone, record_key
 from refrain.storage.blobs import blob_key, manifest_key
@@ -44,6 +45,7 @@ _CONDEMNED = "gc/condemned"
 _CLOCK = "gc/clock"
 _UNFINISHED_SECONDS = 3600.0  # even without a grace period: somebody may be at it
 _RECENT = "reuse/recent/"
+_JOBS_ARE_KNOWN_DAYS = 60  # to Databricks
 _OWN_RUN = re.compile(r"[0-9a-f]{32}\..+\.[1-9][0-9]*")
 
 
@@ -157,7 +159,8 @@ class Cleaning:
 
     def _orphans(self, marks: Marks) -> Iterator[Waste]:
         """Find outputs that a killed worker left on the datastores that are this workspace's alone."""
-        known = {step_id for run in marks.runs.values() for step_id in run.steps}
+        steps = [step for run in marks.runs.values() for step in run.steps.values()]
+        known = {step.run_id for step in steps}.union(*map(homes, steps))
         for store in BUILT_IN if marks.is_complete else ():
             folder = f"datastores/{store}/azureml"
             for name in self._objects.names(folder):
@@ -173,6 +176,9 @@ class Cleaning:
         for stored in (*self._objects.walk("leases"), *self._objects.walk("probes")):
             if not marks.is_young(stored.changed):
                 yield Waste(WasteKind.LEASE, stored.key, "nobody has held it for long", stored.bytes)
+        for stored in self._objects.walk(SUBMISSIONS):
+            if marks.is_older(stored.changed, _JOBS_ARE_KNOWN_DAYS):
+                yield Waste(WasteKind.LEASE, stored.key, "its job is known to nobody any more", stored.bytes)
 
     def _unnamed(self, marks: Marks) -> Iterator[Waste]:
         """Find what is stored by its content and named by no document in use."""

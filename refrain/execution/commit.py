@@ -14,9 +14,10 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from refrain.data.handle import DataHandle
-from refrain.data.ports import OutputKind, OutputPort
+from refrain.data.ports import OutputKind, OutputMode, OutputPort
 from refrain.errors import DataError, OutputError
 from refrain.execution.links import require_linked
+from refrain.execution.spark_outputs import tidy
 from refrain.execution.stage import Stage, announce
 from refrain.storage.manifest import Manifest
 from refrain.storage.state import WorkspaceState
@@ -69,6 +70,8 @@ class Commit:
         if port.globs and path.is_dir():
             _drop_unwanted(path, port.globs)
             _require_produced(path, port, self._step_name)
+        if port.mode is OutputMode.HDFS:
+            tidy(path, port.name, self._step_name)
         try:
             _make_links_relative(path)
             manifest = self._state.trees.manifest(path, OUTPUT)

@@ -13,10 +13,11 @@ from typing import Any
 from refrain.compute.computes import Computes
 from refrain.data.handle import DataHandle
 from refrain.environments.interpreter import NO_INTERPRETER, InterpreterIdentity
-from refrain.errors import BeingMadeError, RefrainError, StepCanceledError
+from refrain.errors import BeingMadeError, RefrainError, StepCanceledError, SuspendedError
 from refrain.execution.asked import Asked, new_record, references, reused_record
 from refrain.execution.binding import bound
 from refrain.execution.body import Body, Work, body_for
+from refrain.execution.foreign import foreign, is_foreign_unchanged
 from refrain.execution.inputs import (
     ResolvedInput,
     require_as_written,
@@ -106,21 +107,25 @@ class Engine:
         :raises StepFailedError: when its process fails.
         :raises StepCanceledError: when it was canceled.
         :raises BeingMadeError: when another run makes the same result, and the engine does not wait.
+        :raises SuspendedError: when the request allows it, and the step's job goes on elsewhere.
         :raises RefrainError: when anything around it fails; in each case the run record says so and nothing
             half-written stays.
         """
         if self._is_canceled.is_set():
             raise StepCanceledError(f"Step {request.step.name!r} was canceled before it started.")
-        record = None
+        record = request.resumes
         try:
             asked = asked or self.ask(request)
-            if asked.decision.is_reused:
-                return self.reuse(asked)
-            record = self._begun(request, fingerprint=asked.decision.fingerprint, decision=asked.decision.to_json())
+            if record is None:
+                if asked.decision.is_reused:
+                    return self.reuse(asked)
+                record = self._begun(request, fingerprint=asked.decision.fingerprint, decision=asked.decision.to_json())
             return self._run_in_turn(asked, record)
         except BeingMadeError:
             if record is not None:
                 self.state.objects.drop(run_folder(record.run_id))  # the attempt has not begun
+            raise
+        except SuspendedError:
             raise
         except BaseException as error:
             self._fail(record or self._begun(request), error, request.step.key)
@@ -183,6 +188,7 @@ class Engine:
                 secret_key=self.state.secret_key if step.environment.variables else b"",
                 # What is not known, such as a task that was marked as success by hand, is new in every run.
                 predecessors=tuple(request.predecessors.get(key, request.run.root_id) for key in step.after),
+                foreign=foreign(step, self._computes),
             )
         )
 
@@ -228,7 +234,10 @@ class Engine:
         self._tell(step.key, asked.decision, str(run_id))
         registered = register_outputs(step.outputs, earlier.outputs, earlier.run_id, self.state)
         record = reused_record(asked, earlier, run_id, registered, self.state.stores)
-        self._notes_of(asked.request).add(record)
+        if asked.request.resumes is None:
+            self._notes_of(asked.request).add(record)
+        else:  # its own record is there
+            self.runs.put(record)
         self._listener.ended(step.key, RunStatus.COMPLETED.value, sentence)
         return StepResult(record.run_id, earlier.outputs, earlier.run_id, sentence, earlier.seconds)
 
@@ -249,7 +258,10 @@ class Engine:
         properties = keep_packages(self._interpreter(step), self.state)
         properties |= self.git_properties(step.source.directory) if step.source.directory else {}
         record = self.runs.update(
-            record, status=RunStatus.PREPARING, started=time.time(), properties={"StepType": step.kind, **properties}
+            record,
+            status=RunStatus.PREPARING,
+            started=record.started or time.time(),
+            properties={"StepType": step.kind, **properties},
         )
         self._listener.entered(step.key, Phase.STAGE)
         for item in inputs.values():
@@ -308,6 +320,7 @@ class Engine:
     ) -> StepResult:
         step = request.step
         is_sound = self._are_unchanged(inputs.values(), step.name)
+        is_sound &= is_foreign_unchanged(turn.decision.preimage, step, self._computes)
         try:
             outputs = body.publish()
             if is_sound:

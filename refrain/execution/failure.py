@@ -27,12 +27,17 @@ def tail(log_path: str, lines: int = TAIL_LINES) -> list[str]:
         return []
 
 
-def message(step: StepDefinition, result: JobResult, stage: Stage, log_path: str, last: Sequence[str]) -> str:
+def message(
+    step: StepDefinition, result: JobResult, stage: Stage, log_path: str, last: Sequence[str], cause: str = ""
+) -> str:
     """Return the error of a failed step: how it ended, what may be wrong, where the log is and how it ends.
 
     :param last: the last lines of the output; they are not read from the log, which a full disk may have cut.
+    :param cause: what is known of the reason.
     """
     parts = [f"Step {step.name!r} {_ending(step, result)}", *_hints(step, stage, "\n".join(last))]
+    if cause:
+        parts.append(cause)
     parts.append(f"Its log is {log_path}")
     if last:
         parts.append("and ends with:\n" + "\n".join(f"    {line}" for line in last))
@@ -47,12 +52,13 @@ def _ending(step: StepDefinition, result: JobResult) -> str:
         name = _signal(-exit_code)
         return f"failed: its process was ended by {name}." + (f" {_OUT_OF_MEMORY}" if name == "SIGKILL" else "")
     is_command = step.kind == COMMAND
-    meaning = _of_a_shell(exit_code) if is_command or is_launched(step.command) else ""
+    by_another = is_command or is_launched(step.command) or step.environment.uses_spark
+    meaning = _of_a_shell(exit_code) if by_another else ""
     return f"failed: its {'command' if is_command else 'script'} exited with code {exit_code}.{meaning}"
 
 
 def _of_a_shell(exit_code: int) -> str:
-    """Say what a shell, or the launcher of several processes, means by a code."""
+    """Say what a shell, the launcher of several processes, or Spark means by a code."""
     if exit_code == 127:
         return " A program was not found: it is not on PATH, or not in the source_directory."
     if exit_code == 126:

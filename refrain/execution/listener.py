@@ -43,6 +43,9 @@ class Listener:
     def noted(self, key: str, note: str) -> None:
         """Hear a remark of the engine on a step, such as a warning."""
 
+    def linked(self, key: str, name: str, url: str) -> None:
+        """Hear where people can look at a step's work, in another system."""
+
     def ended(self, key: str, status: str, detail: str = "") -> None:
         """Hear that a step ended: with a run status, and the error or the reuse in words."""
 
@@ -79,6 +82,9 @@ class _Shield(Listener):
 
     def noted(self, key: str, note: str) -> None:
         self._tell("noted", key, note)
+
+    def linked(self, key: str, name: str, url: str) -> None:
+        self._tell("linked", key, name, url)
 
     def ended(self, key: str, status: str, detail: str = "") -> None:
         self._tell("ended", key, status, detail)

@@ -24,6 +24,7 @@ from refrain.storage.state import WorkspaceState
 from refrain.tracking.record import REUSED_FOLDER, RunRecord, RunStore
 
 _WORDS = re.compile(rb"[A-Za-z0-9_.\-]+")
+_HOME = re.compile(r"/azureml/([^/]+)/")
 _STEP_DEPTH = 3  # runs/<root>/steps/<key>.<n>/<file>
 
 
@@ -61,6 +62,10 @@ class Marks:
         self._runs = RunStore(state)
         self._retention = retention
         self._now = now
+
+    def is_older(self, changed: float, days: float) -> bool:
+        """Say whether something was written more than so many days ago."""
+        return self._now - changed > days * 24 * 3600
 
     def is_young(self, changed: float) -> bool:
         """Say whether something was written so recently that it may be in use without a sign of it."""
@@ -102,7 +107,9 @@ class Marks:
         staying = [run for run in self.runs.values() if run.root_id not in self.reasons]
         live = {step.run_id for run in staying for step in run.steps.values()}
         live |= {step.made_by for run in staying for step in run.steps.values()}
-        return live | (self._named & {step_id for run in self.runs.values() for step_id in run.steps})
+        live |= self._named & {step_id for run in self.runs.values() for step_id in run.steps}
+        steps = (step for run in self.runs.values() for step in run.steps.values() if step.run_id in live)
+        return live.union(*map(homes, steps))
 
     @cached_property
     def words(self) -> set[str]:
@@ -185,6 +192,15 @@ class Marks:
             return self._state.objects.get(key) or b""
         except WorkspaceError:
             return b""
+
+
+def homes(step: RunRecord) -> set[str]:
+    """Return the step runs in whose own places a step run's outputs are.
+
+    Most often it is itself. A job on another system may have been submitted by an earlier try, whose places it fills.
+    """
+    found = (_HOME.search(str(handle.get("uri"))) for handle in step.outputs.values())
+    return {match[1] for match in found if match}
 
 
 def words_in(content: bytes) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import deque
 from collections.abc import Mapping
@@ -9,19 +10,23 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from refrain.compute.job import Job, JobPath, JobResult, JobStatus
+from refrain.compute.spark import SparkSettings
+from refrain.compute.spark_symptoms import Symptoms
 from refrain.data.handle import DataHandle
+from refrain.data.ports import InputMode, OutputMode, OutputPort
 from refrain.errors import StepCanceledError, StepFailedError
+from refrain.execution.addresses import address, output_address
 from refrain.execution.body import Work
 from refrain.execution.commit import Commit
 from refrain.execution.failure import TAIL_LINES, message
-from refrain.execution.inputs import provide
+from refrain.execution.inputs import ResolvedInput, provide
 from refrain.execution.mounts import require_mounts_intact
 from refrain.execution.process_environment import process_environment, text_of
 from refrain.execution.rank_logs import RankLogs
 from refrain.execution.run_folder import LOG_FILE, collect, prepare
 from refrain.execution.stage import Stage, make_output_folders, open_stage
 from refrain.reuse.preimage import is_secret
-from refrain.steps.command import InputPath, Interpreter, OutputPath, Token, UnfinishedPath
+from refrain.steps.command import InputPath, Interpreter, OutputPath, SparkSubmit, Token, UnfinishedPath
 from refrain.steps.launching import is_launched
 from refrain.storage import views
 from refrain.storage.digest import digest_bytes
@@ -43,6 +48,7 @@ class ProcessBody:
         self._unfinished: UnfinishedWork | None = None
         self._is_published = False
         self._is_canceled = False
+        self._symptoms = Symptoms() if work.step.environment.uses_spark else None
         self._lock = threading.Lock()
 
     def prepare(self) -> None:
@@ -58,6 +64,8 @@ class ProcessBody:
         interpreter = self._compute.prepare(
             work.step.environment, lambda line: work.listener.noted(work.step.key, line)
         )
+        if work.request.trial:
+            work.request.trial.require_debugger(interpreter)
         self._job = self._make_job(stage, interpreter)
         make_output_folders(stage, work.step.outputs)
 
@@ -78,7 +86,8 @@ class ProcessBody:
         for fault in faults:
             work.listener.noted(work.step.key, fault)
         if result.status is not JobStatus.SUCCEEDED:
-            raise StepFailedError(message(work.step, result, stage, work.files.will_be(LOG_FILE), last))
+            cause = self._symptoms.cause if self._symptoms else ""
+            raise StepFailedError(message(work.step, result, stage, work.files.will_be(LOG_FILE), last, cause))
         require_mounts_intact(stage, work.step.name, faults)
 
     def cancel(self) -> None:
@@ -105,7 +114,12 @@ class ProcessBody:
 
     def close(self) -> None:
         """See :class:`Body`."""
-        if self._stage is not None:
+        if self._stage is None:
+            return
+        try:
+            if self._work.request.trial:
+                self._work.request.trial.keep(self._stage.working_directory)
+        finally:
             self._stage.remove()
         if self._is_published and self._unfinished is not None:
             self._unfinished.remove()
@@ -120,18 +134,20 @@ class ProcessBody:
 
     def _make_job(self, stage: Stage, interpreter: str) -> Job:
         work, step = self._work, self._work.step
-        read = {name: provide(item, stage, work.state.stores) for name, item in work.inputs.items()}
-        written = {name: str(path) for name, path in stage.outputs.items()}
+        read = {name: self._read(item, stage) for name, item in work.inputs.items()}
+        written = {port.name: self._written(port, stage) for port in step.outputs}
         log_path = prepare(work.folder, work.request, work.record, read, written, stage)
         run_id = work.record.run_id
         if UnfinishedPath() in step.command:
             self._unfinished = work.state.unfinished(_work_key(work))
         machine = self._compute.variables(step.environment, interpreter)
+        variables = process_environment(work.request, run_id, work.folder, machine, {**read, **written})
+        argv = tuple(w for t in step.command for w in self._words(t, interpreter, read, written))
         return Job(
             run_id=run_id,
-            argv=tuple(self._word(token, interpreter, read, written) for token in step.command),
+            argv=work.request.trial.argv(argv) if work.request.trial else argv,
             working_directory=str(stage.working_directory),
-            environment=process_environment(work.request, run_id, work.folder, machine, {**read, **written}),
+            environment=variables | (self._spark().variables() if step.environment.uses_spark else {}),
             log_path=log_path,
             secrets=tuple(text for name, text in step.environment.variables if is_secret(name, text)),
             scratch=str(stage.folder),
@@ -139,23 +155,41 @@ class ProcessBody:
             runs_in=step.environment,
         )
 
-    def _word(self, token: Token, interpreter: str, read: Mapping[str, str], written: Mapping[str, str]) -> str:
+    def _words(
+        self, token: Token, interpreter: str, read: Mapping[str, str], written: Mapping[str, str]
+    ) -> tuple[str, ...]:
         if isinstance(token, Interpreter):
-            return interpreter
+            return (interpreter,)
+        if isinstance(token, SparkSubmit):
+            return ("-m", "refrain.runtime.spark_submit", json.dumps(dict(token.conf)))
         if isinstance(token, InputPath):
-            return read[token.name]
+            return (read[token.name],)
         if isinstance(token, OutputPath):
-            return written[token.name]
+            return (written[token.name],)
         if isinstance(token, UnfinishedPath):
             assert self._unfinished is not None  # noqa: S101  # made for this word
-            return str(self._unfinished.folder)
-        return text_of(token, self._work.request)
+            return (str(self._unfinished.folder),)
+        return (text_of(token, self._work.request),)
 
     def _paths(self, stage: Stage, read: Mapping[str, str]) -> tuple[JobPath, ...]:
         from refrain.execution.job_paths import job_paths  # here: most processes run on this machine
 
         unfinished = () if self._unfinished is None else (str(self._unfinished.path),)
         return job_paths(stage, (self._work.folder, *unfinished), self._work.inputs.values(), read)
+
+    def _read(self, item: ResolvedInput, stage: Stage) -> str:
+        """Return what the process reads an input by: a path, or for Spark an address."""
+        stores = self._work.state.stores
+        if item.port.mode is InputMode.HDFS:
+            return address(item, stage, stores, self._spark())
+        return provide(item, stage, stores)
+
+    def _written(self, port: OutputPort, stage: Stage) -> str:
+        path = stage.outputs[port.name]
+        return output_address(port.name, path, self._spark()) if port.mode is OutputMode.HDFS else str(path)
+
+    def _spark(self) -> SparkSettings:
+        return SparkSettings.of(self._work.computes.target(self._work.step.compute))
 
     def _run(self, job: Job, last: deque[str]) -> JobResult:
         compute, key = self._compute, self._work.step.key
@@ -165,6 +199,8 @@ class ProcessBody:
             last.append(line)
             if ranks:
                 ranks.line(line)
+            if self._symptoms:
+                self._symptoms.line(line)
             self._work.listener.line(key, line)
 
         with self._lock:
@@ -183,6 +219,6 @@ class ProcessBody:
 
 def _work_key(work: Work) -> str:
     """Return what names the work of a step: its fingerprint; that of a run by itself, where nobody else's counts."""
-    if work.step.allow_reuse and not work.request.is_forced:
+    if work.step.allow_reuse and not work.request.is_forced and work.request.trial is None:
         return work.record.fingerprint
     return digest_bytes(f"{work.record.fingerprint} {work.request.run.root_id}".encode())

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import refrain
 from refrain.execution.request import StepRequest
-from refrain.steps.command import Literal, ParameterValue, Token, word_of
+from refrain.steps.command import Literal, ParameterValue, Setting, Token
 
 RUNTIME = Path(str(refrain.__file__)).parent / "runtime"
 """What runs inside a step's process."""
@@ -38,16 +38,15 @@ def process_environment(
     variables |= dict(step.environment.variables)
     variables["PYTHONPATH"] = os.pathsep.join(filter(None, (variables.get("PYTHONPATH"), str(RUNTIME / "path"))))
     variables |= {f"AML_PARAMETER_{name}": text_of(token, request) for name, token in step.parameters}
-    return variables | _run_variables(request, run_id, run_folder)
+    return variables | run_variables(request, run_id) | {"REFRAIN_RUN_DIR": run_folder}
 
 
 def text_of(token: Token, request: StepRequest) -> str:
     """Return a literal's or a parameter's text."""
-    word = word_of(token)
-    if isinstance(word, ParameterValue):
-        return str(request.parameters[word.name])
-    if isinstance(word, Literal):
-        return word.text
+    if isinstance(token, ParameterValue):
+        return str(request.parameters[token.name])
+    if isinstance(token, Literal | Setting):
+        return token.text
     raise TypeError(f"{token!r} is a place for data, not a text.")
 
 
@@ -60,7 +59,8 @@ def _data_variables(request: StepRequest, paths: Mapping[str, str]) -> dict[str,
     return variables
 
 
-def _run_variables(request: StepRequest, run_id: str, run_folder: str) -> dict[str, str]:
+def run_variables(request: StepRequest, run_id: str) -> dict[str, str]:
+    """Return what tells the user's code which run it is, by Azure ML's names."""
     run = request.run
     return {
         "AZUREML_RUN_ID": run_id,
@@ -70,5 +70,4 @@ def _run_variables(request: StepRequest, run_id: str, run_folder: str) -> dict[s
         "AZUREML_ARM_WORKSPACE_NAME": run.workspace_name,
         "AZUREML_ARM_PROJECT_NAME": run.experiment,
         "AZUREML_EXPERIMENT_ID": run.experiment,
-        "REFRAIN_RUN_DIR": run_folder,
     }

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from refrain.data.handle import DataHandle
 from refrain.data.parameters import PipelineParameter, Value
 from refrain.steps.definition import StepDefinition
+from refrain.tracking.record import RunRecord
+
+if TYPE_CHECKING:
+    from refrain.execution.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,9 @@ class StepRequest:
         that gathers the outputs of a mapped step.
     :param predecessors: by key, which runs made the results of the steps that come first by ``run_after``.
     :param attempt: the first attempt number to try; a taken one leads to the next.
+    :param trial: how the step is run alone, to look into it.
+    :param may_suspend: whether a step whose job runs elsewhere may raise ``SuspendedError`` instead of waiting for it.
+    :param resumes: the record of the step run that was suspended, and now goes on.
     """
 
     step: StepDefinition
@@ -46,6 +53,9 @@ class StepRequest:
     predecessors: Mapping[str, str] = field(default_factory=dict)
     is_forced: bool = False
     attempt: int = 1
+    trial: Trial | None = None
+    may_suspend: bool = False
+    resumes: RunRecord | None = None
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from refrain.execution.request import RunContext, StepRequest, StepResult
 from refrain.execution.schedule import Schedule
 from refrain.execution.stage import sweep
 from refrain.execution.step_threads import StepThreads
+from refrain.execution.trial import Trial
 from refrain.reuse.decision import Decision
 from refrain.reuse.verification import Verification
 from refrain.steps.definition import PipelineDefinition, StepDefinition
@@ -55,12 +56,16 @@ class RunOptions:
 
     :param jobs: how many steps run at once; None means the number of cores.
     :param verification: of reused outputs; None means what the workspace says.
+    :param given: by key, what steps that are not run have given in an earlier run.
+    :param trial: how a step is run alone, to look into it.
     """
 
     jobs: int | None = None
     on_failure: OnFailure = OnFailure.STOP
     force: Force = NONE_FORCED
     verification: Verification | None = None
+    given: Mapping[str, Published] = field(default_factory=dict)
+    trial: Trial | None = None
 
 
 @dataclass
@@ -162,7 +167,7 @@ class Runner:
             outcome.not_run.extend(step.key for step in self._definition.steps if step.key not in known)
 
     def _keep_running(self, threads: StepThreads, outcome: Outcome) -> None:
-        schedule = Schedule(self._definition.steps)
+        schedule = Schedule(self._definition.steps, self._options.given.keys())
         ready = deque(schedule.first())
         while ready or threads.running:
             while ready and not threads.are_busy:  # never more, so that what a failure finds waiting never starts
@@ -213,6 +218,7 @@ class Runner:
             outcome.errors[step.key] = error
 
     def _request(self, step: StepDefinition, results: Mapping[str, Published]) -> StepRequest:
+        results = {**self._options.given, **results} if self._options.given else results
         return StepRequest(
             step=step,
             run=self._run,
@@ -221,6 +227,7 @@ class Runner:
             handles=_handles(step, results),
             predecessors={key: results[key].made_by for key in step.after},
             is_forced=self._options.force.covers(step.key),
+            trial=self._options.trial,
         )
 
     def _begin(self) -> RunRecord:

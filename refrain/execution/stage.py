@@ -117,12 +117,15 @@ def announce(stage: Stage, uris: Iterable[str]) -> None:
 def make_output_folders(stage: Stage, ports: tuple[OutputPort, ...]) -> None:
     """Make what must be there before the script starts: promised directories, and the parent of everything else.
 
+    Spark makes its folders by itself, and takes one that is there for a result of somebody else's.
+
     :raises DataError: when the snapshot has a file where an output directory should be.
     """
     for port in ports:
         path = stage.outputs[port.name]
         try:
-            (path if port.kind is OutputKind.DIRECTORY else path.parent).mkdir(parents=True, exist_ok=True)
+            is_ours = port.kind is OutputKind.DIRECTORY and port.mode is not OutputMode.HDFS
+            (path if is_ours else path.parent).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DataError(f"The output {port.name!r} cannot be made at {str(path)!r}: {error.strerror}.") from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from pathlib import Path
@@ -10,16 +9,16 @@ from pathlib import Path
 from refrain.data.handle import DataHandle
 from refrain.data.ports import OutputKind, OutputPort
 from refrain.data.tabular.endings import rows_at
-from refrain.errors import DataError, StepCanceledError, TransferCanceledError, UserError, WorkspaceError
+from refrain.errors import DataError, StepCanceledError, TransferCanceledError, UserError
 from refrain.execution.body import Work
 from refrain.execution.inputs import ResolvedInput
 from refrain.execution.loads import TableLoad
 from refrain.execution.moved import moved
 from refrain.execution.process_environment import text_of
 from refrain.execution.queries import QueriedDataset
-from refrain.execution.run_folder import LOG_FILE
 from refrain.execution.sizes import size_text
 from refrain.execution.stage import Stage, open_stage
+from refrain.execution.step_log import StepLog
 from refrain.steps.data_transfer import DESTINATION_TYPE, PARQUET, SOURCE_TYPE
 from refrain.storage.copying import Copied, Terms, copy, require_kind
 from refrain.storage.manifest import TreeKind
@@ -43,17 +42,14 @@ class TransferBody:
     def __init__(self, work: Work) -> None:
         """Know what to copy; nothing is touched yet."""
         self._work = work
+        self._log = StepLog(work)
         self._canceled = threading.Event()
         self._stage: Stage | None = None
         self._told = time.monotonic()
 
     def prepare(self) -> None:
         """See :class:`Body`."""
-        try:
-            os.makedirs(os.path.join(self._work.folder, os.path.dirname(LOG_FILE)), exist_ok=True)
-        except OSError as error:
-            folder = self._work.folder
-            raise WorkspaceError(f"Cannot write to the run folder {folder!r}: {error.strerror}.") from error
+        self._log.open()
         if isinstance(self._input().made, QueriedDataset):
             self._stage = open_stage(StepRunId.parse(self._work.record.run_id), (), self._work.state)
 
@@ -95,20 +91,20 @@ class TransferBody:
         source, target = self._source(), self._target
         if self._stage is not None and not target.path.endswith(PARQUET):
             source = self._work.state.stores.local(_as_csv(Path(source.path), self._stage.folder / "rows.csv"))
-        self._say(f"copying {source} to {target}")
+        self._log.say(f"copying {source} to {target}")
         terms = Terms(True, self._kind(SOURCE_TYPE), self._kind(DESTINATION_TYPE))
         watch = Watch(self._hear, self._canceled)
-        self._say(_summary(copy(source, target, self._work.state.ledgers, terms, watch)))
+        self._log.say(_summary(copy(source, target, self._work.state.ledgers, terms, watch)))
 
     def _load(self) -> None:
         stores, source = self._work.state.stores, self._source()
         table = SqlTable(self._port.path)
-        load = TableLoad(stores.database(self._port.datastore), table, self._say, _TOLD_EVERY_SECONDS)
-        self._say(f"loading {source} into {load}")
+        load = TableLoad(stores.database(self._port.datastore), table, self._log.say, _TOLD_EVERY_SECONDS)
+        self._log.say(f"loading {source} into {load}")
         rows = rows_at(source, stores)
         require_kind(source, source.listing().kind, self._kind(SOURCE_TYPE))
         loaded = load.run(rows, Watch(canceled=self._canceled))
-        self._say(f"loaded {loaded.rows:,} rows, {size_text(loaded.bytes)}, into {load}")
+        self._log.say(f"loaded {loaded.rows:,} rows, {size_text(loaded.bytes)}, into {load}")
 
     @property
     def _port(self) -> OutputPort:
@@ -144,12 +140,7 @@ class TransferBody:
             return
         self._told = time.monotonic()
         note_progress(self._work.folder, progress)
-        self._say(moved(progress))
-
-    def _say(self, line: str) -> None:
-        with open(Path(self._work.folder, LOG_FILE), "a", encoding="utf-8") as log:
-            log.write(f"{line}\n")
-        self._work.listener.line(self._work.step.key, line)
+        self._log.say(moved(progress))
 
 
 def _as_csv(rows: Path, target: Path) -> Path:

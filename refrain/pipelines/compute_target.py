@@ -210,6 +210,51 @@ class AmlCompute(ComputeTarget):
         return ComputeTargetConfiguration(LOCAL, {**{name: text for name, text in noted.items() if text}, **nodes})
 
 
+class DatabricksCompute(ComputeTarget):
+    """A Databricks workspace, on which a ``DatabricksStep`` runs."""
+
+    type = "Databricks"
+    kinds = ("databricks",)
+
+    @staticmethod
+    def attach_configuration(
+        resource_group: str | None = None,
+        workspace_name: str | None = None,
+        resource_id: str | None = None,
+        access_token: str = "",
+        conn_id: str | None = None,
+    ) -> ComputeTargetConfiguration:
+        """Return which workspace it is to be. Its address and its credentials are those of an Airflow connection.
+
+        :param resource_group: kept as a remark, and so is *workspace_name*; of a *resource_id* both are taken.
+        :param access_token: not stored, with a warning: it belongs into the connection.
+        :param conn_id: the connection's id; None means ``databricks_default``.
+        """
+        if access_token:
+            warnings.warn(
+                "DatabricksCompute.attach_configuration: the access_token is not stored. Put it into the Airflow "
+                f"connection {conn_id or 'databricks_default'!r} (or AIRFLOW_CONN_"
+                f"{(conn_id or 'databricks_default').upper()}), as its password, with the workspace's address as host.",
+                UserWarning,
+                stacklevel=2,
+            )
+        parts = (resource_id or "").strip("/").split("/")
+        named = dict(zip(parts[::2], parts[1::2], strict=False))
+        said = {
+            "conn_id": conn_id,
+            "resource_group": resource_group or named.get("resourceGroups"),
+            "workspace_name": workspace_name or named.get("workspaces"),
+        }
+        return ComputeTargetConfiguration("databricks", {name: text for name, text in said.items() if text})
+
+    def get_credentials(self) -> dict[str, str]:
+        """Return where the credentials are; they themselves are not shown.
+
+        :returns: ``databricksConnectionId``, the id of the Airflow connection.
+        """
+        return {"databricksConnectionId": str(self.settings.get("conn_id", "databricks_default"))}
+
+
 def _find(workspace: Workspace, name: str) -> Target:
     table = TargetTable(workspace.state.registry)
     found = table.find(name)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from refrain.compute.computes import Computes
 from refrain.data.parameters import assign, recorded
 from refrain.errors import DataError, RefrainError, RunFailedError, UserError, WorkspaceError
 from refrain.execution.engine import Engine
@@ -21,9 +22,10 @@ from refrain.execution.preview import Explained
 from refrain.execution.request import RunContext
 from refrain.execution.runner import OnFailure, Outcome, Runner, RunOptions, process_origin
 from refrain.execution.sources import Sources
+from refrain.execution.trial import Trial, latest_results, require_debuggable
 from refrain.pipelines.workspace import Workspace
 from refrain.reuse.verification import Verification
-from refrain.steps.definition import PipelineDefinition
+from refrain.steps.definition import PipelineDefinition, StepDefinition
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
 from refrain.tracking.run_id import new_root_id
@@ -243,6 +245,20 @@ def run_options(
         raise UserError(f"jobs must be 1 or more, not {jobs}.")
     on_failure = OnFailure.CONTINUE if keep_going else OnFailure.STOP
     return RunOptions(jobs, on_failure, Force.parse(definition, regenerate), verification)
+
+
+def trial_options(
+    workspace: Workspace, definition: PipelineDefinition, step: StepDefinition, trial: Trial
+) -> RunOptions:
+    """Return options for a run of one step alone, with what the steps before it gave in the last run.
+
+    :raises UserError: when no run has completed those, or a debugger is asked for and the step is no Python script of
+        this machine.
+    """
+    if trial.debug_port is not None:
+        require_debuggable(step, Computes(workspace.state).target(step.compute))
+    given = latest_results(step, definition.name, RunStore(workspace.state))
+    return RunOptions(jobs=1, force=Force(everything=True), given=given, trial=trial)
 
 
 def verification_of(verify: str | float | None) -> Verification | None:

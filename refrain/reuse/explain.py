@@ -65,6 +65,15 @@ class Explainer:
             return self._input(rest[0], before, after, manifest_of)
         if place[:2] == ("environment", "variables"):
             return Change(f"environment variable {rest[1]}", _arrow(before, after))
+        if _is_spark(before) and _is_spark(after):
+            return Change(
+                "Spark", ", ".join(f"{k} {_arrow(b, a)}" for (_, k), b, a in _by_key("", before[1], after[1]))
+            )
+        if head == "foreign":
+            return Change(
+                f"code at {rest[0]}",
+                "content changed" if isinstance(before, str) and isinstance(after, str) else _arrow(before, after),
+            )
         if head in _TITLES and rest:
             return Change(f"{_TITLES[head]} {rest[0]}", _arrow(before, after))
         return Change(_TITLES.get(".".join(place), " ".join(place)), _arrow(before, after))
@@ -131,6 +140,7 @@ def _differences(old: Preimage, new: Preimage) -> Iterator[tuple[tuple[str, ...]
     )
     for group in ("parameters", "inputs", "outputs"):
         yield from _by_key(group, old[group], new[group])
+    yield from _by_key("foreign", old.get("foreign", {}), new.get("foreign", {}))
     before, after = old["environment"], new["environment"]
     for key in ("python", "platform", "packages"):
         if before[key] != after[key]:
@@ -146,6 +156,10 @@ def _recipes(before: str | None, after: str | None) -> str:
     old, new = json.loads(before), json.loads(after)
     parts = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
     return "; ".join(f"its {part}: {json.dumps(old.get(part))} → {json.dumps(new.get(part))}" for part in parts)
+
+
+def _is_spark(token: Any) -> bool:
+    return isinstance(token, list) and token[:1] == ["spark"]
 
 
 def _words(command: Sequence[Sequence[Any]]) -> list[Any]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from refrain.data.handle import DataHandle
 from refrain.errors import RefrainError
 from refrain.storage.store import Place
 from refrain.storage.stores import Stores
 from refrain.storage.trees import OUTPUT, TreeIdentity
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 _HERE = "file:"
 _PARALLEL = 16
@@ -44,6 +47,8 @@ class Looks:
             self._pool.shutdown(cancel_futures=True)
 
     def _hands(self) -> ThreadPoolExecutor:
+        from concurrent.futures import ThreadPoolExecutor  # here: what is on this machine needs none
+
         if self._pool is None:
             self._pool = ThreadPoolExecutor(_PARALLEL, "look")
         return self._pool

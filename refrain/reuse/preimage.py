@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from refrain.data.handle import DataHandle
@@ -23,8 +23,9 @@ from refrain.steps.command import (
     Literal,
     OutputPath,
     ParameterValue,
+    Setting,
+    SparkSubmit,
     Token,
-    Uncounted,
     UnfinishedPath,
 )
 from refrain.steps.definition import StepDefinition
@@ -35,11 +36,20 @@ SCHEMA = 1
 _PREFIX = b"refrain fingerprint\n"
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 _SECRET = re.compile(
-    r"password|passwd|passphrase|secret|token|api_?key|access_?key|private_?key|account_?key|credential"
+    r"password|passwd|passphrase|secret|token|api[_.]?key|access[_.]?key|private[_.]?key|account[_.]?key|credential"
     r"|authorization|_sas$|^sas_|connection_string",
     re.IGNORECASE,
 )
 _URL_WITH_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@")
+_ONLY_SIZES = frozenset(
+    {
+        "spark.driver.memory",
+        "spark.driver.memoryOverhead",
+        "spark.executor.memory",
+        "spark.executor.memoryOverhead",
+    }
+)
+"""Of a Spark application: whether it fits, not what it makes. How many cores it has decides how data is cut."""
 
 Preimage = dict[str, Any]
 
@@ -52,6 +62,7 @@ class Ingredients:
     :param is_part: whether these are not all files.
     :param inputs: the resolved data by input name.
     :param parameters: the pipeline parameters' values by name.
+    :param foreign: the digests of what the step runs and no snapshot holds, by its place.
     :param predecessors: the runs that made the results of the steps which come first by ``run_after``.
     """
 
@@ -64,6 +75,7 @@ class Ingredients:
     secret_key: bytes
     predecessors: tuple[str, ...] = ()
     is_part: bool = False
+    foreign: Mapping[str, str] = field(default_factory=dict)
 
 
 def preimage(of: Ingredients) -> Preimage:
@@ -71,8 +83,10 @@ def preimage(of: Ingredients) -> Preimage:
     # A mark rather than a field of every preimage: results whose whole source counts keep their fingerprints. With it,
     # no step whose whole source counts takes a result of one that left files out.
     part = {"is_part": True} if of.is_part else {}
+    foreign = {"foreign": dict(of.foreign)} if of.foreign else {}
     return {
         **part,
+        **foreign,
         "schema": SCHEMA,
         "kind": of.step.kind,
         "version": of.step.version,
@@ -104,7 +118,13 @@ def is_secret(name: str, value: str = "") -> bool:
     return _SECRET.search(name) is not None or _URL_WITH_PASSWORD.search(value) is not None
 
 
+_ALIKE = {Interpreter: "interpreter", Setting: "setting", UnfinishedPath: "unfinished"}
+"""Tokens of which it counts that they stand there, and no more."""
+
+
 def _token(token: Token, of: Ingredients) -> list[Any]:
+    if type(token) in _ALIKE:
+        return [_ALIKE[type(token)]]
     if isinstance(token, Literal):
         return ["literal", token.text]
     if isinstance(token, InputPath):
@@ -112,15 +132,17 @@ def _token(token: Token, of: Ingredients) -> list[Any]:
     if isinstance(token, OutputPath):
         return ["output", token.name]
     if isinstance(token, ParameterValue):
-        is_counted = of.declared[token.name].affects_reuse
-        return ["parameter", of.parameters[token.name]] if is_counted else ["uncounted parameter", token.name]
-    if isinstance(token, Interpreter):
-        return ["interpreter"]
-    if isinstance(token, Uncounted):
-        return ["uncounted"]
-    if isinstance(token, UnfinishedPath):
-        return ["unfinished"]
+        return _parameter(token, of)
+    if isinstance(token, SparkSubmit):
+        return ["spark", {key: value for key, value in token.conf if key not in _ONLY_SIZES}]
     raise TypeError(f"{token!r} has no place in a preimage.")
+
+
+def _parameter(token: ParameterValue, of: Ingredients) -> list[Any]:
+    if not token.is_counted:
+        return [_ALIKE[Setting]]
+    is_counted = of.declared[token.name].affects_reuse
+    return ["parameter", of.parameters[token.name]] if is_counted else ["uncounted parameter", token.name]
 
 
 def _input(port: InputPort, handle: DataHandle) -> dict[str, Any]:

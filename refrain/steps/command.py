@@ -18,6 +18,16 @@ class Interpreter:
 
 
 @dataclass(frozen=True)
+class SparkSubmit:
+    """Spark's launcher, between the interpreter and the script.
+
+    :param conf: what the step says of its application, by Spark's keys, sorted.
+    """
+
+    conf: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class InputPath:
     """Where the process finds an input."""
 
@@ -33,16 +43,20 @@ class OutputPath:
 
 @dataclass(frozen=True)
 class ParameterValue:
-    """The value of a pipeline parameter, as text."""
+    """The value of a pipeline parameter, as text.
+
+    :param is_counted: False where it decides how the step runs and not what comes of it, whatever the parameter says.
+    """
 
     name: str
+    is_counted: bool = True
 
 
 @dataclass(frozen=True)
-class Uncounted:
-    """A word that cannot change the result, such as how many processes work on it."""
+class Setting:
+    """Text that decides how a step runs and not what comes of it: no part of its fingerprint."""
 
-    word: Literal | ParameterValue
+    text: str
 
 
 @dataclass(frozen=True)
@@ -50,10 +64,4 @@ class UnfinishedPath:
     """A folder that a try which did not end well leaves to the next one of the same work."""
 
 
-Word = Literal | Interpreter | InputPath | OutputPath | ParameterValue | UnfinishedPath
-Token = Word | Uncounted
-
-
-def word_of(token: Token) -> Word:
-    """Return what stands on the command line, whether it counts or not."""
-    return token.word if isinstance(token, Uncounted) else token
+Token = Literal | Interpreter | SparkSubmit | InputPath | OutputPath | ParameterValue | Setting | UnfinishedPath

@@ -13,7 +13,7 @@ from refrain.data.output_config import OutputDatasetConfig
 from refrain.data.parameters import PipelineParameter
 from refrain.data.pipeline_output import PipelineOutputAbstractDataset, PipelineOutputFileDataset
 from refrain.errors import UserError
-from refrain.steps.command import Interpreter, Literal, OutputPath, ParameterValue, Token, Uncounted, UnfinishedPath
+from refrain.steps.command import Interpreter, Literal, OutputPath, ParameterValue, Setting, Token, UnfinishedPath
 from refrain.steps.definition import StepDefinition
 from refrain.steps.parallel_config import SUMMARY_ONLY, ParallelRunConfig
 from refrain.steps.step import PipelineStep, compute_name, locate_script
@@ -139,10 +139,11 @@ class ParallelRunStep(PipelineStep):
 def _setting(name: str, value: Any, *, is_counted: bool = True) -> Iterator[Token]:
     if value is None:
         return
-    is_parameter = isinstance(value, PipelineParameter)
+    if isinstance(value, PipelineParameter):
+        yield from _words(name, ParameterValue(value.name, is_counted))
+        return
     text = json.dumps(value) if isinstance(value, list) else str(value)
-    word = ParameterValue(value.name) if is_parameter else Literal(text)
-    yield from _words(name, word if is_counted else Uncounted(word))
+    yield from _words(name, Literal(text) if is_counted else Setting(text))
 
 
 def _words(name: str, value: Token) -> Iterator[Token]:

@@ -75,7 +75,8 @@ class ProcessStep(PipelineStep):
         wiring.add_parameters(self.params, self.arguments)
         words = tuple(command(wiring))
         inputs, outputs = wiring.ports()
-        _refuse_hdfs(self.name, inputs, outputs)
+        if not self.environment.uses_spark:
+            _refuse_hdfs(self.name, inputs, outputs)
         return StepDefinition(
             key=build.key_of(self),
             name=self.name,

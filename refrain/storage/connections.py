@@ -51,6 +51,7 @@ class Connection:
     password: str = ""
     port: int | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    schema: str = ""
 
     def __repr__(self) -> str:
         return f"Connection({self.conn_id!r}, type {self.conn_type!r})"
@@ -159,6 +160,7 @@ def _from_json(conn_id: str, text: str) -> Connection:
         str(document.get("password") or ""),
         int(document["port"]) if document.get("port") else None,
         dict(json.loads(extra) if isinstance(extra, str) else extra),
+        str(document.get("schema") or ""),
     )
 
 
@@ -174,4 +176,5 @@ def _from_uri(conn_id: str, text: str) -> Connection:
     host, _, port = address.rpartition(":") if address.rpartition(":")[2].isdigit() else (address, "", "")
     login, _, password = place.partition(":")
     number = int(port) if port else None
-    return Connection(conn_id, kind, unquote(host), unquote(login), unquote(password), number, extra)
+    schema = unquote(parts.path.lstrip("/"))
+    return Connection(conn_id, kind, unquote(host), unquote(login), unquote(password), number, extra, schema)

@@ -6,8 +6,6 @@ import os
 
 from blake3 import blake3
 
-from refrain.storage.mapped import digest_mapped, is_in_memory
-
 _AT_ONCE = 1024 * 1024
 _BLOCK = 4 * 1024 * 1024
 MAPPED_BYTES = 512 * 1024 * 1024
@@ -52,11 +50,12 @@ def is_digest(text: object) -> bool:
 
 
 def _large(descriptor: int, size: int) -> str:
-    if size >= MAPPED_BYTES and is_in_memory(descriptor, size):
-        digest = digest_mapped(descriptor)
-        if digest is not None:
-            return digest
-    return _in_stream(descriptor)
+    if size < MAPPED_BYTES:
+        return _in_stream(descriptor)
+    from refrain.storage.mapped import digest_mapped, is_in_memory
+
+    digest = digest_mapped(descriptor) if is_in_memory(descriptor, size) else None
+    return _in_stream(descriptor) if digest is None else digest
 
 
 def _in_stream(descriptor: int) -> str:

@@ -413,3 +413,22 @@ def test_the_limits_are_a_setting_of_the_workspace(project: Project) -> None:
     assert retention(project.state.registry) == Retention(30, 5, 10**9, 3)
     set_retention(project.state.registry, Retention())
     assert retention(project.state.registry).is_unlimited
+
+
+def test_data_at_the_places_of_an_earlier_try_stays_as_long_as_its_result_and_goes_with_that_try(
+    project: Project,
+) -> None:
+    ran, other = made(project), made(project, "other", "other")
+    runs, first, second = ran.runs, ran.step("made"), other.step("made")
+    runs.update(first, status=RunStatus.FAILED)
+    runs.update(second, outputs=first.outputs)  # as after a kill: the job of the first try filled its places
+    age(project, 31)
+    runs.set_tags(other.id, {"used": "today"})  # the second run is young
+    for _ in range(2):
+        visit(project)
+    assert ran.text("made", "out") == "hello"
+    age(project, 62)
+    for _ in range(2):
+        visit(project)
+        age(project, 8)
+    assert not ran.path("made", "out").exists()

@@ -18,6 +18,35 @@ AZURE = {
     ("DataTransferStep", None): "name, source_data_reference=None, destination_data_reference=None, "
     "compute_target=None, source_reference_type=None, destination_reference_type=None, allow_reuse=True",
     ("DataTransferStep", "get_output"): "",
+    ("SynapseSparkStep", None): "file, source_directory, compute_target, driver_memory, driver_cores, executor_memory, "
+    "executor_cores, num_executors, name=None, app_name=None, environment=None, arguments=None, inputs=None, "
+    "outputs=None, conf=None, py_files=None, jars=None, files=None, allow_reuse=True, version=None",
+    (
+        "DatabricksStep",
+        None,
+    ): "name, inputs=None, outputs=None, existing_cluster_id=None, spark_version=None, node_type=None, "
+    "instance_pool_id=None, num_workers=None, min_workers=None, max_workers=None, "
+    "spark_env_variables=None, spark_conf=None, init_scripts=None, cluster_log_dbfs_path=None, "
+    "notebook_path=None, notebook_params=None, python_script_path=None, python_script_params=None, "
+    "main_class_name=None, jar_params=None, python_script_name=None, source_directory=None, "
+    "hash_paths=None, run_name=None, timeout_seconds=None, runconfig=None, maven_libraries=None, "
+    "pypi_libraries=None, egg_libraries=None, jar_libraries=None, rcran_libraries=None, "
+    "compute_target=None, allow_reuse=True, version=None, permit_cluster_restart=None",
+    ("MavenLibrary", None): "coordinates=None, repo=None, exclusions=None",
+    ("PyPiLibrary", None): "package=None, repo=None",
+    ("RCranLibrary", None): "package=None, repo=None",
+    ("EggLibrary", None): "library=None",
+    ("JarLibrary", None): "library=None",
+    (
+        "DatabricksCluster",
+        None,
+    ): "existing_cluster_id=None, spark_version=None, node_type=None, instance_pool_id=None, num_workers=None, "
+    "min_workers=None, max_workers=None, spark_env_variables=None, spark_conf=None, init_scripts=None, "
+    "cluster_log_dbfs_path=None, permit_cluster_restart=None",
+    (
+        "DatabricksCompute",
+        "attach_configuration",
+    ): "resource_group=None, workspace_name=None, resource_id=None, access_token=''",
     ("StepSequence", None): "steps=None",
     ("Pipeline", None): "workspace, steps, description=None, default_datastore=None, default_source_directory=None, "
     "resolve_closure=True",

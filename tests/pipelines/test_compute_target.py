@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from refrain import AmlCompute, ComputeTarget, ComputeTargetException, Workspace
+from refrain import AmlCompute, ComputeTarget, ComputeTargetException, DatabricksCompute, Workspace
 from refrain.compute.target import Target, TargetTable
 from refrain.errors import UserError
 
@@ -82,3 +82,21 @@ def test_a_range_of_nodes_that_is_none_is_refused(least: int, most: int) -> None
 def test_something_else_than_a_configuration_is_refused(workspace: Workspace) -> None:
     with pytest.raises(UserError, match="'big' is no configuration of a compute target"):
         ComputeTarget.create(workspace, "cpu-cluster", "big")  # type: ignore[arg-type]
+
+
+def test_a_databricks_workspace_is_attached_and_its_token_is_not_stored(workspace: Workspace) -> None:
+    with pytest.warns(UserWarning, match="the access_token is not stored. Put it into the Airflow connection 'lab'"):
+        wanted = DatabricksCompute.attach_configuration("group", "space", access_token="dapi-secret", conn_id="lab")
+    made = ComputeTarget.attach(workspace, "db", wanted)
+    assert type(made) is DatabricksCompute
+    assert made.settings == {"conn_id": "lab", "resource_group": "group", "workspace_name": "space"}
+    assert made.get_credentials() == {"databricksConnectionId": "lab"}
+    assert DatabricksCompute(workspace, "db").type == "Databricks"
+    with pytest.raises(ComputeTargetException, match="is of the kind 'databricks', not of AmlCompute"):
+        AmlCompute(workspace, "db")
+
+
+def test_a_resource_id_names_group_and_workspace() -> None:
+    resource = "/subscriptions/s/resourceGroups/group/providers/Microsoft.Databricks/workspaces/space"
+    wanted = DatabricksCompute.attach_configuration(resource_id=resource)
+    assert wanted.settings == {"resource_group": "group", "workspace_name": "space"}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from refrain.data.parameters import PipelineParameter
 from refrain.data.ports import FromParameter, FromStep, InputPort, OutputPort, Registration
-from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, ParameterValue
+from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, ParameterValue, SparkSubmit
 from refrain.steps.definition import PipelineDefinition, SourceCode, StepDefinition
 from refrain_operators.doc_pages import dag_page, parameters_of, task_page
 
@@ -41,6 +43,11 @@ def test_a_tasks_page_shows_the_command_and_the_data() -> None:
         r"- writes model, registered as best\.md",
         "- never reused",
     ]
+
+
+def test_a_spark_step_is_shown_as_its_launcher() -> None:
+    spark = replace(FIT, command=(Interpreter(), SparkSubmit(), Literal("fit.py")))
+    assert task_page(spark).splitlines()[0] == "    python spark-submit fit.py"
 
 
 def test_a_dags_page_lists_the_steps_as_they_are_named_and_how_to_run_them_all() -> None:

@@ -33,7 +33,7 @@ from refrain.environments.interpreter import InterpreterIdentity
 from refrain.environments.specification import EnvironmentSpec
 from refrain.reuse.decision import Decision
 from refrain.reuse.preimage import Ingredients, fingerprint, is_secret, preimage
-from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, ParameterValue
+from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, ParameterValue, SparkSubmit
 from refrain.steps.definition import SourceCode, StepDefinition
 from refrain.storage.manifest import TreeKind
 
@@ -175,6 +175,15 @@ def test_no_two_of_these_changes_have_the_same_fingerprint() -> None:
 @pytest.mark.parametrize("changed", NOT_COUNTED.values(), ids=NOT_COUNTED.keys())
 def test_what_cannot_change_a_result_leaves_the_fingerprint_alone(changed: Ingredients) -> None:
     assert fingerprint(preimage(changed)) == GOLDEN
+
+
+def test_of_a_spark_application_all_that_the_step_says_counts_but_amounts_of_memory() -> None:
+    def counted(**conf: str) -> Any:
+        token = SparkSubmit(tuple((f"spark.{key}", value) for key, value in conf.items()))
+        return preimage(_step(command=(Interpreter(), token)))["command"]
+
+    memory = {"driver.memory": "1g", "executor.memory": "1g", "executor.memoryOverhead": "1g"}
+    assert counted(**{**memory, "executor.cores": "2"}) == [["interpreter"], ["spark", {"spark.executor.cores": "2"}]]
 
 
 def test_the_fingerprint_is_the_one_in_the_reference() -> None:

@@ -130,6 +130,7 @@ def test_the_json_of_a_definition_is_golden():
                     "variables": [],
                     "packages": None,
                     "image": None,
+                    "uses_spark": False,
                 },
                 "allow_reuse": True,
                 "after": [],

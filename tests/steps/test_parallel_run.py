@@ -20,7 +20,7 @@ from refrain.data.consumption import DatasetConsumptionConfig
 from refrain.data.ports import InputMode
 from refrain.errors import PipelineError, UserError
 from refrain.steps.codec import decode, encode
-from refrain.steps.command import Literal, OutputPath, ParameterValue, Uncounted, UnfinishedPath
+from refrain.steps.command import Literal, OutputPath, ParameterValue, Setting, UnfinishedPath
 from refrain.steps.definition import StepDefinition
 
 
@@ -78,15 +78,15 @@ def test_it_is_a_process_that_counts_what_decides_its_result(score, define) -> N
 
 def test_how_many_processes_work_and_what_they_log_does_not_count(score, define) -> None:
     step = define(score(node_count=2, process_count_per_node=PipelineParameter("processes", 3), logging_level="DEBUG"))
-    assert value_of(step, "--node_count") == Uncounted(Literal("2"))
-    assert value_of(step, "--process_count_per_node") == Uncounted(ParameterValue("processes"))
-    assert value_of(step, "--logging_level") == Uncounted(Literal("DEBUG"))
+    assert value_of(step, "--node_count") == Setting("2")
+    assert value_of(step, "--process_count_per_node") == ParameterValue("processes", is_counted=False)
+    assert value_of(step, "--logging_level") == Setting("DEBUG")
 
 
 @pytest.mark.parametrize("threshold", [0, 5])
 def test_timeouts_and_tries_count_only_if_items_may_fail(score, define, threshold: int) -> None:
     step = define(score(error_threshold=threshold, run_max_try=2, run_invocation_timeout=9))
-    expected = (Literal("2"), Literal("9")) if threshold else (Uncounted(Literal("2")), Uncounted(Literal("9")))
+    expected = (Literal("2"), Literal("9")) if threshold else (Setting("2"), Setting("9"))
     assert (value_of(step, "--run_max_try"), value_of(step, "--run_invocation_timeout")) == expected
 
 

@@ -53,7 +53,9 @@ def test_a_large_file_has_the_digest_of_its_bytes_mapped_or_not(tmp_path, monkey
     (tmp_path / "file").write_bytes(data)
     mapped = []
     monkeypatch.setattr(digest, "MAPPED_BYTES", len(data))
-    monkeypatch.setattr(digest, "digest_mapped", lambda descriptor: mapped.append(digest_mapped(descriptor)))
+    monkeypatch.setattr(
+        "refrain.storage.mapped.digest_mapped", lambda descriptor: mapped.append(digest_mapped(descriptor))
+    )
     assert digest_file(tmp_path / "file") == digest_bytes(data)
     assert mapped == [digest_bytes(data)]
 

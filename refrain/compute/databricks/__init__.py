@@ -1,0 +1,1 @@
+"""Databricks as a compute target: how its REST API is reached, and what is asked of it."""
