@@ -120,13 +120,15 @@ class ParallelRunStep(PipelineStep):
             yield from _setting(name, getattr(config, name))
         for name in ("run_invocation_timeout", "run_max_try"):
             yield from _setting(name, getattr(config, name), is_counted=config.may_fail_in_part)
-        for name in ("logging_level", "node_count", "process_count_per_node"):
+        for name in ("logging_level", "process_count_per_node"):
             yield from _setting(name, getattr(config, name), is_counted=False)
+        # Words that Azure ML does not have, under names that no script has for itself.
+        yield from _setting("refrain_node_count", config.node_count, is_counted=False)
 
     def _places(self, wiring: Wiring) -> Iterator[Token]:
         if self._output is not None:
             yield from _words("output", OutputPath(wiring.outputs[id(origin(self._output))].name))
-        yield from _words("journal", UnfinishedPath())
+        yield from _words("refrain_journal", UnfinishedPath())
 
     def _names(self, wiring: Wiring) -> Iterator[Token]:
         """Yield the names of the inputs that are cut; the process knows where they are."""

@@ -84,7 +84,8 @@ class ParallelBench:
         self.script(code)
         usual: dict[str, object] = {
             "error_threshold": 0, "output_action": "append_row", "mini_batch_size": 1, "output": "out",
-            "process_count_per_node": 1, "run_max_try": 1, "input_fds_0": self.data, "journal": journal,
+            "process_count_per_node": 1, "run_max_try": 1, "input_fds_0": self.data,
+            "refrain_journal": journal,
         }  # fmt: skip
         named = [str(word) for name, value in {**usual, **settings}.items() if value is not None
                  for word in (f"--{name}", value)]  # fmt: skip

@@ -72,13 +72,13 @@ def test_it_is_a_process_that_counts_what_decides_its_result(score, define) -> N
     assert value_of(step, "--error_threshold") == Literal("7")
     assert value_of(step, "--append_row_file_name") == Literal("rows.txt")
     assert value_of(step, "--output") == OutputPath("scores")
-    assert value_of(step, "--journal") == UnfinishedPath()
+    assert value_of(step, "--refrain_journal") == UnfinishedPath()
     assert step.compute == "cluster"
 
 
 def test_how_many_processes_work_and_what_they_log_does_not_count(score, define) -> None:
     step = define(score(node_count=2, process_count_per_node=PipelineParameter("processes", 3), logging_level="DEBUG"))
-    assert value_of(step, "--node_count") == Setting("2")
+    assert value_of(step, "--refrain_node_count") == Setting("2")
     assert value_of(step, "--process_count_per_node") == ParameterValue("processes", is_counted=False)
     assert value_of(step, "--logging_level") == Setting("DEBUG")
 

@@ -46,13 +46,13 @@ class Settings:
         self.level: str = found.logging_level
         self.timeout: float = found.run_invocation_timeout
         self.output: str | None = found.output
-        self.nodes: int = found.node_count
+        self.nodes: int = found.refrain_node_count
         self.processes_per_node: int = found.process_count_per_node or _cores()
         self.data_patience: float = found.first_task_creation_timeout
         self.profiles: bool = found.profiling_module is not None
         self.patience: float = found.progress_update_timeout or 3 * self.timeout + 30
         self.empty_count: int | None = found.rank_mini_batch_count
-        self.journal: str | None = found.journal
+        self.journal: str | None = found.refrain_journal
         self.files, self.tables = _inputs(rest)
 
     @property
@@ -81,13 +81,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--logging_level", type=str.upper, choices=_LEVELS, default="INFO")
     add("--run_invocation_timeout", type=_seconds, default=60.0)
     add("--run_max_try", type=_at_least(1), default=3)
-    add("--node_count", type=_at_least(1), default=1)
+    add("--refrain_node_count", type=_at_least(1), default=1)
     add("--process_count_per_node", type=_at_least(1))
     add("--progress_update_timeout", type=_seconds)
     add("--first_task_creation_timeout", type=_seconds, default=600.0)
     add("--profiling_module", choices=("cProfile",))
     add("--rank_mini_batch_count", type=_at_least(0))
-    add("--journal")
+    add("--refrain_journal")
     # Known to Azure ML's scripts; there is nothing to be set by them here.
     for name in ("client_sdk_version", "create_snapshot_at_runtime", "task_overhead_timeout", "copy_logs_to_parent"):
         add(f"--{name}")

@@ -115,7 +115,7 @@ def test_run_is_called_without_data_so_often(bench: ParallelBench) -> None:
 
 def test_a_run_of_several_nodes_says_that_they_are_all_here(bench: ParallelBench) -> None:
     bench.files(1)
-    scored = bench.run(NAMES, node_count=2, process_count_per_node=3)
+    scored = bench.run(NAMES, refrain_node_count=2, process_count_per_node=3)
     assert "6 worker processes (2 nodes' worth, all on this machine)" in scored.log
 
 

@@ -39,7 +39,7 @@ def test_a_size_may_have_a_unit(text: str, size: int) -> None:
         (("--mini_batch_size", "many"), "'many' is no size: write a number, or one such as 10KB, 1MB or 2GB"),
         (("--mini_batch_size", "0"), "'0' is no size"),
         (("--run_max_try", "0"), "'0' is no whole number from 1 on"),
-        (("--node_count", "1.5"), "'1.5' is no whole number from 1 on"),
+        (("--refrain_node_count", "1.5"), "'1.5' is no whole number from 1 on"),
         (("--run_invocation_timeout", "-3"), "'-3' is no number of seconds above 0"),
         (("--run_invocation_timeout", "soon"), "'soon' is no number of seconds above 0"),
         (("--allowed_failed_percent", "101"), "'101' is no number from 0 to 100"),
