@@ -17,7 +17,7 @@ from refrain.compute.docker.settings import Engine
 from refrain.errors import ComputeError
 from refrain_operators.docker_engine import docker_client
 
-pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
