@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import airflow, columnar, containers, local, reuse, storage, transfers
+from bench import airflow, columnar, containers, local, parallel, reuse, storage, transfers
 from bench.row import Row, table
 
 _RESULTS = Path(__file__).parent / "results.jsonl"
@@ -17,6 +17,7 @@ _PARTS = {
     "containers": containers.rows,
     "storage": storage.rows,
     "transfers": transfers.rows,
+    "parallel": parallel.rows,
     "reuse": reuse.rows,
     "airflow": airflow.rows,
     "columnar": columnar.rows,

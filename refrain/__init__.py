@@ -6,9 +6,11 @@ Every public name is loaded on first use, so that ``import refrain`` costs milli
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # typing itself would cost each process of a step more than all of this
 if TYPE_CHECKING:
+    from typing import Any
+
     from refrain.data.consumption import DatasetConsumptionConfig as DatasetConsumptionConfig
     from refrain.data.data_path import DataPath as DataPath
     from refrain.data.data_path import DataPathComputeBinding as DataPathComputeBinding
@@ -61,6 +63,8 @@ if TYPE_CHECKING:
     from refrain.steps.command_step import CommandStep as CommandStep
     from refrain.steps.data_transfer import DataTransferStep as DataTransferStep
     from refrain.steps.databricks import DatabricksStep as DatabricksStep
+    from refrain.steps.parallel_config import ParallelRunConfig as ParallelRunConfig
+    from refrain.steps.parallel_run import ParallelRunStep as ParallelRunStep
     from refrain.steps.python_script import PythonScriptStep as PythonScriptStep
     from refrain.steps.script_run import ScriptRunConfig as ScriptRunConfig
     from refrain.steps.sequence import StepSequence as StepSequence
@@ -102,6 +106,8 @@ _MODULES = {
     "MpiConfiguration": "refrain.environments.distribution",
     "OutputFileDatasetConfig": "refrain.data.output_config",
     "OutputTabularDatasetConfig": "refrain.data.output_config",
+    "ParallelRunConfig": "refrain.steps.parallel_config",
+    "ParallelRunStep": "refrain.steps.parallel_run",
     "Pipeline": "refrain.pipelines.pipeline",
     "PipelineData": "refrain.data.pipeline_data",
     "PipelineOutputFileDataset": "refrain.data.pipeline_output",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from refrain_operators.databricks_operator import DatabricksOperator as DatabricksOperator
     from refrain_operators.embedded import EmbeddedAirflow as EmbeddedAirflow
     from refrain_operators.gathered import Gathered as Gathered
+    from refrain_operators.parallel_run_operator import ParallelRunOperator as ParallelRunOperator
     from refrain_operators.python_script_operator import PythonScriptOperator as PythonScriptOperator
     from refrain_operators.rest import AirflowClient as AirflowClient
     from refrain_operators.reuse_sensor import ReuseSensor as ReuseSensor
@@ -26,6 +27,7 @@ _MODULES = {
     "DatabricksOperator": "refrain_operators.databricks_operator",
     "EmbeddedAirflow": "refrain_operators.embedded",
     "Gathered": "refrain_operators.gathered",
+    "ParallelRunOperator": "refrain_operators.parallel_run_operator",
     "PythonScriptOperator": "refrain_operators.python_script_operator",
     "ReuseSensor": "refrain_operators.reuse_sensor",
     "SparkOperator": "refrain_operators.spark_operator",

@@ -16,6 +16,7 @@ from refrain.steps.command import (
     Setting,
     SparkSubmit,
     Token,
+    UnfinishedPath,
 )
 from refrain.steps.definition import PipelineDefinition, StepDefinition
 
@@ -71,6 +72,8 @@ def _shown(token: Token) -> str:
         return "python"
     if isinstance(token, SparkSubmit):
         return "spark-submit"
+    if isinstance(token, UnfinishedPath):
+        return "{unfinished}"
     kind = {InputPath: "input", OutputPath: "output", ParameterValue: "parameter"}[type(token)]
     return f"{{{kind}:{token.name}}}"
 

@@ -36,6 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_explain(commands)
     _add_runs(commands)
     _add_data(commands)
+    _add_parallel(commands)
     _add_reuse(commands)
     _add_compute(commands)
     _add_env(commands)
@@ -186,6 +187,28 @@ def _add_data(commands: Any) -> None:
     cache = _add(actions, "cache", "data_cache:data_cache", "show the copies of remote objects on this machine")
     cache.add_argument("--clear", action="store_true", help="delete all that no step uses now")
     cache.add_argument("--limit", metavar="SIZE", help="delete the longest unused until so much is left: 5G")
+
+
+def _add_parallel(commands: Any) -> None:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "parallel", help="try an entry script of a parallel run", description="Try an entry script of a parallel run."
+    )
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    trying = _add(
+        actions, "try", "parallel_try:parallel_try", "run an entry script here, on the first few mini-batches"
+    )
+    trying.add_argument("script", metavar="SCRIPT", help="the entry script; its folder is the working directory")
+    trying.add_argument(
+        "data", metavar="DATA", help="a file, a folder, or a registered dataset as NAME or NAME:VERSION"
+    )
+    trying.add_argument("--table", action="store_true", help="read the file at DATA (CSV, TSV or Parquet) as a table")
+    trying.add_argument("--count", type=int, default=3, metavar="N", help="how many mini-batches (default: 3)")
+    trying.add_argument("--mini-batch-size", metavar="SIZE", help="files, or bytes of a table: 10, 1MB")
+    trying.add_argument("--partition-key", action="append", default=[], metavar="NAME", help="may be repeated")
+    trying.add_argument("--output", metavar="FOLDER", help="keep what the script writes to the output")
+    trying.add_argument("--python", metavar="PATH", help="the interpreter (default: this one)")
+    trying.add_argument("arguments", nargs="*", metavar="-- ARGUMENT", help="for the script, after all options and --")
+    _add_workspace(trying)
 
 
 def _add_reuse(commands: Any) -> None:

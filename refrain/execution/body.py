@@ -28,6 +28,7 @@ _BODIES = {
     "command": _PROCESS,
     "data_transfer": "refrain.execution.transfer_body:TransferBody",
     "databricks": "refrain.execution.databricks.body:DatabricksBody",
+    "parallel_run": _PROCESS,
     "python_script": _PROCESS,
     "spark": _PROCESS,
 }

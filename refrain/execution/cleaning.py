@@ -17,6 +17,7 @@ import contextlib
 import json
 import re
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -35,12 +36,14 @@ from refrain.storage.receipts import Receipts
 from refrain.storage.retention import DEFAULT_GRACE_DAYS, Retention, retention
 from refrain.storage.state import COPIES, WorkspaceState
 from refrain.storage.store import Place
+from refrain.storage.unfinished import UNFINISHED, unfinished
 from refrain.tracking.record import RECORD_FILE, RunRecord
 from refrain.tracking.run_files import FETCHED
 from refrain.tracking.run_id import run_folder
 
 _CONDEMNED = "gc/condemned"
 _CLOCK = "gc/clock"
+_UNFINISHED_SECONDS = 3600.0  # even without a grace period: somebody may be at it
 _RECENT = "reuse/recent/"
 _JOBS_ARE_KNOWN_DAYS = 60  # to Databricks
 _OWN_RUN = re.compile(r"[0-9a-f]{32}\..+\.[1-9][0-9]*")
@@ -59,6 +62,7 @@ class WasteKind(str, Enum):
     BLOB = "blob"
     BEGUN = "begun"  # what a killed writer had not finished
     STAGING = "staging"  # what a killed engine of this machine left
+    UNFINISHED = "unfinished work"  # with which no try went on
     COPY = "copy"  # what this machine fetched of a remote workspace
 
 
@@ -120,7 +124,7 @@ class Cleaning:
         found += self._pipeline_runs(marks, left)
         for kind in kinds:
             found += kind(marks)
-        return [*found, *self._abandoned(), *self._copies(marks)]
+        return [*found, *self._abandoned(), *self._unfinished(marks), *self._copies(marks)]
 
     def _step_runs(self, marks: Marks, condemned: dict[str, float]) -> Iterator[Waste]:
         for run in _going(marks):
@@ -213,6 +217,20 @@ class Cleaning:
         for run_id, folder in abandoned(self._state, self._is_forgotten):
             yield Waste(WasteKind.STAGING, run_id, "the process that worked there was killed", _bytes_below(folder))
 
+    def _unfinished(self, marks: Marks) -> Iterator[Waste]:
+        """Find work with which no try goes on: its folder on this machine, and its copy in the workspace."""
+        latest: dict[str, float] = {}
+        sizes: dict[str, int] = defaultdict(int)
+        for folder, changed in unfinished(self._state.root):
+            latest[folder.name], sizes[folder.name] = changed, _bytes_below(folder)
+        for stored in () if self._state.is_local else self._objects.walk(UNFINISHED):
+            key = stored.key.split("/")[2]
+            latest[key] = max(latest.get(key, 0.0), stored.changed)
+            sizes[key] += stored.bytes
+        for key, changed in latest.items():
+            if not marks.is_young(changed) and time.time() - changed > _UNFINISHED_SECONDS:
+                yield Waste(WasteKind.UNFINISHED, key, "no try has gone on with it for long", sizes[key])
+
     def _is_forgotten(self, changed: float) -> bool:
         """Say whether a folder is so old that no run can be at work in it, however short the grace period is."""
         return time.time() - changed > max(self._limits.grace, DEFAULT_GRACE_DAYS * 24 * 3600)
@@ -231,6 +249,8 @@ class Cleaning:
             self._objects.drop(run_folder(waste.name), last=RECORD_FILE)
         elif waste.kind is WasteKind.DATA:
             self._objects.drop(waste.name)
+        elif waste.kind is WasteKind.UNFINISHED:
+            self._state.unfinished(waste.name).remove()
         elif waste.kind is WasteKind.COPY:
             Path(waste.name).unlink(missing_ok=True)
         elif waste.kind is not WasteKind.STAGING:

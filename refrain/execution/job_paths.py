@@ -24,16 +24,16 @@ _SYSTEM = ("/bin/", "/dev/", "/etc/", "/lib/", "/lib64/", "/proc/", "/sbin/", "/
 
 
 def job_paths(
-    stage: Stage, run_folder: str, inputs: Iterable[ResolvedInput], read: Mapping[str, str]
+    stage: Stage, folders: Iterable[str], inputs: Iterable[ResolvedInput], read: Mapping[str, str]
 ) -> tuple[JobPath, ...]:
     """Return the paths that a step's process may need, none below another that already shows it.
 
     Inputs can only be read: a step that writes to one would change the data of others.
 
-    :param run_folder: where the process logs.
+    :param folders: where the process writes beside the stage: that of its run, and that of unfinished work.
     :param read: the paths of the inputs by name, as the process gets them.
     """
-    own = [str(stage.folder), run_folder, *(str(path) for path in stage.waiting if path != stage.mounts)]
+    own = [str(stage.folder), *folders, *(str(path) for path in stage.waiting if path != stage.mounts)]
     writable = [JobPath(path, path, is_writable=True) for path in own if os.path.isdir(path)]
     data = [JobPath(path, path) for path in _data(inputs, read)]
     linked = _reachable([JobPath(str(stage.folder), str(stage.folder)), *data])

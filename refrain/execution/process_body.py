@@ -6,6 +6,7 @@ import json
 import threading
 from collections import deque
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 from refrain.compute.job import Job, JobPath, JobResult, JobStatus
@@ -22,13 +23,14 @@ from refrain.execution.inputs import ResolvedInput, provide
 from refrain.execution.mounts import require_mounts_intact
 from refrain.execution.process_environment import process_environment, text_of
 from refrain.execution.rank_logs import RankLogs
-from refrain.execution.request import StepRequest
 from refrain.execution.run_folder import LOG_FILE, collect, prepare
 from refrain.execution.stage import Stage, make_output_folders, open_stage
 from refrain.reuse.preimage import is_secret
-from refrain.steps.command import InputPath, Interpreter, OutputPath, SparkSubmit, Token
+from refrain.steps.command import InputPath, Interpreter, OutputPath, SparkSubmit, Token, UnfinishedPath
 from refrain.steps.launching import is_launched
 from refrain.storage import views
+from refrain.storage.digest import digest_bytes
+from refrain.storage.unfinished import UnfinishedWork
 from refrain.tracking.run_id import StepRunId
 
 
@@ -43,6 +45,8 @@ class ProcessBody:
         self._job_id: str | None = None
         self._compute = work.computes.compute(work.step.compute)
         self._commit: Commit | None = None
+        self._unfinished: UnfinishedWork | None = None
+        self._is_published = False
         self._is_canceled = False
         self._symptoms = Symptoms() if work.step.environment.uses_spark else None
         self._lock = threading.Lock()
@@ -67,6 +71,10 @@ class ProcessBody:
 
     def perform(self) -> None:
         """See :class:`Body`: launch the process, wait for it, keep what it leaves in its working directory."""
+        with self._unfinished.followed() if self._unfinished is not None else nullcontext():
+            self._perform()
+
+    def _perform(self) -> None:
         work, stage, job = self._work, self._opened(), self._made()
         last: deque[str] = deque(maxlen=TAIL_LINES)
         result = self._run(job, last)
@@ -94,10 +102,13 @@ class ProcessBody:
         """See :class:`Body`."""
         step = self._work.step
         self._commit = Commit(self._opened(), step.outputs, self._work.state, step.name)
-        return self._commit.publish()
+        outputs = self._commit.publish()
+        self._is_published = True
+        return outputs
 
     def take_back(self) -> None:
         """See :class:`Body`."""
+        self._is_published = False
         if self._commit is not None:
             self._commit.take_back()
 
@@ -110,6 +121,8 @@ class ProcessBody:
                 self._work.request.trial.keep(self._stage.working_directory)
         finally:
             self._stage.remove()
+        if self._is_published and self._unfinished is not None:
+            self._unfinished.remove()
 
     def _opened(self) -> Stage:
         assert self._stage is not None, "prepare() comes first"  # noqa: S101  # the engine's order, nobody's input
@@ -125,9 +138,11 @@ class ProcessBody:
         written = {port.name: self._written(port, stage) for port in step.outputs}
         log_path = prepare(work.folder, work.request, work.record, read, written, stage)
         run_id = work.record.run_id
+        if UnfinishedPath() in step.command:
+            self._unfinished = work.state.unfinished(_work_key(work))
         machine = self._compute.variables(step.environment, interpreter)
         variables = process_environment(work.request, run_id, work.folder, machine, {**read, **written})
-        argv = tuple(w for t in step.command for w in _words(t, work.request, interpreter, read, written))
+        argv = tuple(w for t in step.command for w in self._words(t, interpreter, read, written))
         return Job(
             run_id=run_id,
             argv=work.request.trial.argv(argv) if work.request.trial else argv,
@@ -140,10 +155,27 @@ class ProcessBody:
             runs_in=step.environment,
         )
 
+    def _words(
+        self, token: Token, interpreter: str, read: Mapping[str, str], written: Mapping[str, str]
+    ) -> tuple[str, ...]:
+        if isinstance(token, Interpreter):
+            return (interpreter,)
+        if isinstance(token, SparkSubmit):
+            return ("-m", "refrain.runtime.spark_submit", json.dumps(dict(token.conf)))
+        if isinstance(token, InputPath):
+            return (read[token.name],)
+        if isinstance(token, OutputPath):
+            return (written[token.name],)
+        if isinstance(token, UnfinishedPath):
+            assert self._unfinished is not None  # noqa: S101  # made for this word
+            return (str(self._unfinished.folder),)
+        return (text_of(token, self._work.request),)
+
     def _paths(self, stage: Stage, read: Mapping[str, str]) -> tuple[JobPath, ...]:
         from refrain.execution.job_paths import job_paths  # here: most processes run on this machine
 
-        return job_paths(stage, self._work.folder, self._work.inputs.values(), read)
+        unfinished = () if self._unfinished is None else (str(self._unfinished.path),)
+        return job_paths(stage, (self._work.folder, *unfinished), self._work.inputs.values(), read)
 
     def _read(self, item: ResolvedInput, stage: Stage) -> str:
         """Return what the process reads an input by: a path, or for Spark an address."""
@@ -185,15 +217,8 @@ class ProcessBody:
                 ranks.close()
 
 
-def _words(
-    token: Token, request: StepRequest, interpreter: str, read: Mapping[str, str], written: Mapping[str, str]
-) -> tuple[str, ...]:
-    if isinstance(token, Interpreter):
-        return (interpreter,)
-    if isinstance(token, SparkSubmit):
-        return ("-m", "refrain.runtime.spark_submit", json.dumps(dict(token.conf)))
-    if isinstance(token, InputPath):
-        return (read[token.name],)
-    if isinstance(token, OutputPath):
-        return (written[token.name],)
-    return (text_of(token, request),)
+def _work_key(work: Work) -> str:
+    """Return what names the work of a step: its fingerprint; that of a run by itself, where nobody else's counts."""
+    if work.step.allow_reuse and not work.request.is_forced and work.request.trial is None:
+        return work.record.fingerprint
+    return digest_bytes(f"{work.record.fingerprint} {work.request.run.root_id}".encode())

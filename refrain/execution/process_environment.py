@@ -12,7 +12,7 @@ from pathlib import Path
 
 import refrain
 from refrain.execution.request import StepRequest
-from refrain.steps.command import Literal, ParameterValue, Token
+from refrain.steps.command import Literal, ParameterValue, Setting, Token
 
 RUNTIME = Path(str(refrain.__file__)).parent / "runtime"
 """What runs inside a step's process."""
@@ -45,7 +45,7 @@ def text_of(token: Token, request: StepRequest) -> str:
     """Return a literal's or a parameter's text."""
     if isinstance(token, ParameterValue):
         return str(request.parameters[token.name])
-    if isinstance(token, Literal):
+    if isinstance(token, Literal | Setting):
         return token.text
     raise TypeError(f"{token!r} is a place for data, not a text.")
 

@@ -26,6 +26,7 @@ from refrain.steps.command import (
     Setting,
     SparkSubmit,
     Token,
+    UnfinishedPath,
 )
 from refrain.steps.definition import StepDefinition
 from refrain.storage.digest import digest_bytes
@@ -117,7 +118,13 @@ def is_secret(name: str, value: str = "") -> bool:
     return _SECRET.search(name) is not None or _URL_WITH_PASSWORD.search(value) is not None
 
 
+_ALIKE = {Interpreter: "interpreter", Setting: "setting", UnfinishedPath: "unfinished"}
+"""Tokens of which it counts that they stand there, and no more."""
+
+
 def _token(token: Token, of: Ingredients) -> list[Any]:
+    if type(token) in _ALIKE:
+        return [_ALIKE[type(token)]]
     if isinstance(token, Literal):
         return ["literal", token.text]
     if isinstance(token, InputPath):
@@ -125,15 +132,17 @@ def _token(token: Token, of: Ingredients) -> list[Any]:
     if isinstance(token, OutputPath):
         return ["output", token.name]
     if isinstance(token, ParameterValue):
-        is_counted = of.declared[token.name].affects_reuse
-        return ["parameter", of.parameters[token.name]] if is_counted else ["uncounted parameter", token.name]
-    if isinstance(token, Interpreter):
-        return ["interpreter"]
+        return _parameter(token, of)
     if isinstance(token, SparkSubmit):
         return ["spark", {key: value for key, value in token.conf if key not in _ONLY_SIZES}]
-    if isinstance(token, Setting):
-        return ["setting"]
     raise TypeError(f"{token!r} has no place in a preimage.")
+
+
+def _parameter(token: ParameterValue, of: Ingredients) -> list[Any]:
+    if not token.is_counted:
+        return [_ALIKE[Setting]]
+    is_counted = of.declared[token.name].affects_reuse
+    return ["parameter", of.parameters[token.name]] if is_counted else ["uncounted parameter", token.name]
 
 
 def _input(port: InputPort, handle: DataHandle) -> dict[str, Any]:

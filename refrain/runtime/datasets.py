@@ -24,27 +24,27 @@ class InputDatasets(_Items):
 
     def __init__(self, paths: dict[str, str], descriptions: dict[str, str]) -> None:
         self.paths = paths
-        self._descriptions = descriptions
+        self.descriptions = descriptions
         self._made: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
-        if name in self._descriptions:
+        if name in self.descriptions:
             if name not in self._made:
-                self._made[name] = _dataset(name, self._descriptions[name])
+                self._made[name] = _dataset(name, self.descriptions[name])
             return self._made[name]
         return self.paths[name]
 
     def __iter__(self) -> Iterator[str]:
         yield from self.paths
-        yield from self._descriptions
+        yield from self.descriptions
 
     def __len__(self) -> int:
-        return len(self.paths) + len(self._descriptions)
+        return len(self.paths) + len(self.descriptions)
 
     def details(self) -> list[dict[str, Any]]:
         """Return how each is consumed, under Azure ML's keys."""
         paths = [{"inputName": name, "pathOnCompute": path} for name, path in self.paths.items()]
-        objects = [{"inputName": name, "mechanism": "Direct"} for name in self._descriptions]
+        objects = [{"inputName": name, "mechanism": "Direct"} for name in self.descriptions]
         return [{"consumptionDetails": details} for details in (*paths, *objects)]
 
     def __repr__(self) -> str:

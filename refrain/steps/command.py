@@ -43,9 +43,13 @@ class OutputPath:
 
 @dataclass(frozen=True)
 class ParameterValue:
-    """The value of a pipeline parameter, as text."""
+    """The value of a pipeline parameter, as text.
+
+    :param is_counted: False where it decides how the step runs and not what comes of it, whatever the parameter says.
+    """
 
     name: str
+    is_counted: bool = True
 
 
 @dataclass(frozen=True)
@@ -55,4 +59,9 @@ class Setting:
     text: str
 
 
-Token = Literal | Interpreter | SparkSubmit | InputPath | OutputPath | ParameterValue | Setting
+@dataclass(frozen=True)
+class UnfinishedPath:
+    """A folder that a try which did not end well leaves to the next one of the same work."""
+
+
+Token = Literal | Interpreter | SparkSubmit | InputPath | OutputPath | ParameterValue | Setting | UnfinishedPath

@@ -26,6 +26,7 @@ from refrain.storage.statindex import StatIndex
 from refrain.storage.store import Place
 from refrain.storage.stores import NoDatastores, Stores
 from refrain.storage.trees import Trees
+from refrain.storage.unfinished import UNFINISHED, UnfinishedWork
 
 if TYPE_CHECKING:
     from refrain.storage.ledger import Ledgers
@@ -90,6 +91,14 @@ class WorkspaceState:
         from refrain.storage.ledger import Ledgers
 
         return Ledgers(self.root / "transfers")
+
+    def unfinished(self, key: str) -> UnfinishedWork:
+        """Return the folder of work that may take several tries.
+
+        :param key: 64 hexadecimal digits that name the work.
+        """
+        relative = f"{UNFINISHED}/{key[:2]}/{key}"
+        return UnfinishedWork(self.root / relative, None if self.is_local else self.place.below(relative))
 
     @cached_property
     def data_identity(self) -> DataIdentity:

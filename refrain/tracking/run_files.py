@@ -10,17 +10,15 @@ import contextlib
 import os
 import shutil
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from refrain.errors import DataError, DataNotFoundError
+from refrain.storage.repetition import repeated
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.run_id import run_folder
 
-BRING_SECONDS = 5.0
-_PAUSE_PER_SECOND = 10  # of bringing: a log that has become large is brought less often
 FETCHED = "fetched"
 """This machine's folder for copies of files that runs of other machines left."""
 _RECORD = "run.json"
@@ -111,14 +109,10 @@ class RunFiles:
         if self._state.is_local:
             yield
             return
-        is_over = threading.Event()
-        follower = threading.Thread(target=self._follow, args=(is_over.wait,), daemon=True)
-        follower.start()
         try:
-            yield
+            with repeated(partial(self.bring, is_over=False)):
+                yield
         finally:
-            is_over.set()
-            follower.join()
             with contextlib.suppress(DataError, OSError):
                 self.bring()
 
@@ -130,14 +124,6 @@ class RunFiles:
             return False
         shutil.rmtree(self.folder, ignore_errors=True)
         return True
-
-    def _follow(self, wait: Callable[[float], bool]) -> None:
-        pause = BRING_SECONDS
-        while not wait(pause):
-            began = time.monotonic()
-            with contextlib.suppress(DataError, OSError):  # tried again in a moment, and for the last time at the end
-                self.bring(is_over=False)
-            pause = max(BRING_SECONDS, _PAUSE_PER_SECOND * (time.monotonic() - began))
 
     def _send(self, folder: Path, marks: dict[str, tuple[int, int]]) -> None:
         place = self._state.place.below(self._key)

@@ -30,7 +30,7 @@ def _read(stage: Stage, tmp_path: Path, **paths: str) -> list[JobPath]:
     run.mkdir(exist_ok=True)
     handle = DataHandle("file:///x", TreeKind.DIRECTORY, "0" * 64, 0, 0)
     inputs = [ResolvedInput(InputPort(name, FromFiles(())), handle) for name in paths]
-    found = job_paths(stage, str(run), inputs, paths)
+    found = job_paths(stage, [str(run)], inputs, paths)
     own = [JobPath(str(p), str(p), is_writable=True) for p in (stage.folder, run, stage.waiting[0])]
     always = [*own, JobPath(str(RUNTIME), str(RUNTIME))]
     assert set(always) <= set(found)

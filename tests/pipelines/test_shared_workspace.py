@@ -143,7 +143,7 @@ def test_a_failing_step_names_its_log_in_the_workspace(project: Project) -> None
 def test_the_log_of_a_step_that_runs_is_brought_to_the_workspace_again_and_again(
     project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("refrain.tracking.run_files.BRING_SECONDS", 0.1)
+    monkeypatch.setattr("refrain.storage.repetition.SECONDS", 0.1)
     code = """
         import os, sys, time
         print("first line", flush=True)

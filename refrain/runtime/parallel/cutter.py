@@ -1,0 +1,82 @@
+"""Cutter: the process that reads a table and puts down one mini-batch after the other, as they are asked for.
+
+It has the dispatcher's memory and responsiveness spared: Arrow and pandas are loaded here, and not there. Dispatcher to
+cutter: ``{"do": "cut", ...}`` once, then ``{"do": "more"}`` for each mini-batch. Cutter to dispatcher::
+
+    {"is": "counted", "about": 12}
+    {"is": "piece", "batch": 3, "items": 1000, "table": "/path", ...}    or with files instead of a table
+    {"is": "kept", "batch": 3, "items": 1000}                            an earlier try has done it; nobody asked
+    {"is": "note", "text": "…"}                                          a warning about the data
+    {"is": "trouble", "error": ...}                                      the data cannot be read
+    {"is": "over"}
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from array import array
+
+from refrain.runtime.parallel.lifeline import die_with
+from refrain.runtime.parallel.line import Line
+from refrain.runtime.parallel.pieces import pieces
+from refrain.runtime.parallel.trace import described
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterator
+
+    from refrain.runtime.parallel.frames import Fields
+
+
+class _Notes(logging.Handler):
+    """Hands warnings to the dispatcher, in whose log they are seen."""
+
+    def __init__(self, line: Line) -> None:
+        super().__init__(logging.WARNING)
+        self._line = line
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._line.say({"is": "note", "text": record.getMessage()})
+
+
+def main() -> None:
+    """Cut until everything is cut, or the dispatcher is gone."""
+    line = Line(int(sys.argv[1]))
+    messages = line.messages()
+    order = next(messages, None)
+    if order is None:
+        return
+    die_with(order["dispatcher"])
+    logging.getLogger().addHandler(_Notes(line))
+    try:
+        _cut(line, messages, order)
+    except Exception as error:  # noqa: BLE001  # the dispatcher tells the user
+        line.say({"is": "trouble", "error": described(error)})
+
+
+def _cut(line: Line, messages: Iterator[Fields], order: Fields) -> None:
+    made = [pieces().Pieces(path, order["size"], order["keys"]) for path in order["descriptions"]]
+    line.say({"is": "counted", "about": sum(one.count() for one in made)})
+    done = _done(order["done"])
+    for batch, piece in enumerate(piece for one in made for piece in one):
+        if batch < len(done) and done[batch] == piece.items:
+            line.say({"is": "kept", "batch": batch, "items": piece.items})
+            continue
+        if next(messages, None) is None:
+            return
+        put = piece.put(os.path.join(order["folder"], f"{batch}.arrow"))
+        line.say({"is": "piece", "batch": batch, "items": piece.items, "title": piece.title, **put})
+    line.say({"is": "over"})
+
+
+def _done(path: str) -> array[int]:
+    done = array("q")
+    with open(path, "rb") as file:
+        done.frombytes(file.read())
+    return done
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,352 @@
+"""Dispatcher: hands mini-batches to workers until all are done, or too many have failed."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import NamedTuple
+
+from refrain.runtime.parallel.crew import State
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Deque, Protocol
+
+    from refrain.runtime.parallel.accounts import Accounts
+    from refrain.runtime.parallel.crew import Crew, Event, Member
+    from refrain.runtime.parallel.journal import Journal
+    from refrain.runtime.parallel.logs import Logs
+    from refrain.runtime.parallel.mini_batch import MiniBatch
+    from refrain.runtime.parallel.report import Report
+
+    class Source(Protocol):
+        """Where mini-batches come from, in their order. ``is_over`` once the last of them has been given out."""
+
+        is_over: bool
+        total: int | None  # as far as it is known before
+
+        def next(self) -> MiniBatch | None:
+            """Return the next mini-batch; None when there is none, or none yet."""
+
+        def look(self) -> str:
+            """Take in what has come; return what is wrong with the source, or an empty text."""
+
+        def close(self) -> None:
+            """End what makes the mini-batches."""
+
+
+_TICK_SECONDS = 0.2
+_INIT_TRIES = 3  # for each process, one after the other, without one that is ready
+_AHEAD_SECONDS = 0.004  # of work that a worker has beside the mini-batch that it runs
+_MOST_AHEAD = 64
+_SHORT_SECONDS = 0.1  # a run() that returns sooner has the next mini-batch waiting for it
+_GATHERED = 32  # so many ahead, and a worker does not notice that we wait until there is more to hear at once
+_GATHER_SECONDS = 0.0005
+_FORGETS = 0.95
+_MOST_TOLD = 100  # failures, one by one
+
+
+class Waits(NamedTuple):
+    """After how many seconds without a sign of life a parallel run gives up."""
+
+    init: float
+    """In which no run() ends, while all workers are starting."""
+    data: float
+    """In which no mini-batch is made, while none is left."""
+
+
+class Failure:
+    """Why a parallel run failed, and what belongs at the end of its log."""
+
+    def __init__(self, reason: str, details: list[str]) -> None:
+        self.reason = reason
+        self.details = details
+
+
+class Dispatcher:
+    """One parallel run.
+
+    :param processes: how many workers there are.
+    :param waits: when it gives up.
+    """
+
+    def __init__(  # noqa: PLR0913  # the parts of a parallel run, put together in one place
+        self,
+        source: Source,
+        crew: Crew,
+        accounts: Accounts,
+        journal: Journal,
+        logs: Logs,
+        report: Report,
+        *,
+        processes: int,
+        waits: Waits,
+    ) -> None:
+        self._source = source
+        self._crew = crew
+        self._accounts = accounts
+        self._journal = journal
+        self._logs = logs
+        self._report = report
+        self._processes = processes
+        self._waits = waits
+        self._again: Deque[MiniBatch] = deque()
+        self._scheduled = 0
+        self._broken_inits = 0
+        self._slowest = 0.1  # seconds of the slower ones among the latest calls of run()
+        self._most = 1  # mini-batches that a worker may have: more than one only if they are over in no time
+        self._moved = time.monotonic()
+        self._ticked = 0.0
+        self._fed = time.monotonic()
+        self._failure: Failure | None = None
+        self._told = 0
+        self._answers: dict[str, Callable[[Event], None]] = {
+            "done": self._take_results,
+            "failed": self._take_error,
+            "ready": self._welcome,
+            "broken": self._take_broken,
+            "over": self._shut_down,
+            "gone": self._mourn,
+        }
+        self._last: Callable[[], list[str]] = list
+
+    def run(self) -> Failure | None:
+        """Work to the end; return why it failed, or None when it did not."""
+        try:
+            self._fill()
+            while self._failure is None and not self._is_done():
+                if self._most > _GATHERED:
+                    time.sleep(_GATHER_SECONDS)
+                for event in self._crew.events(_TICK_SECONDS):
+                    self._hear(event)
+                if time.monotonic() - self._ticked > _TICK_SECONDS:
+                    self._tick()
+                self._look()
+                if self._failure is None:
+                    self._fill()
+                    self._failure = self._excess()
+                self._journal.flush()
+                self._report.tell(self._accounts, self._source.total, self._crew.members)
+                self._crew.look_after()
+            if self._failure is None:
+                self._part()
+        finally:
+            self._crew.end_all()
+            self._source.close()
+            self._journal.flush()
+        return self._failure
+
+    def _is_done(self) -> bool:
+        return self._source.is_over and not self._has_work()
+
+    def _has_work(self) -> bool:
+        return bool(self._again) or any(member.tasks for member in self._crew.members)
+
+    # ---- handing out
+
+    def _fill(self) -> None:
+        """Give each worker that is ready as much as it should have, and see that there are enough of them."""
+        for member in self._crew.members:
+            if member.state in (State.IDLE, State.RUNNING):
+                self._give(member)
+        while len(self._crew.members) < self._processes and self._needs_more():
+            self._crew.hire()
+
+    def _needs_more(self) -> bool:
+        """Say whether there is work for another process, beside what those will take that are starting."""
+        starting = sum(1 for member in self._crew.members if member.state is State.STARTING)
+        if len(self._again) <= starting:
+            task = self._fresh()
+            if task is not None:
+                self._again.append(task)
+        return len(self._again) > starting or not self._source.is_over
+
+    def _give(self, member: Member) -> None:
+        while len(member.tasks) < self._most:
+            task = self._next()
+            if task is None:
+                break
+            member.give(task, self._accounts.attempt(task.index))
+        member.peer.flush()
+
+    def _next(self) -> MiniBatch | None:
+        """Return the next mini-batch: one that is tried again first, since it may take long once more."""
+        return self._again.popleft() if self._again else self._fresh()
+
+    def _fresh(self) -> MiniBatch | None:
+        """Return the next mini-batch that no try has done; None when there is none, or none yet."""
+        while True:
+            task = self._source.next()
+            if task is not None:
+                self._scheduled += 1
+                self._fed = time.monotonic()
+            if self._source.is_over and self._accounts.total is None:
+                self._accounts.schedule(self._scheduled)
+            if task is None:
+                return None
+            results = self._journal.done(task.index, task.items)
+            if results is None:
+                return task
+            self._accounts.keep(task.items, results)
+            task.release()
+
+    # ---- hearing
+
+    def _hear(self, event: Event) -> None:
+        """Take in what a worker said, in the words of :mod:`refrain.runtime.parallel.frames`."""
+        if self._failure is not None:
+            self._keep(event)
+            return
+        self._answers[event.fields["is"]](event)
+        if self._failure is None:
+            self._failure = self._excess()
+
+    def _keep(self, event: Event) -> None:
+        """Let a result that comes when everything has failed already be of use to the next try."""
+        if event.fields["is"] == "done":
+            self._note_results(event.member.take(), event)
+
+    def _note_results(self, task: MiniBatch, event: Event) -> None:
+        fields = event.fields
+        self._journal.add(task.index, task.items, fields["results"], fields.get("rows", event.content))
+
+    def _take_results(self, event: Event) -> None:
+        fields, member = event.fields, event.member
+        task = member.take()
+        self._count(fields["seconds"])
+        missing = self._accounts.succeed(task.index, task.items, fields["results"])
+        self._note_results(task, event)
+        if missing:
+            got = f"a {fields['type']}" if "type" in fields else f"{fields['results']} results"
+            what = f"run() returned {got} for {task.items} items"
+            self._logs.raised(member.node, member.name, f"{task}: {what}", "")
+            self._note_failure(task, member, what, f"{missing} items of {task} failed: {what}.")
+        task.release()
+
+    def _take_error(self, event: Event) -> None:
+        error = event.fields["error"]
+        self._count(event.fields["seconds"])
+        self._attempt_failed(event.member.take(), event.member, error["text"], error["trace"])
+
+    def _welcome(self, event: Event) -> None:
+        self._broken_inits = 0
+        self._moved = time.monotonic()
+        event.member.enter(State.IDLE)
+
+    def _take_broken(self, event: Event) -> None:
+        self._init_failed(event.member, event.fields["error"])
+
+    def _count(self, seconds: float) -> None:
+        self._moved = time.monotonic()
+        self._slowest = max(self._slowest * _FORGETS, seconds, _AHEAD_SECONDS / _MOST_AHEAD)
+        self._most = 1 + max(int(self._slowest < _SHORT_SECONDS), int(_AHEAD_SECONDS / self._slowest))
+
+    def _attempt_failed(self, task: MiniBatch, member: Member, text: str, trace: str) -> None:
+        attempt = self._accounts.attempt(task.index)
+        is_again = self._accounts.fail(task.index, task.items)
+        fate = "it is tried again" if is_again else "it is given up"
+        self._logs.raised(member.node, member.name, f"{task}, attempt {attempt}: {text}", trace)
+        self._note_failure(task, member, text, f"{task}, attempt {attempt} in {member.name}: {text}; {fate}", trace)
+        if is_again:
+            self._again.append(task)
+        else:
+            task.release()
+
+    def _mourn(self, event: Event) -> None:
+        """Do what is to be done when a worker process is gone."""
+        member, blamed = event.member, event.blamed
+        if member.state is State.STOPPING:
+            return
+        self._moved = time.monotonic()
+        unstarted = [task for task in member.tasks if task is not blamed]
+        member.tasks.clear()
+        self._again.extendleft(reversed(unstarted))
+        self._logs.died(member.node, member.name, event.died)
+        if blamed is not None:
+            self._attempt_failed(blamed, member, event.died, "")
+        elif member.state is State.STARTING:
+            self._init_failed(member, {"text": event.died, "trace": ""})
+
+    def _init_failed(self, member: Member, error: dict[str, str]) -> None:
+        """Note that a worker has not come to its first mini-batch."""
+        member.enter(State.STOPPING)  # it ends by itself, and is not mourned a second time
+        self._moved = time.monotonic()
+        self._broken_inits += 1
+        self._logs.raised(member.node, member.name, f"before the first mini-batch: {error['text']}", error["trace"])
+        most = _INIT_TRIES * self._processes
+        self._logs.say(f"{member.name} failed to start ({self._broken_inits} of {most}): {error['text']}")
+        if self._broken_inits >= most:
+            reason = f"the entry script could not be started, {most} times in a row: {error['text']}"
+            self._give_up(reason, [*_indented(error["trace"]), *self._logs.tail(member.node, member.name)])
+
+    def _shut_down(self, event: Event) -> None:
+        member, error = event.member, event.fields.get("error")
+        if error is not None:
+            self._logs.raised(member.node, member.name, f"shutdown(): {error['text']}", error["trace"])
+            self._logs.say(f"{member.name}: shutdown() raised {error['text']}; the results stand")
+
+    # ---- failing
+
+    def _note_failure(self, task: MiniBatch, member: Member, text: str, line: str, trace: str = "") -> None:
+        self._told += 1
+        if self._told <= _MOST_TOLD:
+            self._logs.say(line)
+        if self._told == _MOST_TOLD:
+            self._logs.say("Further failures are in logs/user/error.txt alone.")
+
+        def details() -> list[str]:
+            first = f"The last failure was {task}, in {member.name}: {text}"
+            return [first, *_indented(trace), *self._logs.tail(member.node, member.name)]
+
+        self._last = details
+
+    def _give_up(self, reason: str, details: list[str]) -> None:
+        """Fail, unless that was decided before."""
+        self._failure = self._failure or Failure(reason, details)
+
+    def _excess(self) -> Failure | None:
+        reason = self._accounts.excess
+        return Failure(reason, self._last()) if reason else None
+
+    # ---- time
+
+    def _tick(self) -> None:
+        self._ticked = now = time.monotonic()
+        for event in self._crew.deaths():
+            self._hear(event)
+        if not self._source.is_over and not self._has_work() and now - self._fed > self._waits.data:
+            self._give_up(f"no mini-batch could be made of the data for {self._waits.data:g} seconds", [])
+        starting = all(member.state is State.STARTING for member in self._crew.members)
+        if starting and self._crew.members and now - self._moved > self._waits.init:
+            names = ", ".join(member.name for member in self._crew.members)
+            tails = [line for member in self._crew.members for line in self._logs.tail(member.node, member.name)]
+            self._give_up(f"init() has not returned in {names} for {self._waits.init:g} seconds", tails)
+
+    def _look(self) -> None:
+        """Take in what the source has made."""
+        trouble = self._source.look()
+        if trouble:
+            self._give_up(trouble, [])
+
+    def _part(self) -> None:
+        """Let the workers call shutdown(), which may take as long as run()."""
+        for member in [member for member in self._crew.members if member.state is State.STARTING]:
+            self._crew.end(member)  # it was not needed any more
+        for member in self._crew.members:
+            if member.state is State.IDLE:
+                self._crew.dismiss(member)
+        ends = time.monotonic() + self._crew.timeout
+        while self._crew.members and time.monotonic() < ends:
+            for event in self._crew.events(_TICK_SECONDS):
+                self._hear(event)
+            for event in self._crew.deaths():
+                self._hear(event)
+            self._crew.look_after()
+        for member in self._crew.members:
+            self._logs.say(
+                f"{member.name}: shutdown() had not returned after {self._crew.timeout:g} seconds; it was ended"
+            )
+
+
+def _indented(text: str) -> list[str]:
+    return [f"    {line}" for line in text.splitlines()]

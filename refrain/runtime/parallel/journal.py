@@ -1,0 +1,227 @@
+"""Journal: what has been done, in a file to which whole records are appended.
+
+::
+
+    <folder>/journal                one record for each mini-batch that run() returned for
+    <folder>/rows/<b>-<try>-<pid>   rows that are too many to stand in a record
+    <folder>/output/                what the entry script writes to the step's output
+
+A record is a line of JSON, the bytes of the rows, and a line end. A process that is killed leaves at most one that is
+not whole, which ends the journal when it is read. The rows of all mini-batches are put together in the mini-batches'
+order, so that the result does not depend on who was first.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import zlib
+from array import array
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO, Dict, Iterator
+
+    Record = Dict[str, Any]
+
+SCHEMA = 1
+_HEAD = {"journal": "refrain parallel run", "schema": SCHEMA}
+_HEAD_OF_ROWS = b'{"b":%d,"n":%d,"r":%d,"z":%d,"c":%d}\n'
+_LONGEST_HEAD = 1024
+_NONE = -1
+_IN_FILE = -2  # the size of rows in a file that the record names; they "begin" where the record does
+_WINDOW = 1 << 18
+_COPIED = 1 << 20
+
+
+class JournalInUse(Exception):
+    """Another process holds the journal right now."""
+
+
+class Journal:
+    """The journal of one piece of work; held by one process at a time.
+
+    :raises JournalInUse: when another one holds it.
+    :raises OSError: when the folder cannot be written.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.rows = os.path.join(folder, "rows")
+        self.output = os.path.join(folder, "output")
+        for path in (folder, self.rows, self.output):
+            os.makedirs(path, exist_ok=True)
+        self._path = os.path.join(folder, "journal")
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._descriptor)
+            raise JournalInUse(folder) from error
+        self._starts = array("q")  # where the rows of each mini-batch begin
+        self._sizes = array("q")
+        self._items = array("q")
+        self._results = array("q")
+        self._waiting: list[bytes] = []
+        self._end = self._read()
+        os.ftruncate(self._descriptor, self._end)
+        os.lseek(self._descriptor, self._end, os.SEEK_SET)
+        if not self._end:
+            self._append(_line(_HEAD))
+            self.flush()
+
+    def done(self, batch: int, items: int) -> int | None:
+        """Return how many results a mini-batch of so many items has, if all of them succeeded; else None."""
+        if not self._has(batch) or self._items[batch] != items or self._results[batch] < items:
+            return None
+        return self._results[batch]
+
+    def done_items(self) -> bytes:
+        """Return how many items each mini-batch has that need not be run again, as 64-bit numbers; -1 for others."""
+        pairs = zip(self._items, self._results)
+        return array("q", [items if results >= items else _NONE for items, results in pairs]).tobytes()
+
+    def add(self, batch: int, items: int, results: int, rows: bytes | str) -> None:
+        """Note what came of a mini-batch; it counts once :meth:`flush` has returned.
+
+        :param rows: the lines of its results, or the name of the file below :attr:`rows` that holds them.
+        """
+        if isinstance(rows, str):
+            head, content = _line({"b": batch, "n": items, "r": results, "file": rows}), b""
+            start, size = self._end, _IN_FILE
+        else:
+            content, size = rows, len(rows)
+            head = _HEAD_OF_ROWS % (batch, items, results, size, zlib.crc32(content))
+            start = self._end + len(head)
+        self._note(batch, items, results, (start, size))
+        self._append(b"".join((head, content, b"\n")))
+
+    def flush(self) -> None:
+        """Hand everything that was noted to the operating system, which keeps it whatever becomes of this process.
+
+        :raises OSError: when it does not fit; a message without a number.
+        """
+        rest = memoryview(b"".join(self._waiting))
+        self._waiting.clear()
+        try:
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except OSError as error:
+            raise OSError(f"the journal {self._path!r} cannot be written: {error.strerror}") from error
+
+    def write_rows(self, path: str) -> None:
+        """Write the rows of all mini-batches to a file, in the mini-batches' order."""
+        with open(path, "wb") as file:
+            file.writelines(self._contents())
+
+    def copy_output(self, target: str) -> int:
+        """Put what the entry script has written into a folder, by hard links where it can be; return how many files."""
+        count = 0
+        for parent, _, names in os.walk(self.output):
+            folder = os.path.normpath(os.path.join(target, os.path.relpath(parent, self.output)))
+            os.makedirs(folder, exist_ok=True)
+            for name in names:
+                _link(os.path.join(parent, name), os.path.join(folder, name))
+                count += 1
+        return count
+
+    def close(self) -> None:
+        """Let others have it."""
+        os.close(self._descriptor)
+
+    def _has(self, batch: int) -> bool:
+        return batch < len(self._starts) and self._starts[batch] != _NONE
+
+    def _note(self, batch: int, items: int, results: int, rows: tuple[int, int]) -> None:
+        missing = batch + 1 - len(self._starts)
+        if missing > 0:
+            for numbers in (self._starts, self._sizes, self._items, self._results):
+                numbers.extend([_NONE] * missing)
+        self._starts[batch], self._sizes[batch] = rows
+        self._items[batch], self._results[batch] = items, results
+
+    def _append(self, data: bytes) -> None:
+        self._waiting.append(data)
+        self._end += len(data)
+
+    def _read(self) -> int:
+        """Take in what is there, and return where the whole records end."""
+        with open(self._path, "rb") as file:
+            if _parsed(file.readline()) != _HEAD:
+                return 0
+            end = file.tell()
+            for record, rows, after in _records(file):
+                self._note(record["b"], record["n"], record["r"], rows)
+                end = after
+        return end
+
+    def _contents(self) -> Iterator[bytes]:
+        """Yield the rows of each mini-batch; records that lie near each other are read at once."""
+        window, begin = b"", 0
+        for start, size in zip(self._starts, self._sizes):
+            if start == _NONE:
+                continue
+            if size == _IN_FILE:
+                head = os.pread(self._descriptor, _LONGEST_HEAD, start).partition(b"\n")[0]
+                yield from _blocks(os.path.join(self.rows, json.loads(head)["file"]))
+                continue
+            if not begin <= start <= start + size <= begin + len(window):
+                window, begin = _exactly(self._descriptor, start, max(size, min(_WINDOW, self._end - start))), start
+            yield window[start - begin : start - begin + size]
+
+
+def _line(record: Record) -> bytes:
+    return json.dumps(record, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def _parsed(line: bytes) -> Record | None:
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _records(file: BinaryIO) -> Iterator[tuple[Record, tuple[int, int], int]]:
+    """Yield the whole records: their heads, where their rows are, and where they end."""
+    while True:
+        place = file.tell()
+        record = _parsed(file.readline())
+        if record is None or not {"b", "n", "r"} <= record.keys():
+            return
+        start = file.tell()
+        content = file.read(record.get("z", 0))
+        if file.read(1) != b"\n" or ("c" in record and zlib.crc32(content) != record["c"]):
+            return
+        yield record, (place, _IN_FILE) if "file" in record else (start, len(content)), file.tell()
+
+
+def _blocks(path: str) -> Iterator[bytes]:
+    with open(path, "rb") as file:
+        while True:
+            block = file.read(_COPIED)
+            if not block:
+                return
+            yield block
+
+
+def _exactly(descriptor: int, place: int, size: int) -> bytes:
+    parts = []
+    while size:
+        part = os.pread(descriptor, size, place)
+        if not part:
+            raise OSError(f"The journal ends {size} bytes too early.")
+        parts.append(part)
+        place, size = place + len(part), size - len(part)
+    return b"".join(parts)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without hard links
+        shutil.copyfile(source, target)

@@ -1,0 +1,66 @@
+"""MiniBatch: some items that one call of run() gets."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from refrain.runtime.parallel.pieces import pieces
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from refrain.runtime.parallel.frames import Fields
+
+_NAMED = 5
+
+
+class MiniBatch:
+    """A mini-batch as the dispatcher knows it.
+
+    :param index: its number, from 0; the same whenever the same data is cut in the same way.
+    :param items: how many files or rows it has.
+    :param fields: what makes the data, see :func:`data_of`.
+    :param title: what people call it.
+    """
+
+    __slots__ = ("fields", "index", "items", "title")
+
+    def __init__(self, index: int, items: int, fields: Fields, title: str = "") -> None:
+        self.index = index
+        self.items = items
+        self.fields = fields
+        self.title = title
+
+    def __str__(self) -> str:
+        """Name it, and what is in it."""
+        files = self.fields.get("files") or []
+        more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+        what = self.title or ", ".join(files[:_NAMED]) + more
+        return f"mini-batch {self.index}" + (f" ({what})" if what else "")
+
+    def release(self) -> None:
+        """Remove what was put down for it."""
+        table = self.fields.get("table")
+        if table is not None:
+            with suppress(FileNotFoundError):
+                os.unlink(table)
+
+
+def data_of(task: Fields) -> Any:
+    """Return what run() gets: paths of files, or a data frame. Without data, run() gets no items."""
+    if "table" in task:
+        return pieces().frame_of(task["table"])
+    return list(task.get("files", ()))
+
+
+def keys_of(task: Fields) -> dict[str, Any]:
+    """Return the values of the partition keys by name: texts, and dates."""
+    return {name: _date(text) if is_date else text for name, text, is_date in task.get("keys", ())}
+
+
+def _date(text: str) -> Any:
+    from datetime import datetime
+
+    return datetime.fromisoformat(text)

@@ -1,0 +1,177 @@
+"""ParallelRun: one parallel run from its settings to its output."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+import time
+
+from refrain.runtime.context import current_folder, read_context
+from refrain.runtime.parallel.accounts import Accounts
+from refrain.runtime.parallel.crew import Crew
+from refrain.runtime.parallel.dispatcher import Dispatcher, Failure, Waits
+from refrain.runtime.parallel.files import EmptySource, FileSource
+from refrain.runtime.parallel.journal import Journal, JournalInUse
+from refrain.runtime.parallel.logs import Logs
+from refrain.runtime.parallel.report import Report
+from refrain.runtime.parallel.settings import DEFAULT_BYTES, DEFAULT_FILES
+from refrain.runtime.parallel.tables import TableSource
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Sequence
+
+    from refrain.runtime.parallel.dispatcher import Source
+    from refrain.runtime.parallel.frames import Fields
+    from refrain.runtime.parallel.settings import Settings
+
+
+class ParallelRun:
+    """A parallel run.
+
+    :param words: the command line; the entry script finds it in ``sys.argv``.
+    """
+
+    def __init__(self, settings: Settings, words: Sequence[str]) -> None:
+        self._settings = settings
+        self._words = list(words)
+        self._logs = Logs()
+        self._accounts = Accounts(settings.limits)
+        self._began = time.monotonic()
+
+    def run(self) -> int:
+        """Run it to the end; return 0 when it succeeded."""
+        signal.signal(signal.SIGTERM, _stop)
+        try:
+            failure = self._try()
+        except OSError as error:
+            failure = Failure(str(error), [])
+        if failure is None:
+            self._logs.say(self._summary("completed"))
+            self._logs.ended("job_result.txt", self._summary("completed"))
+            return 0
+        self._tell_failure(failure)
+        return 1
+
+    def _try(self) -> Failure | None:
+        try:
+            return self._run(self._settings.journal)
+        except JournalInUse:
+            self._logs.say("Another run does the same work right now; this one begins anew, and leaves no notes.")
+            return self._run(None)
+
+    def _run(self, folder: str | None) -> Failure | None:
+        """Do the work with the journal in *folder*; without one, with a journal for this process alone."""
+        with contextlib.ExitStack() as stack:
+            if folder is None:
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=".parallel-", dir="."))
+            journal = stack.enter_context(contextlib.closing(Journal(folder)))
+            failure = self._dispatch(journal)
+            if failure is None:
+                self._write_output(journal)
+            return failure
+
+    def _dispatch(self, journal: Journal) -> Failure | None:
+        settings, logs = self._settings, self._logs
+        crew = Crew(self._start(journal), settings.nodes, settings.timeout, logs)
+        report = Report(logs, current_folder())
+        source = self._source(journal, crew)
+        logs.say(self._opening(source))
+        dispatcher = Dispatcher(
+            source,
+            crew,
+            self._accounts,
+            journal,
+            logs,
+            report,
+            processes=settings.processes,
+            waits=Waits(settings.patience, settings.data_patience),
+        )
+        failure = dispatcher.run()
+        report.tell(self._accounts, source.total, [], is_last=True)
+        return failure
+
+    def _source(self, journal: Journal, crew: Crew) -> Source:
+        settings, inputs = self._settings, _Inputs()
+        if settings.empty_count:
+            return EmptySource(settings.empty_count)
+        if settings.tables:
+            descriptions = [inputs.description(name) for name in settings.tables]
+            cut = {"size": settings.size or DEFAULT_BYTES, "keys": settings.keys}
+            return TableSource(descriptions, cut, journal, crew, self._logs, ahead=settings.processes + 2)
+        return FileSource([inputs.path(name) for name in settings.files], settings.size or DEFAULT_FILES)
+
+    def _start(self, journal: Journal) -> Fields:
+        """Return what every worker is told first."""
+        settings = self._settings
+        output = os.path.abspath(journal.output)
+        words = list(self._words)
+        if "--output" in words:
+            words[words.index("--output") + 1] = output
+        return {
+            "script": settings.script,
+            "argv": [os.path.abspath(settings.script), *words],
+            "output": output,
+            "rows": os.path.abspath(journal.rows),
+            "keeps_rows": settings.keeps_rows,
+            "level": settings.level,
+            "profiles": settings.profiles,
+        }
+
+    def _opening(self, source: Source) -> str:
+        settings = self._settings
+        what = f"{source.total:,} mini-batches" if source.total is not None else "mini-batches of a table"
+        nodes = f" ({settings.nodes} nodes' worth, all on this machine)" if settings.nodes > 1 else ""
+        return f"{what}, {settings.processes} worker processes{nodes}"
+
+    def _write_output(self, journal: Journal) -> None:
+        """Put the results into the step's output; the journal stays, until somebody has taken them over."""
+        output = self._settings.output
+        if output is None:
+            return
+        os.makedirs(output, exist_ok=True)
+        journal.copy_output(output)
+        if self._settings.keeps_rows:
+            journal.write_rows(os.path.join(output, self._settings.rows_file))
+
+    def _tell_failure(self, failure: Failure) -> None:
+        """End the log with what a person needs who looks there first."""
+        lines = [*failure.details, self._summary("failed"), f"Failed: {failure.reason}."]
+        for line in lines:
+            self._logs.say(line)
+        self._logs.ended("job_error.txt", "\n".join(lines))
+        self._logs.ended("job_result.txt", lines[-2])
+
+    def _summary(self, how: str) -> str:
+        accounts = self._accounts
+        kept = f" ({accounts.kept:,} of them by an earlier try)" if accounts.kept else ""
+        return (
+            f"Parallel run {how} in {time.monotonic() - self._began:.1f} s: {accounts.done:,} mini-batches done{kept}, "
+            f"{accounts.failed_now:,} failed, {accounts.retried:,} retried; {accounts.items:,} items, "
+            f"{accounts.results:,} results, {accounts.failed_items:,} items failed"
+        )
+
+
+class _Inputs:
+    """The inputs of the step that this process belongs to; outside of a run they are named by their paths."""
+
+    def __init__(self) -> None:
+        folder = current_folder()
+        self._known = read_context(folder).input_datasets if folder else None
+
+    def path(self, name: str) -> str:
+        """Return where the files of an input are."""
+        return self._known.paths.get(name, name) if self._known else name
+
+    def description(self, name: str) -> str:
+        """Return the file that describes an input."""
+        return self._known.descriptions.get(name, name) if self._known else name
+
+
+def _stop(number: int, frame: object) -> None:  # noqa: ARG001  # a signal handler's signature
+    """Unwind, so that the workers are ended and the journal is whole."""
+    signal.signal(number, signal.SIG_IGN)  # once is enough; what is in the middle of it is killed by whoever asks again
+    sys.exit(128 + number)

@@ -1,0 +1,112 @@
+"""Tables: mini-batches that a process of its own cuts, a few ahead of the workers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections import deque
+
+from refrain.runtime.parallel.mini_batch import MiniBatch
+from refrain.runtime.parallel.peer import Peer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Deque, Sequence
+
+    from refrain.runtime.parallel.crew import Crew
+    from refrain.runtime.parallel.frames import Fields
+    from refrain.runtime.parallel.journal import Journal
+    from refrain.runtime.parallel.logs import Logs
+
+_CUTTER = "refrain.runtime.parallel.cutter"
+
+
+class TableSource:
+    """The mini-batches of described datasets.
+
+    :param descriptions: the files that describe them.
+    :param ahead: how many mini-batches wait, cut, for a worker.
+    """
+
+    def __init__(
+        self, descriptions: Sequence[str], cut: Fields, journal: Journal, crew: Crew, logs: Logs, *, ahead: int
+    ) -> None:
+        self.total: int | None = None
+        self.is_over = False
+        self._crew = crew
+        self._logs = logs
+        self._ready: Deque[MiniBatch] = deque()
+        self._is_cut = False
+        self._folder = tempfile.mkdtemp(prefix=".tables-", dir=os.getcwd())
+        done = os.path.join(self._folder, "done")
+        with open(done, "wb") as file:
+            file.write(journal.done_items())
+        self._peer = _start(logs)
+        crew.watch(self._peer)
+        order = {"dispatcher": os.getpid(), "descriptions": list(descriptions), "folder": self._folder, "done": done}
+        self._peer.send({"do": "cut", **order, **cut})
+        for _ in range(ahead):
+            self._peer.send({"do": "more"})
+
+    def next(self) -> MiniBatch | None:
+        """Return the next mini-batch that is cut, and have another one cut for it."""
+        if not self._ready:
+            return None
+        task = self._ready.popleft()
+        if self._peer.is_open and task.fields:
+            self._peer.send({"do": "more"})
+        self._settle()
+        return task
+
+    def look(self) -> str:
+        """Take in what was cut; return what is wrong with the data, or an empty text."""
+        if not self._peer.is_open:
+            return ""
+        trouble = "".join([self._take(fields) for fields, _ in self._peer.receive()])
+        if self._peer.has_unsent:
+            self._peer.flush()
+        if not self._peer.is_open:
+            self._crew.forget(self._peer)
+            self._peer.end()
+            if not trouble and not self._is_cut:
+                tail = " ".join(self._logs.tail("cutter", "cutter"))
+                trouble = f"the process that reads the data is gone: {self._peer.ending or 'unknown'}. {tail}"
+        self._settle()
+        return trouble
+
+    def close(self) -> None:
+        """End the process, and remove what nobody will read."""
+        if self._peer.is_open:
+            self._crew.forget(self._peer)
+            self._peer.end()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _settle(self) -> None:
+        self.is_over = self._is_cut and not self._ready
+
+    def _take(self, fields: Fields) -> str:
+        kind = fields.pop("is")
+        if kind == "trouble":
+            self._is_cut = True
+            self._logs.raised("cutter", "cutter", fields["error"]["text"], fields["error"]["trace"])
+            return f"the data cannot be read: {fields['error']['text']}"
+        if kind == "counted":
+            self.total = fields["about"]
+        elif kind == "note":
+            self._logs.say(fields["text"])
+        elif kind == "over":
+            self._is_cut = True
+        else:
+            self._ready.append(_mini_batch(fields))
+        return ""
+
+
+def _mini_batch(fields: Fields) -> MiniBatch:
+    return MiniBatch(fields.pop("batch"), fields.pop("items"), fields, fields.pop("title", ""))
+
+
+def _start(logs: Logs) -> Peer:
+    stdout, stderr = logs.streams("cutter", "cutter")
+    with stdout, stderr:
+        return Peer(_CUTTER, "cutter", stdout, stderr)

@@ -1,0 +1,95 @@
+"""Batch scoring on a real Airflow: image files, and a table by partition keys that is killed half-way."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from acceptance.example import Example, eventually
+from acceptance.running_airflow import RunningAirflow
+from refrain import Workspace
+from refrain.storage.unfinished import UNFINISHED
+
+pytestmark = pytest.mark.timeout(600)  # a busy machine takes long to load pandas so often
+
+DAGS = Path(__file__).parents[2] / "dags"
+ORDERS = 12_000
+
+
+def shown(airflow: RunningAirflow, name: str) -> Example:
+    """An example of dags/, on the Airflow of the tests."""
+    shutil.copy(DAGS / f"{name}.py", airflow.dags_folder)
+    shutil.copytree(DAGS / f"{name}_steps", airflow.dags_folder / f"{name}_steps")
+    example = Example(airflow, name)
+    example.ready()
+    return example
+
+
+@pytest.fixture(scope="module")
+def digits(airflow: RunningAirflow) -> Example:
+    return shown(airflow, "score_digits")
+
+
+@pytest.fixture(scope="module")
+def digits_run(digits: Example) -> str:
+    return digits.run()
+
+
+@pytest.fixture(scope="module")
+def orders(airflow: RunningAirflow) -> Example:
+    return shown(airflow, "score_orders")
+
+
+def test_each_image_has_a_line_and_most_are_right(digits: Example, digits_run: str) -> None:
+    lines = (digits.path(digits_run, "score", "predictions") / "predictions.txt").read_text().splitlines()
+    assert len(lines) == 1797
+    assert all(re.fullmatch(r"digit-\d{4}\.pgm: \d", line) for line in lines)
+    report = json.loads((digits.path(digits_run, "report", "report") / "report.json").read_text())
+    assert report["files"] == 1797
+    assert report["accuracy"] > 0.9
+
+
+def test_the_tasks_log_shows_the_progress(digits: Example, digits_run: str) -> None:
+    log = digits.log(digits_run, "score")
+    assert "18 mini-batches, 2 worker processes" in log
+    assert "18 of 18 mini-batches, 0 failed, 0 retried" in log
+
+
+def test_other_numbers_of_processes_reuse_the_result(digits: Example, digits_run: str) -> None:
+    again = digits.run(processes=1)
+    assert digits.started(again) == set()
+
+
+def test_a_task_that_is_killed_half_way_is_gone_on_with(orders: Example) -> None:
+    run_id = orders.trigger(resamples=5_000)
+    assert eventually(lambda: done(orders) >= 5, patience=400), orders.errors(run_id)
+    before = done(orders)
+    os.kill(engine_of(orders), signal.SIGKILL)
+    assert orders.wait(run_id) == "success", orders.errors(run_id)
+
+    rows = (orders.path(run_id, "check", "checked") / "checked.txt").read_text().splitlines()
+    assert [int(row.split()[0]) for row in rows] == list(range(ORDERS))
+    log = orders.log(run_id, "check", 2)
+    kept = re.search(r"48 mini-batches done \((\d+) of them by an earlier try\)", log)
+    assert kept, log
+    assert before <= int(kept[1]) < 48
+    assert [record.status.value for record in orders.attempts(run_id, "check")] == ["Failed", "Completed"]
+    assert list((Workspace(orders.airflow.workspace).state.root / UNFINISHED).glob("*/*")) == []
+
+
+def done(example: Example) -> int:
+    """How many mini-batches the journal of the unfinished work names."""
+    journals = (example.airflow.workspace / UNFINISHED).glob("*/*/journal")
+    return sum(path.read_bytes().count(b'\n{"b":') for path in journals)
+
+
+def engine_of(example: Example) -> int:
+    """The process of the task that checks orders."""
+    owners = list((example.airflow.workspace / "staging").glob("*.check.1/owner.json"))
+    return int(json.loads(owners[0].read_text())["process"])

@@ -1,0 +1,110 @@
+"""A working directory with an entry script and files, and the dispatcher as the process that the engine would start."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+import refrain.runtime.run
+
+RUNTIME = Path(refrain.runtime.run.__file__).parent
+NAMES = """
+    import os
+    def run(mini_batch):
+        return [os.path.basename(path) for path in mini_batch]
+"""
+"""Returns the names of its files."""
+_NUMBERS = re.compile(
+    r"([\d,]+) mini-batches done.*?, ([\d,]+) failed, ([\d,]+) retried; "
+    r"([\d,]+) items, ([\d,]+) results, ([\d,]+) items failed"
+)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a parallel run says of itself in the end."""
+
+    done: int
+    failed: int
+    retried: int
+    items: int
+    results: int
+    failed_items: int
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One parallel run, afterwards."""
+
+    code: int
+    log: str
+    folder: Path
+
+    @property
+    def counts(self) -> Counts:
+        found = _NUMBERS.search((self.folder / "logs" / "job_result.txt").read_text().splitlines()[-1])
+        assert found, self.log
+        return Counts(*(int(number.replace(",", "")) for number in found.groups()))
+
+    @property
+    def rows(self) -> list[str]:
+        return (self.folder / "out" / "parallel_run_step.txt").read_text().splitlines()
+
+    @property
+    def is_kept(self) -> int:
+        found = re.search(r"\(([\d,]+) of them by an earlier try\)", self.log)
+        return int(found[1].replace(",", "")) if found else 0
+
+
+class ParallelBench:
+    """An entry script, files to score, and a place for the journal that one try leaves to the next."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.python = sys.executable
+        self.data = folder / "data"
+        self.data.mkdir()
+
+    def files(self, count: int) -> list[str]:
+        names = [f"f{number:05}" for number in range(count)]
+        for name in names:
+            (self.data / name).write_text(name)
+        return names
+
+    def script(self, code: str) -> None:
+        (self.folder / "score.py").write_text(textwrap.dedent(code))
+
+    def words(self, code: str, *words: object, journal: str = "journal", **settings: object) -> list[str]:
+        """Return the command; settings take the place of what is usual here: one worker, one file at a time."""
+        self.script(code)
+        usual: dict[str, object] = {
+            "error_threshold": 0, "output_action": "append_row", "mini_batch_size": 1, "output": "out",
+            "process_count_per_node": 1, "run_max_try": 1, "input_fds_0": self.data,
+            "refrain_journal": journal,
+        }  # fmt: skip
+        named = [str(word) for name, value in {**usual, **settings}.items() if value is not None
+                 for word in (f"--{name}", value)]  # fmt: skip
+        script = ["--scoring_module_name", "score.py"]
+        return [self.python, "-m", "refrain.runtime.parallel", *script, *named, *map(str, words)]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a step's process, as far as it matters here."""
+        path = os.pathsep.join([str(RUNTIME / "path")])
+        return {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+
+    def start(self, code: str, *words: object, **settings: object) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.words(code, *words, **settings),
+            cwd=self.folder, env=self.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    def run(self, code: str, *words: object, **settings: object) -> Scored:
+        with self.start(code, *words, **settings) as process:
+            log, _ = process.communicate(timeout=100)
+        return Scored(process.returncode, log, self.folder)

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from array import array
+from pathlib import Path
+
+import pytest
+
+from refrain.runtime.parallel.journal import Journal, JournalInUse
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> str:
+    return str(tmp_path / "journal")
+
+
+def written(journal: Journal) -> bytes:
+    path = os.path.join(journal.folder, "result.txt")
+    journal.write_rows(path)
+    return Path(path).read_bytes()
+
+
+def filled(folder: str, batches: int = 5) -> None:
+    journal = Journal(folder)
+    for batch in range(batches):
+        journal.add(batch, 2, 2, f"row {batch}\n\nblank above {batch}\n".encode())
+    journal.flush()
+    journal.close()
+
+
+def test_rows_come_out_in_the_order_of_the_mini_batches(folder: str) -> None:
+    journal = Journal(folder)
+    for batch in (3, 0, 2, 1):
+        journal.add(batch, 1, 1, b"%d\n" % batch)
+    journal.flush()
+    assert written(journal) == b"0\n1\n2\n3\n"
+
+
+def test_records_of_all_sizes_come_out_whole(folder: str) -> None:
+    chance, journal = random.Random(1), Journal(folder)
+    rows = [os.urandom(chance.choice([0, 1, 100, 262_100, 262_144, 300_000])) for _ in range(40)]
+    order = list(range(40))
+    chance.shuffle(order)
+    for batch in order:
+        journal.add(batch, 1, 1, rows[batch])
+    journal.flush()
+    assert written(journal) == b"".join(rows)
+
+
+def test_rows_in_a_file_of_their_own_stand_in_their_place(folder: str) -> None:
+    journal = Journal(folder)
+    Path(journal.rows, "1-1-77").write_bytes(b"large\n" * 500_000)
+    journal.add(0, 1, 1, b"first\n")
+    journal.add(1, 1, 1, "1-1-77")
+    journal.add(2, 1, 1, b"last\n")
+    journal.flush()
+    assert written(journal) == b"first\n" + b"large\n" * 500_000 + b"last\n"
+
+
+def test_what_was_noted_is_known_to_the_next_process(folder: str) -> None:
+    filled(folder)
+    journal = Journal(folder)
+    assert [journal.done(batch, 2) for batch in range(6)] == [2, 2, 2, 2, 2, None]
+
+
+def test_a_mini_batch_of_another_size_is_another_one(folder: str) -> None:
+    filled(folder)
+    assert Journal(folder).done(0, 3) is None
+
+
+def test_a_mini_batch_with_failed_items_is_run_again_by_the_next_try(folder: str) -> None:
+    journal = Journal(folder)
+    journal.add(0, 3, 2, b"some\n")
+    journal.add(1, 3, 3, b"all\n")
+    assert (journal.done(0, 3), journal.done(1, 3)) == (None, 3)
+    assert journal.done_items() == array("q", [-1, 3]).tobytes()
+
+
+def test_the_latest_result_of_a_mini_batch_counts(folder: str) -> None:
+    journal = Journal(folder)
+    journal.add(0, 2, 1, b"half\n")
+    journal.add(0, 2, 2, b"whole\n")
+    journal.flush()
+    assert written(journal) == b"whole\n"
+
+
+def test_a_journal_that_ends_anywhere_loses_no_whole_record_and_takes_no_torn_one(folder: str) -> None:
+    filled(folder, 4)
+    whole = Path(folder, "journal").read_bytes()
+    records = [index for index in range(len(whole)) if whole.startswith(b'{"b":', index)]
+    for size in range(len(whole) + 1):
+        Path(folder, "journal").write_bytes(whole[:size])
+        journal = Journal(folder)
+        kept = sum(1 for start in [*records[1:], len(whole)] if start <= size)
+        assert [journal.done(batch, 2) is not None for batch in range(4)] == [n < kept for n in range(4)], size
+        for batch in range(kept, 4):
+            journal.add(batch, 2, 2, f"row {batch}\n\nblank above {batch}\n".encode())
+        journal.flush()
+        assert Path(folder, "journal").read_bytes() == whole
+        journal.close()
+
+
+def test_a_record_whose_bytes_were_changed_ends_the_journal(folder: str) -> None:
+    filled(folder, 3)
+    path = Path(folder, "journal")
+    path.write_bytes(path.read_bytes().replace(b"row 1", b"row 7"))
+    journal = Journal(folder)
+    assert [journal.done(batch, 2) for batch in range(3)] == [2, None, None]
+
+
+@pytest.mark.parametrize("content", [b"", b"no journal", b'{"journal":"refrain parallel run","schema":2}\n'])
+def test_what_is_no_journal_of_ours_is_begun_anew(folder: str, content: bytes) -> None:
+    os.makedirs(folder)
+    Path(folder, "journal").write_bytes(content)
+    journal = Journal(folder)
+    journal.add(0, 1, 1, b"row\n")
+    journal.flush()
+    journal.close()
+    assert Journal(folder).done(0, 1) == 1
+
+
+def test_two_processes_never_hold_one_journal(folder: str) -> None:
+    journal = Journal(folder)
+    with pytest.raises(JournalInUse):
+        Journal(folder)
+    journal.close()
+    Journal(folder).close()
+
+
+def test_the_output_of_the_script_is_put_into_the_target_and_stays_for_another_try(folder: str, tmp_path: Path) -> None:
+    journal, target = Journal(folder), tmp_path / "target"
+    Path(journal.output, "a", "b").mkdir(parents=True)
+    Path(journal.output, "a", "b", "scores.csv").write_text("1")
+    target.mkdir()
+    assert journal.copy_output(str(target)) == 1
+    assert (target / "a" / "b" / "scores.csv").read_text() == "1"
+    shutil.rmtree(target)
+    assert Path(journal.output, "a", "b", "scores.csv").read_text() == "1"
