@@ -114,7 +114,7 @@ class KubernetesApi:
 
     def settings(self, *paths: Path, **more: Any) -> dict[str, Any]:
         """Return the settings of a target whose claims are at some paths."""
-        claims = [{"claim": f"claim-of-{path.name}".lower(), "path": str(path)} for path in paths]
+        claims = [{"claim": f"claim-{n}", "path": str(path)} for n, path in enumerate(paths)]
         self.claims |= {claim["claim"] for claim in claims}
         return {"image": IMAGE, "config_file": self.config_file, "claims": claims, **more}
 
