@@ -1,8 +1,8 @@
 """A Kubernetes API of a few endpoints on a free port, whose pods are processes of this machine.
 
-What it takes is held against the official client's models: a field that they do not have is refused, and so is a value of
-another type. It has no nodes, images and volumes: a process sees this machine's files, whatever the pod mounts, and tests
-of mounts look at the pod. What a kubelet does to commands and variables it does as well.
+What it takes is held against the official client's models: a field that they do not have is refused, and so is a value
+of another type. It has no nodes, images and volumes: a process sees this machine's files, whatever the pod mounts, and
+tests of mounts look at the pod. What a kubelet does to commands and variables it does as well.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from fakes.web_server import serving
 
 IMAGE = "registry.example/python@sha256:" + "0" * 64
 _NOW = "2026-01-01T00:00:00Z"
+_VERSION = ("buildDate", "compiler", "gitCommit", "gitTreeState", "goVersion", "major", "minor", "platform")
 _POD = re.compile(r"/api/v1/namespaces/(?P<namespace>[^/]+)/pods(?:/(?P<name>[^/]+))?(?P<log>/log)?")
 _SECRET = re.compile(r"/api/v1/namespaces/(?P<namespace>[^/]+)/secrets(?:/(?P<name>[^/]+))?")
 _CLAIM = re.compile(r"/api/v1/namespaces/(?P<namespace>[^/]+)/persistentvolumeclaims/(?P<name>[^/]+)")
@@ -270,8 +271,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _found(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> dict[str, Any] | None:
         if path == "/version/":
-            return {name: "" for name in ("buildDate", "compiler", "gitCommit", "gitTreeState", "goVersion",
-                    "major", "minor", "platform")} | {"gitVersion": "v1.34.0"}  # fmt: skip
+            return {**dict.fromkeys(_VERSION, ""), "gitVersion": "v1.34.0"}
         if path.endswith("/selfsubjectaccessreviews"):
             return self._review(body)
         if match := _CLAIM.fullmatch(path):
@@ -303,7 +303,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _secret(self, method: str, namespace: str, name: str | None, body: dict[str, Any]) -> dict[str, Any]:
         return self.api.create_secret(body, namespace) if method == "POST" else self.api.delete_secret(name or "")
 
-    def _pod(self, method: str, at: re.Match[str], query: dict[str, str], body: dict[str, Any]) -> dict[str, Any] | None:
+    def _pod(
+        self, method: str, at: re.Match[str], query: dict[str, str], body: dict[str, Any]
+    ) -> dict[str, Any] | None:
         if method == "POST":
             return self.api.create_pod(body, at["namespace"])
         if at["name"] is None:

@@ -55,7 +55,7 @@ def test_the_provider_s_hook_connects_by_a_connection(api: KubernetesApi, monkey
 def test_a_connection_that_leads_nowhere_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     extra = {"kube_config_path": "/nowhere", "in_cluster": True}
     monkeypatch.setenv("AIRFLOW_CONN_PROD", json.dumps({"conn_type": "kubernetes", "extra": extra}))
-    with pytest.raises(UserError, match="Nothing says how to reach the cluster of the connection 'prod': .*exclusive"):
+    with pytest.raises(UserError, match=r"Nothing says how to reach the cluster of the connection 'prod': .*exclusive"):
         connect(Cluster(conn_id="prod"))
     with pytest.raises(UserError, match="Nothing says how to reach the cluster of /nowhere: "):
         connect(Cluster(config_file="/nowhere"))

@@ -76,8 +76,8 @@ def _keep_alive() -> list[tuple[int, int, int]]:
 def unusable(cluster: Cluster, error: object) -> UserError:
     """Return the error for settings that lead to no cluster."""
     return UserError(
-        f"Nothing says how to reach {cluster}: {str(error).strip().rstrip('.')}. Set config_file and context, conn_id or "
-        "in_cluster of the compute target (refrain compute set)."
+        f"Nothing says how to reach {cluster}: {str(error).strip().rstrip('.')}. Set config_file and context, conn_id "
+        "or in_cluster of the compute target (refrain compute set)."
     )
 
 

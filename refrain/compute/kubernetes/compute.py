@@ -217,8 +217,8 @@ class KubernetesCompute:
                 if error.status not in _REFUSED or error.status in (401, 403, 429):
                     raise
                 raise UserError(
-                    f"The cluster does not take the pod: {refusal(error)}. Correct the target's settings (refrain compute "
-                    "set)."
+                    f"The cluster does not take the pod: {refusal(error)}. Correct the target's settings (refrain "
+                    "compute set)."
                 ) from error
 
     def _look(self, job_id: str) -> PodStatus:

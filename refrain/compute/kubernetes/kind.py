@@ -84,8 +84,8 @@ def _allowed(compute: KubernetesCompute) -> Iterator[str]:
             missing.append(f"{verb} {resource}/{part}".rstrip("/"))
     if missing:
         raise ComputeError(
-            f"In the namespace {namespace!r} this user may not {', '.join(missing)}. Let an administrator give it a role "
-            "that may."
+            f"In the namespace {namespace!r} this user may not {', '.join(missing)}. Let an administrator give it a "
+            "role that may."
         )
     yield f"this user may create, follow and delete pods and secrets in the namespace {namespace!r}"
 
@@ -105,8 +105,8 @@ def _claimed(compute: KubernetesCompute) -> Iterator[str]:
             )
         if not os.path.isdir(claim.path):
             raise UserError(
-                f"The claim {claim.claim!r} is not at {claim.path!r} on this machine. Mount its volume there, or correct "
-                "the target's setting claims."
+                f"The claim {claim.claim!r} is not at {claim.path!r} on this machine. Mount its volume there, or "
+                "correct the target's setting claims."
             )
         yield f"the claim {claim.claim!r} is there ({phase}), and so is {claim.path}"
 
@@ -133,8 +133,8 @@ def _trial(compute: KubernetesCompute, folder: Path, image: str) -> Iterator[str
     yield f"a pod was started with {image}, and its output arrived: {python} is Python {said}"
     if not (work / "written").is_file():
         raise ComputeError(
-            f"What the pod wrote is not at {str(work / 'written')!r}: the claim there is another volume than that of this "
-            "machine. Correct the target's setting claims."
+            f"What the pod wrote is not at {str(work / 'written')!r}: the claim there is another volume than that of "
+            "this machine. Correct the target's setting claims."
         )
     yield f"it read a file of {folder.parent} and wrote one"
     compute.end(job.run_id)

@@ -1,7 +1,7 @@
 """What the guard runs when an engine of ours was killed: delete the pod and the Secret of a step run.
 
-The engine may have been killed in the middle of making them, so that they are looked for more than once. A connection that
-only Airflow knows cannot be found here; then the next sweep deletes them.
+The engine may have been killed in the middle of making them, so that they are looked for more than once. A connection
+that only Airflow knows cannot be found here; then the next sweep deletes them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Manifest: a job as a pod, in plain data as the Kubernetes API takes them, and the Secret with what no pod may show."""
+"""Manifest: a job as a pod, in plain data as Kubernetes' API takes it, and the Secret with what no pod may show."""
 
 from __future__ import annotations
 
@@ -238,14 +238,14 @@ def _require_on_claim(path: str, claims: Sequence[Claim], mounted: Callable[[Pat
     if claim is None:
         raise UserError(
             f"The step needs {path!r}, which is on no claim of its compute target. Claims: "
-            f"{known([claim.path for claim in claims])}. Add the claim that holds it to the setting claims (refrain compute "
-            "set), or keep the workspace, its datastores and REFRAIN_CACHE on one of them."
+            f"{known([claim.path for claim in claims])}. Add the claim that holds it to the setting claims (refrain "
+            "compute set), or keep the workspace, its datastores and REFRAIN_CACHE on one of them."
         )
     for point in mounted(Path(claim.path)):
         if point != claim.path and (f"{path}/".startswith(f"{point}/") or point.startswith(f"{path}/")):
             raise UserError(
-                f"The step needs {path!r}, and at {point!r} something else is mounted on this machine, which pods do not "
-                f"see on the claim {claim.claim!r}. Make that a claim of its own, or, for inputs, leave REFRAIN_MOUNT "
-                "out."
+                f"The step needs {path!r}, and at {point!r} something else is mounted on this machine, which pods do "
+                f"not see on the claim {claim.claim!r}. Make that a claim of its own, or, for inputs, leave "
+                "REFRAIN_MOUNT out."
             )
     return claim

@@ -150,8 +150,8 @@ def _require_one_cluster(settings: Mapping[str, Any]) -> None:
     ways = [name for name in ("conn_id", "config_file", "in_cluster") if settings.get(name)]
     if len(ways) > 1 or (settings.get("in_cluster") and settings.get("context")):
         raise UserError(
-            f"the settings {known(ways if len(ways) > 1 else ['in_cluster', 'context'])} name a cluster each. Keep one of "
-            "them."
+            f"the settings {known(ways if len(ways) > 1 else ['in_cluster', 'context'])} name a cluster each. Keep one "
+            "of them."
         )
 
 

@@ -106,7 +106,10 @@ def test_a_canceled_job_may_end_by_itself_and_its_pod_is_gone(
     compute: MakeCompute, job: MakeJob, api: KubernetesApi
 ) -> None:
     made = compute(grace_seconds=7.2)
-    code = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(print('bye'))); print('up', flush=True); time.sleep(600)"
+    code = (
+        "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(print('bye'))); print('up', flush=True); "
+        "time.sleep(600)"
+    )
     job_id = made.submit(job(code))
     lines: list[str] = []
 
@@ -123,7 +126,9 @@ def test_a_canceled_job_may_end_by_itself_and_its_pod_is_gone(
     assert _no_pods(api)
 
 
-def test_a_job_is_canceled_while_its_pod_waits_for_a_node(compute: MakeCompute, job: MakeJob, api: KubernetesApi) -> None:
+def test_a_job_is_canceled_while_its_pod_waits_for_a_node(
+    compute: MakeCompute, job: MakeJob, api: KubernetesApi
+) -> None:
     api.waiting = {"reason": "ContainerCreating"}
     made = compute()
     job_id = made.submit(job())
@@ -146,14 +151,18 @@ def test_a_pod_that_somebody_deletes_is_told(compute: MakeCompute, job: MakeJob,
     [
         (
             {"reason": "ImagePullBackOff", "message": "Back-off pulling image"},
-            "its pod does not start: ImagePullBackOff, Back-off pulling image. Check the name of the image; where its "
-            "registry asks for a login, put that into a Secret of the namespace and name it in the target's setting "
-            "registry_logins.",
+            (
+                "its pod does not start: ImagePullBackOff, Back-off pulling image. Check the name of the image; where "
+                "its registry asks for a login, put that into a Secret of the namespace and name it in the target's "
+                "setting registry_logins."
+            ),
         ),
         (
             {"reason": "CreateContainerConfigError", "message": 'secret "x" not found.'},
-            'its pod does not start: CreateContainerConfigError, secret "x" not found. The pod asks for what the namespace '
-            "does not have, or the node does not allow.",
+            (
+                'its pod does not start: CreateContainerConfigError, secret "x" not found. The pod asks for what the '
+                "namespace does not have, or the node does not allow."
+            ),
         ),
     ],
 )
@@ -167,7 +176,9 @@ def test_a_pod_that_cannot_start_is_told_and_is_gone(
 
 def test_an_image_without_the_program_is_told(compute: MakeCompute, job: MakeJob) -> None:
     cause = _ends(compute(), job(argv=("python9",)))[0].cause
-    assert cause.startswith("its container has no program 'python9'. Take an image that has it; where its interpreter is")
+    assert cause.startswith(
+        "its container has no program 'python9'. Take an image that has it; where its interpreter is"
+    )
 
 
 def test_a_pod_without_a_node_is_waited_for_as_long_as_the_target_says(
@@ -177,8 +188,8 @@ def test_a_pod_without_a_node_is_waited_for_as_long_as_the_target_says(
     api.status = {"phase": "Pending", "conditions": [said], "containerStatuses": []}
     assert _ends(compute(start_seconds=0.2), job())[0].cause == (
         "its pod has found no node in 0.2 seconds: Unschedulable, 0/3 nodes: no memory. Raise what the cluster has, or "
-        "change the target's settings requests, limits, gpus, node_selector and tolerations; start_seconds says how long "
-        "to wait."
+        "change the target's settings requests, limits, gpus, node_selector and tolerations; start_seconds says how "
+        "long to wait."
     )
     assert api.pods == {}
 
@@ -186,8 +197,8 @@ def test_a_pod_without_a_node_is_waited_for_as_long_as_the_target_says(
 def test_a_pod_that_does_not_start_in_time_is_told(compute: MakeCompute, job: MakeJob, api: KubernetesApi) -> None:
     api.waiting = {"reason": "ContainerCreating"}
     assert _ends(compute(start_seconds=0.2), job())[0].cause == (
-        "its pod has not started in 0.2 seconds: ContainerCreating. Look at its events with kubectl, such as those of a "
-        "claim that cannot be mounted; start_seconds says how long to wait."
+        "its pod has not started in 0.2 seconds: ContainerCreating. Look at its events with kubectl, such as those of "
+        "a claim that cannot be mounted; start_seconds says how long to wait."
     )
 
 
@@ -205,7 +216,12 @@ def test_too_much_memory_is_named_with_the_limit_and_the_way_out(
 
 
 def test_an_eviction_is_told(compute: MakeCompute, job: MakeJob, api: KubernetesApi) -> None:
-    api.status = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on disk.", "containerStatuses": []}
+    api.status = {
+        "phase": "Failed",
+        "reason": "Evicted",
+        "message": "The node was low on disk.",
+        "containerStatuses": [],
+    }
     result, _ = _ends(compute(), job())
     assert result.cause == "its pod was ended by the cluster: Evicted, The node was low on disk."
 
@@ -241,30 +257,33 @@ def test_what_is_on_no_claim_is_refused_before_anything_is_made(
 
 def test_a_pod_that_the_api_does_not_take_is_told(compute: MakeCompute, job: MakeJob, api: KubernetesApi) -> None:
     made, wanted = compute(), job(SLEEPS, environment={"T": "s3cr3t"}, secrets=("s3cr3t",))
-    made.submit(wanted)
+    job_id = made.submit(wanted)
     message = r'The cluster does not take the pod: pods "refrain-\w+" already exists. Correct the target\'s settings'
     with pytest.raises(UserError, match=message):
         made.submit(wanted)
     assert (api.pods, api.secrets) == ({}, {})
+    made.wait(job_id, lambda _: None)
 
 
 def test_what_this_user_may_not_is_told_with_the_rights_that_are_needed(
     compute: MakeCompute, job: MakeJob, api: KubernetesApi
 ) -> None:
     api.denied = {"create pods"}
-    message = 'does not allow it: pods is forbidden: .* Steps need a role that may create, get, list and delete pods'
+    message = "does not allow it: pods is forbidden: .* Steps need a role that may create, get, list and delete pods"
     with pytest.raises(ComputeError, match=message):
         compute().submit(job())
 
 
 def test_a_server_that_is_not_there_is_told(compute: MakeCompute, api: KubernetesApi) -> None:
     api.url = "http://127.0.0.1:9"
-    with pytest.raises(ComputeError, match="The API server of the cluster of .*kubeconfig does not answer: .*refused"):
+    with pytest.raises(ComputeError, match=r"The API server of the cluster of .*kubeconfig does not answer: .*refused"):
         compute().end("run.step.1")
 
 
 def test_settings_that_lead_to_no_cluster_are_told(compute: MakeCompute, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"Nothing says how to reach the cluster of /nowhere: .* Set config_file and context"):
+    with pytest.raises(
+        UserError, match=r"Nothing says how to reach the cluster of /nowhere: .* Set config_file and context"
+    ):
         compute(config_file="/nowhere").end("run.step.1")
 
 
@@ -285,10 +304,14 @@ def test_what_a_killed_engine_left_is_ended(
     compute: MakeCompute, job: MakeJob, api: KubernetesApi, secrets: tuple[str, ...]
 ) -> None:
     wanted = job(SLEEPS, environment={"T": "s3cr3t"}, secrets=secrets)
-    other = compute().submit(job(SLEEPS))
-    compute().submit(wanted)
+    engine = compute()
+    other, left = engine.submit(job(SLEEPS)), engine.submit(wanted)
+
     compute().end(wanted.run_id)
+
     assert (list(api.pods), api.secrets) == ([other], {})
+    engine.cancel(other)
+    assert [engine.wait(one, lambda _: None).exit_code for one in (other, left)] == [-9, -9]
 
 
 _ENGINE = """

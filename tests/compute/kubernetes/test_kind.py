@@ -55,12 +55,12 @@ def test_what_this_user_may_not_is_told(tried: Try, api: KubernetesApi) -> None:
 
 
 def test_a_claim_that_is_not_in_the_cluster_is_told(tried: Try, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="There is no claim 'lake' in the namespace 'default'. Create it, or correct"):
+    with pytest.raises(UserError, match=r"There is no claim 'lake' in the namespace 'default'. Create it, or correct"):
         tried(claims=[{"claim": "lake", "path": str(tmp_path)}])
 
 
 def test_a_claim_that_is_not_on_this_machine_is_told(tried: Try) -> None:
-    with pytest.raises(UserError, match="The claim 'claim-0' is not at '/nowhere' on this machine. Mount its volume"):
+    with pytest.raises(UserError, match=r"The claim 'claim-0' is not at '/nowhere' on this machine. Mount its volume"):
         tried(claims=[{"claim": "claim-0", "path": "/nowhere"}])
 
 
@@ -70,7 +70,9 @@ def test_a_claim_that_is_another_volume_than_that_of_this_machine_is_told(
     script = tmp_path / "python"
     script.write_text("#!/bin/sh\necho 3.11.0\n")
     script.chmod(0o755)
-    with pytest.raises(ComputeError, match="What the pod wrote is not at .*/work/written': the claim there is another"):
+    with pytest.raises(
+        ComputeError, match=r"What the pod wrote is not at .*/work/written': the claim there is another"
+    ):
         tried(python=str(script))
 
 
@@ -83,7 +85,7 @@ def test_a_pod_that_fails_is_told_with_what_it_said(tried: Try, tmp_path: Path) 
 
 
 def test_a_workspace_that_is_on_no_claim_is_told(tried: Try) -> None:
-    with pytest.raises(UserError, match="which is on no claim of its compute target. Claims: none."):
+    with pytest.raises(UserError, match=r"which is on no claim of its compute target. Claims: none."):
         tried(claims=[])
 
 

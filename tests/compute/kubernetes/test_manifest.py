@@ -124,7 +124,11 @@ def test_each_path_comes_from_the_nearest_claim_and_inputs_can_only_be_read() ->
         JobPath("/data/link", "/mnt/lake/far/data.csv"),
         JobPath("/mnt/lakeside/in", "/mnt/lakeside/in"),
     )
-    claims = [LAKE, {"claim": "deep", "path": "/mnt/lake/deep", "sub_path": "a"}, {"claim": "side", "path": "/mnt/lakeside"}]
+    claims = [
+        LAKE,
+        {"claim": "deep", "path": "/mnt/lake/deep", "sub_path": "a"},
+        {"claim": "side", "path": "/mnt/lakeside"},
+    ]
     pod = _pod(_job(*paths), claims=claims)
     assert _mounts(pod) == [
         {"name": "claim-0", "mountPath": "/mnt/lake", "readOnly": True},
@@ -132,13 +136,17 @@ def test_each_path_comes_from_the_nearest_claim_and_inputs_can_only_be_read() ->
         {"name": "claim-0", "mountPath": "/data/link", "readOnly": True, "subPath": "far/data.csv"},
         {"name": "claim-2", "mountPath": "/mnt/lakeside/in", "readOnly": True, "subPath": "in"},
     ]
-    assert [volume["persistentVolumeClaim"]["claimName"] for volume in pod["spec"]["volumes"]] == ["lake", "deep", "side"]
+    assert [volume["persistentVolumeClaim"]["claimName"] for volume in pod["spec"]["volumes"]] == [
+        "lake",
+        "deep",
+        "side",
+    ]
 
 
 def test_what_is_on_no_claim_is_refused_with_the_way_out() -> None:
     message = (
-        r"The step needs '/home/x/raw', which is on no claim of its compute target. Claims: /mnt/lake. Add the claim that "
-        r"holds it to the setting claims \(refrain compute set\), or keep the workspace, its datastores and REFRAIN_CACHE"
+        r"The step needs '/home/x/raw', which is on no claim of its compute target. Claims: /mnt/lake. Add the claim "
+        r"that holds it to the setting claims \(refrain compute set\), or keep the workspace, its datastores and "
     )
     with pytest.raises(UserError, match=message):
         _pod(_job(JobPath("/home/x/raw", "/home/x/raw")))
@@ -177,7 +185,11 @@ def test_secret_variables_are_in_a_secret_of_the_run_and_nowhere_in_the_pod() ->
     name = manifest.name_of(job.run_id)
     assert made["metadata"]["name"] == name
     assert made["metadata"]["labels"] == {"refrain/run": job.run_id}
-    assert [base64.b64decode(text).decode() for text in made["data"].values()] == ["7", "s3cr3t$", "http://u:s3cr3t$@host"]
+    assert [base64.b64decode(text).decode() for text in made["data"].values()] == [
+        "7",
+        "s3cr3t$",
+        "http://u:s3cr3t$@host",
+    ]
     pod = _pod(job)
     assert "s3cr3t" not in json.dumps(pod)
     env = {one["name"]: one for one in pod["spec"]["containers"][0]["env"]}
@@ -192,13 +204,15 @@ def test_a_job_without_secrets_has_no_secret() -> None:
 
 def test_a_secret_in_an_argument_is_refused() -> None:
     job = _job(argv=("python", "--url=http://s3cr3t@host"), secrets=("s3cr3t",))
-    with pytest.raises(UserError, match="An argument of the step holds a secret, .* from its environment variable") as told:
+    with pytest.raises(
+        UserError, match=r"An argument of the step holds a secret, .* from its environment variable"
+    ) as told:
         _pod(job)
     assert "s3cr3t" not in str(told.value)
 
 
 def test_a_path_that_cannot_be_mounted_is_refused() -> None:
-    with pytest.raises(UserError, match="no path with a ':' can be mounted on Kubernetes. Rename it."):
+    with pytest.raises(UserError, match=r"no path with a ':' can be mounted on Kubernetes. Rename it."):
         _pod(_job(JobPath("/mnt/lake/a:b", "/mnt/lake/a:b")))
 
 

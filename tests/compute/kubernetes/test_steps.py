@@ -109,7 +109,9 @@ def test_a_failure_says_why_the_cluster_ended_the_pod(api: KubernetesApi, projec
     api.terminated = {"reason": "OOMKilled"}
     box = _target(api, project)
     ran = project.run(project.step("eat", "import os; os.kill(os.getpid(), 9)", compute_target=box))
-    assert "Step 'eat' failed: its pod needed more memory than its node has. Raise the target's setting" in ran.error("eat")
+    assert "Step 'eat' failed: its pod needed more memory than its node has. Raise the target's setting" in ran.error(
+        "eat"
+    )
 
 
 @pytest.mark.timeout(60)
@@ -118,7 +120,9 @@ def test_a_tag_is_refused_before_the_step_is_looked_up(api: KubernetesApi, proje
 
     config = RunConfiguration()
     config.environment = Environment.from_docker_image("tagged", "python:3.11")
-    ran = project.run(project.step("write", arguments=[PipelineData("out")], compute_target=_target(api, project), runconfig=config))
+    ran = project.run(
+        project.step("write", arguments=[PipelineData("out")], compute_target=_target(api, project), runconfig=config)
+    )
     assert "must be named by its digest, not 'python:3.11'" in ran.error("write")
     sweep(project.state)
     assert api.made == []
