@@ -79,6 +79,7 @@ class KubernetesApi:
 
     :param claims: the claims that there are.
     :param denied: what this user may not, as ``create pods``.
+    :param rule: why it refuses every pod; empty for none.
     :param outages: how many of the next questions about a pod the server fails to answer.
     :param breaks: after how many bytes the connection of a log is cut, once for each number.
     """
@@ -92,6 +93,7 @@ class KubernetesApi:
     graces: list[int] = field(default_factory=list)
     claims: set[str] = field(default_factory=set)
     denied: set[str] = field(default_factory=set)
+    rule: str = ""
     waiting: dict[str, str] = field(default_factory=dict)
     status: dict[str, Any] = field(default_factory=dict)
     terminated: dict[str, Any] = field(default_factory=dict)
@@ -121,6 +123,8 @@ class KubernetesApi:
 
     def create_pod(self, manifest: dict[str, Any], namespace: str) -> dict[str, Any]:
         require_valid(manifest, "V1Pod")
+        if self.rule:
+            raise Refused(403, self.rule)
         name = _name(manifest, namespace)
         if name in self.pods:
             raise Refused(409, f'pods "{name}" already exists')

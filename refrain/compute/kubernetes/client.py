@@ -24,6 +24,9 @@ _PAUSE = 1.0
 _GLANCE = 0.2
 _NOT_FOUND = 404
 _REFUSED = (401, 403)
+_OF_ROLES = " cannot "
+"""In what a server says of a user who may not; it refuses pods themselves with the same number."""
+
 _PASSING = (429, 500, 502, 503, 504)
 """What a server answers that is being restarted, or has much to do."""
 
@@ -149,6 +152,11 @@ def refusal(error: Any) -> str:
     return str(said or error.reason or error).strip().rstrip(".")
 
 
+def in_silence(ask: Callable[..., Any], *arguments: Any) -> None:
+    """Ask what is answered with a Secret: the official client would log the answer, where all is logged."""
+    ask(*arguments, _preload_content=False, _request_timeout=SECONDS).close()
+
+
 def remove_run(client: Any, namespace: str, run_id: str, grace_seconds: float = 0) -> None:
     """Ask for the end of a step run's pod, and delete its Secret.
 
@@ -163,7 +171,7 @@ def remove_run(client: Any, namespace: str, run_id: str, grace_seconds: float = 
         with unless_gone():
             api.delete_namespaced_pod(name, namespace, grace_period_seconds=grace, _request_timeout=SECONDS)
     with unless_gone():
-        api.delete_namespaced_secret(name_of(run_id), namespace, _request_timeout=SECONDS)
+        in_silence(api.delete_namespaced_secret, name_of(run_id), namespace)
 
 
 def await_gone(client: Any, namespace: str, run_id: str, seconds: float = _PATIENCE_SECONDS) -> None:
@@ -191,7 +199,7 @@ def _pods(api: Any, namespace: str, run_id: str) -> list[str]:
 
 def _refused(cluster: Cluster, error: Any) -> ComputeError:
     said = refusal(error)
-    if error.status in _REFUSED:
+    if error.status in _REFUSED and _OF_ROLES in said:
         return ComputeError(
             f"The API server of {cluster} does not allow it: {said}. Steps need a role that may create, get, list "
             "and delete pods, get pods/log, and create and delete secrets, in the namespace."

@@ -20,6 +20,7 @@ from refrain.compute.kubernetes.client import (
     answering,
     await_gone,
     connect,
+    in_silence,
     patiently,
     refusal,
     remove_run,
@@ -211,8 +212,8 @@ class KubernetesCompute:
         with answering(self.settings.cluster):
             try:
                 if secret is not None:
-                    self.api.create_namespaced_secret(self.settings.namespace, secret)
-                self.api.create_namespaced_pod(self.settings.namespace, pod)
+                    in_silence(self.api.create_namespaced_secret, self.settings.namespace, secret)
+                self.api.create_namespaced_pod(self.settings.namespace, pod, _request_timeout=SECONDS)
             except ApiException as error:
                 if error.status not in _REFUSED or error.status in (401, 403, 429):
                     raise

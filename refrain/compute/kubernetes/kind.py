@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from refrain.compute.job import Job, JobPath, JobStatus
+from refrain.compute.containers import try_out
+from refrain.compute.job import JobStatus
 from refrain.compute.kubernetes.client import SECONDS, answering, unless_gone
 from refrain.compute.kubernetes.compute import KubernetesCompute
 from refrain.compute.kubernetes.settings import KubernetesSettings
@@ -18,7 +19,6 @@ from refrain.errors import ComputeError, StepFailedError, UserError
 from refrain.storage.state import WorkspaceState
 
 _TRIAL_SECONDS = 5.0
-_TRIAL = "import sys, platform; open('written', 'w').write(open('given').read()); print(platform.python_version())"
 _RIGHTS = (
     ("create", "pods", ""),
     ("get", "pods", ""),
@@ -112,30 +112,17 @@ def _claimed(compute: KubernetesCompute) -> Iterator[str]:
 
 
 def _trial(compute: KubernetesCompute, folder: Path, image: str) -> Iterator[str]:
-    work = folder / "work"
-    work.mkdir()
-    (work / "given").write_text("works")
     python = compute.settings.python
-    job = Job(
-        run_id=f"trial.{folder.name}",
-        argv=(python, "-c", _TRIAL),
-        working_directory=str(work),
-        environment={},
-        log_path=str(folder / "log.txt"),
-        scratch=str(folder),
-        paths=lambda: (JobPath(str(folder), str(folder), is_writable=True),),
-    )
-    result = compute.wait(compute.submit(job), lambda _: None)
-    said = (folder / "log.txt").read_text(encoding="utf-8", errors="replace").strip()
-    if result.status is not JobStatus.SUCCEEDED:
-        why = result.cause or said.rpartition("\n")[2] or "it said nothing"
-        raise StepFailedError(f"A pod was made and ended with exit code {result.exit_code}: {why}")
-    yield f"a pod was started with {image}, and its output arrived: {python} is Python {said}"
-    if not (work / "written").is_file():
+    trial = try_out(compute, folder, python)
+    if trial.result.status is not JobStatus.SUCCEEDED:
+        why = trial.result.cause or trial.said.rpartition("\n")[2] or "it said nothing"
+        raise StepFailedError(f"A pod was made and ended with exit code {trial.result.exit_code}: {why}")
+    yield f"a pod was started with {image}, and its output arrived: {python} is Python {trial.said}"
+    if not trial.written.is_file():
         raise ComputeError(
-            f"What the pod wrote is not at {str(work / 'written')!r}: the claim there is another volume than that of "
+            f"What the pod wrote is not at {str(trial.written)!r}: the claim there is another volume than that of "
             "this machine. Correct the target's setting claims."
         )
     yield f"it read a file of {folder.parent} and wrote one"
-    compute.end(job.run_id)
+    compute.end(trial.run_id)
     yield "the pod is gone"

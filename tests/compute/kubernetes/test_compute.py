@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -77,15 +78,19 @@ def test_arguments_and_variables_reach_the_process_as_they_are(compute: MakeComp
 
 
 def test_secret_variables_reach_the_process_are_masked_and_are_gone_with_it(
-    compute: MakeCompute, job: MakeJob, api: KubernetesApi
+    compute: MakeCompute, job: MakeJob, api: KubernetesApi, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.DEBUG)
     code = "import os; t = os.environ['TOKEN']; print(len(t), t)"
     wanted = job(code, environment={"TOKEN": "s3cr3t$(HOME)"}, secrets=("s3cr3t$(HOME)",))
 
     assert _ends(compute(), wanted)[1] == ["13 ***"]
 
     assert "s3cr3t" not in json.dumps(api.made)
-    assert len(api.made_secrets) == 1
+    (secret,) = api.made_secrets
+    assert wanted.run_id in caplog.text  # of the pod, the official client does log the answer
+    assert secret["data"]["variable-0"] not in caplog.text
+    assert "s3cr3t" not in caplog.text
     assert api.secrets == {}
 
 
@@ -271,6 +276,12 @@ def test_what_this_user_may_not_is_told_with_the_rights_that_are_needed(
     api.denied = {"create pods"}
     message = "does not allow it: pods is forbidden: .* Steps need a role that may create, get, list and delete pods"
     with pytest.raises(ComputeError, match=message):
+        compute().submit(job())
+
+
+def test_a_pod_that_the_cluster_s_rules_refuse_is_told(compute: MakeCompute, job: MakeJob, api: KubernetesApi) -> None:
+    api.rule = 'pods "x" is forbidden: violates PodSecurity "restricted:latest": runAsUser=0'
+    with pytest.raises(ComputeError, match=r"refuses: .* is forbidden: violates PodSecurity .*: runAsUser=0"):
         compute().submit(job())
 
 

@@ -29,7 +29,7 @@ def _job(*paths: JobPath, **more: Any) -> Job:
         "run_id": "5ca1ab1e.train.1",
         "argv": ("python", "train.py", "--rate", "$(HOME)"),
         "working_directory": "/mnt/lake/stage/work",
-        "environment": {"PRICE": "5$", "HOME": "/home/x", "USER": "ali", "LOGNAME": "ali"},
+        "environment": {"PRICE": "5$", "HOME": "/root-of-x", "USER": "ali", "LOGNAME": "ali"},
         "log_path": os.devnull,
         "scratch": "/mnt/lake/stage",
         "paths": lambda: paths or (JobPath("/mnt/lake/stage", "/mnt/lake/stage", is_writable=True),),
@@ -71,7 +71,7 @@ def test_a_job_is_a_pod_of_one_container_that_is_never_started_again() -> None:
                     "command": ["python", "train.py", "--rate", "$$(HOME)"],
                     "workingDir": "/mnt/lake/stage/work",
                     "env": [
-                        {"name": "HOME", "value": "/home/x"},
+                        {"name": "HOME", "value": "/root-of-x"},
                         {"name": "LOGNAME", "value": "ali"},
                         {"name": "PRICE", "value": "5$$"},
                         {"name": "USER", "value": "ali"},
@@ -145,11 +145,11 @@ def test_each_path_comes_from_the_nearest_claim_and_inputs_can_only_be_read() ->
 
 def test_what_is_on_no_claim_is_refused_with_the_way_out() -> None:
     message = (
-        r"The step needs '/home/x/raw', which is on no claim of its compute target. Claims: /mnt/lake. Add the claim "
+        r"The step needs '/data/raw', which is on no claim of its compute target. Claims: /mnt/lake. Add the claim "
         r"that holds it to the setting claims \(refrain compute set\), or keep the workspace, its datastores and "
     )
     with pytest.raises(UserError, match=message):
-        _pod(_job(JobPath("/home/x/raw", "/home/x/raw")))
+        _pod(_job(JobPath("/data/raw", "/data/raw")))
 
 
 @pytest.mark.parametrize("point", ["/mnt/lake/stage/inputs/raw", "/mnt/lake", "/mnt/lake/stage", "/mnt/lake/sta"])

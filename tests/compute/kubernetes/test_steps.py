@@ -59,7 +59,7 @@ def test_a_pod_sees_the_step_s_folders_and_its_inputs_only_to_be_read(api: Kuber
     raw = project.folder / "raw"
     raw.mkdir()
     (raw / "a.csv").write_text("a")
-    store = Datastore.register(project.workspace, "raw", raw)
+    store = Datastore.register_folder(project.workspace, "raw", raw)
     given = Dataset.File.from_files((store, "")).as_named_input("raw").as_mount()
     out = PipelineData("out")
     code = "import os, sys; open(sys.argv[2], 'w').write(str(sorted(os.listdir(sys.argv[1]))))"
@@ -72,8 +72,7 @@ def test_a_pod_sees_the_step_s_folders_and_its_inputs_only_to_be_read(api: Kuber
     assert seen[manifest.RUNTIME] is True
     run_folder = str(ran.runs.files(ran.step("read").run_id).folder)
     assert seen[run_folder] is False
-    (path,) = (word for word in container["command"] if "raw" in word.rpartition("/")[2] or word == str(raw))
-    assert any(is_read_only for at, is_read_only in seen.items() if f"{path}/".startswith(f"{at}/") or path == str(raw))
+    assert seen[str(raw)] is True
     assert container["command"][0] == sys.executable
 
 
@@ -82,7 +81,7 @@ def test_an_input_that_is_on_no_claim_fails_its_step_with_the_way_out(api: Kuber
     raw = project.folder / "raw"
     raw.mkdir()
     (raw / "a.csv").write_text("a")
-    store = Datastore.register(project.workspace, "raw", raw)
+    store = Datastore.register_folder(project.workspace, "raw", raw)
     given = Dataset.File.from_files((store, "a.csv")).as_named_input("raw").as_mount()
 
     ran = project.run(project.step("read", COPIES, [given, PipelineData("out")], inputs=[given], compute_target=box))
