@@ -49,6 +49,6 @@ def two_steps_on_airflow(project: Project, code: str, **variables: str) -> list[
     )  # fmt: skip
 
     assert said.returncode == 0, said.stdout + said.stderr
-    assert said.stdout.splitlines()[-1] == "states copy=success plan=success write=success"
+    assert said.stdout.splitlines()[-1] == "states copy=success plan=success write=success", said.stdout + said.stderr
     store = project.state.datastores.get("workspaceblobstore").root
     return [path.read_text() for path in store.rglob("copied") if path.is_file()]
