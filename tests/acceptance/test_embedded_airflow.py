@@ -159,6 +159,7 @@ def test_no_setting_is_unknown_or_deprecated(airflow: RunningAirflow) -> None:
     assert [line for line in lines if not any(other in line for other in others)] == []
 
 
+@pytest.mark.timeout(300)  # it starts two
 def test_stopping_ends_the_tasks_that_run_and_starting_again_keeps_the_home(tmp_path: Path) -> None:
     dags = tmp_path / "dags"
     dags.mkdir()
