@@ -33,9 +33,10 @@ demo: setup ## run the example pipeline twice and see what is reused
 up: setup ## start Airflow with the examples and the plugin
 	@$(bin)/refrain up $(if $(PORT),--port $(PORT))
 
-test: setup test-deps ## all tests: the fast ones first, then those that need servers, two at a time
+test: setup test-deps ## all tests: the fast ones first, then those that need servers, last those on a real Airflow
 	$(pytest) -n auto -m "not ($(needs_machine))"
-	$(pytest) -n 2 --dist loadgroup -m "$(needs_machine)" || [ $$? -eq 5 ]
+	$(pytest) -n 2 --dist loadfile -m "($(needs_machine)) and not acceptance" || [ $$? -eq 5 ]
+	$(pytest) -m acceptance || [ $$? -eq 5 ]
 
 test-fast: setup ## the fast tests only
 	$(pytest) -n auto -m "not ($(needs_machine))"

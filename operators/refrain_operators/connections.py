@@ -9,14 +9,17 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from refrain.compute.databricks.channel import set_channel
 from refrain.compute.docker.client import set_connect
+from refrain.compute.kubernetes.client import set_connect as set_kubernetes_connect
 from refrain.storage.connections import Connection, set_resolver
 from refrain_operators.docker_engine import docker_client
+from refrain_operators.kubernetes_cluster import kubernetes_client
 
 
 def use_airflow() -> None:
     """Let this process find connections in Airflow, and reach services by the hooks of its official providers."""
     set_resolver(airflow_connection)
     set_connect(docker_client)
+    set_kubernetes_connect(kubernetes_client)
     if has_databricks():
         set_channel("refrain_operators.databricks_channel:HookChannel")
 

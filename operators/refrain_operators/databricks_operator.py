@@ -61,7 +61,6 @@ class DatabricksOperator(StepOperator):
         super().__init__(**kwargs)
         self.deferrable = deferrable
         self.run_page = ""
-        self._is_resumed = False
         self._instance: Any = None
 
     def resume_run(self, context: Any, event: Any = None) -> dict[str, Any]:  # noqa: ARG002  # Airflow passes it
@@ -98,11 +97,15 @@ class DatabricksOperator(StepOperator):
             raise
 
     def _wait_elsewhere(self, error: SuspendedError) -> None:
-        """Let the provider's trigger wait for the run."""
-        from airflow.providers.databricks.triggers.databricks import DatabricksExecutionTrigger
+        """Let a trigger wait for the run."""
+        from refrain_operators.databricks_trigger import DatabricksRunTrigger
 
         assert isinstance(error.job, AwaitedRun)  # noqa: S101  # only this kind of step suspends
-        trigger = DatabricksExecutionTrigger(
+        trigger = DatabricksRunTrigger(
+            workspace=Workspace(self.workspace).root,
+            scope=error.job.scope,
+            step_run_id=error.run_id,
+            stop=self._stop.arguments,
             run_id=error.job.run_id,
             databricks_conn_id=error.job.conn_id,
             polling_period_seconds=max(1, round(error.job.poll_seconds)),

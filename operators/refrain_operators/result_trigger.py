@@ -12,6 +12,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from refrain.errors import RefrainError
 from refrain.execution.lease import is_being_made
 from refrain.storage.state import WorkspaceState
+from refrain_operators.run_stop import stop_of
 
 _LOOK_EVERY_SECONDS = 2.0
 _UNREACHABLE_SECONDS = 30.0
@@ -22,31 +23,36 @@ log = logging.getLogger(__name__)
 class ResultTrigger(BaseTrigger):
     """Fires when nobody makes the result any more: it is there, or whoever made it has failed.
 
+    It also fires when another step stops the run of the task that waits.
+
     Where the triggerer cannot read the workspace, it fires after half a minute, and the task looks for itself.
 
     :param workspace: the workspace's root.
     :param fingerprint: of the result.
+    :param stop: what :attr:`RunStop.arguments` gives; None when nobody stops the run.
     """
 
-    def __init__(self, workspace: str, fingerprint: str) -> None:
+    def __init__(self, workspace: str, fingerprint: str, stop: dict[str, Any] | None = None) -> None:
         super().__init__()
         self.workspace = workspace
         self.fingerprint = fingerprint
+        self.stop = stop
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what the trigger is made of anew, in another process."""
         path = f"{type(self).__module__}.{type(self).__qualname__}"
-        return path, {"workspace": self.workspace, "fingerprint": self.fingerprint}
+        return path, {"workspace": self.workspace, "fingerprint": self.fingerprint, "stop": self.stop}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield one event."""
         try:
-            while await asyncio.to_thread(self._is_being_made):  # noqa: ASYNC110  # another process ends it
+            while await asyncio.to_thread(self._goes_on):  # noqa: ASYNC110  # another process ends it
                 await asyncio.sleep(_LOOK_EVERY_SECONDS)
         except RefrainError as error:
             log.warning("The workspace %s cannot be read here: %s", self.workspace, error)
             await asyncio.sleep(_UNREACHABLE_SECONDS)
         yield TriggerEvent(self.fingerprint)
 
-    def _is_being_made(self) -> bool:
-        return is_being_made(WorkspaceState(self.workspace), self.fingerprint)
+    def _goes_on(self) -> bool:
+        state = WorkspaceState(self.workspace)
+        return is_being_made(state, self.fingerprint) and stop_of(state, self.stop).failed_task() is None

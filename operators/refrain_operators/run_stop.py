@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -34,6 +34,7 @@ class RunStop:
     def __init__(self, state: WorkspaceState, root_id: str, round_: int, task_id: str) -> None:
         self._objects = state.objects
         self._key = f"{run_folder(root_id)}/stopped.json"
+        self._root_id = root_id
         self._round = round_
         self._task_id = task_id
 
@@ -42,6 +43,11 @@ class RunStop:
         sign = {"schema": 1, "task": self._task_id, "round": self._round}
         self._objects.put(self._key, json.dumps(sign).encode(), durable=False)
 
+    @property
+    def arguments(self) -> dict[str, Any] | None:
+        """What a trigger makes the sign of anew, beside the workspace; None when there never will be one."""
+        return {"root_id": self._root_id, "round_": self._round, "task_id": self._task_id}
+
     def failed_task(self) -> str | None:
         """Return the task that has failed, or None as long as the run goes on."""
         content = self._objects.get(self._key)
@@ -49,14 +55,15 @@ class RunStop:
         return str(sign["task"]) if sign.get("round") == self._round else None
 
     @contextmanager
-    def obeyed_by(self, engine: Engine) -> Iterator[None]:
+    def obeyed_by(self, engine: Engine, *, has_begun: bool = False) -> Iterator[None]:
         """Cancel what the engine runs inside the block as soon as another step has failed, or Airflow's worker is gone.
 
         A task outlives its killed worker; when Airflow misses its heartbeats and tries again, two would run.
 
+        :param has_begun: whether the step goes on after it was deferred, for the message.
         :raises AirflowFailException: when another step has failed, so that Airflow does not try again.
         """
-        self._require_none("was not started")
+        self._require_none("was stopped" if has_begun else "was not started")
         is_over = threading.Event()
         watcher = threading.Thread(target=self._watch, args=(engine, is_over, os.getppid()), daemon=True)
         watcher.start()
@@ -85,11 +92,21 @@ class RunStop:
             )
 
 
+def stop_of(state: WorkspaceState, arguments: Mapping[str, Any] | None) -> RunStop:
+    """Return the sign that :attr:`RunStop.arguments` describes."""
+    return RunStop(state, **arguments) if arguments else NoStop()
+
+
 class NoStop(RunStop):
     """For runs that go on: never a sign."""
 
     def __init__(self) -> None:
         pass
+
+    @property
+    def arguments(self) -> dict[str, Any] | None:
+        """See :attr:`RunStop.arguments`."""
+        return None
 
     def raise_sign(self) -> None:
         """Tell nobody."""

@@ -145,6 +145,7 @@ class StepOperator(BaseOperator):
         self.warning = warning
         self._engine: Engine | None = None
         self._stop: RunStop = NoStop()
+        self._is_resumed = False
         for producer in self.producers.values():
             producer.set_downstream(self)
 
@@ -174,7 +175,7 @@ class StepOperator(BaseOperator):
             return self._execute(context)
         except BeingMadeError as error:
             self.log.info("%s", error)
-            trigger = ResultTrigger(Workspace(self.workspace).root, error.fingerprint)
+            trigger = ResultTrigger(Workspace(self.workspace).root, error.fingerprint, self._stop.arguments)
             return self.defer(trigger=trigger, method_name="resume")  # type: ignore[no-any-return]  # it raises
         except RefrainError as error:
             # What a script failed of is in its output; frames of ours below it would only bury it in the log.
@@ -218,7 +219,7 @@ class StepOperator(BaseOperator):
             self._stop = RunStop(workspace.state, run.root_id, context["dag_run"].clear_number or 0, self.task_id)
         # In a thread of its own, so that on_kill, which Airflow calls from a signal handler, never meets a lock that
         # the interrupted code holds.
-        with self._stop.obeyed_by(engine), ThreadPoolExecutor(1, "step") as pool:
+        with self._stop.obeyed_by(engine, has_begun=self._is_resumed), ThreadPoolExecutor(1, "step") as pool:
             made = {task_id: recorded(task_id, run.root_id, engine.runs) for task_id in planned}
             request = self.request(context, run, workspace, engine.runs, made)
             result = pool.submit(engine.run, request).result()

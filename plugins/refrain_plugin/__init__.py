@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from airflow.plugins_manager import AirflowPlugin
 
-from refrain_plugin import run_listener
+from refrain_plugin import job_listener, run_listener
 
 
 class RefrainPlugin(AirflowPlugin):
-    """Keeps the pipeline runs' records in step with Airflow's DAG runs."""
+    """Keeps the pipeline runs' records in step with Airflow's DAG runs, and ends jobs that nobody waits for."""
 
     name = "refrain"
-    listeners = (run_listener,)
+    listeners = (run_listener, job_listener)

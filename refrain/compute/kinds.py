@@ -14,6 +14,7 @@ from refrain.storage.state import WorkspaceState
 _OURS = {
     "databricks": "refrain.compute.databricks.kind:DatabricksKind",
     "docker": "refrain.compute.docker.kind:DockerKind",
+    "kubernetes": "refrain.compute.kubernetes.kind:KubernetesKind",
     "local": "refrain.compute.local_kind:LocalKind",
     "spark": "refrain.compute.spark_kind:SparkKind",
 }

@@ -16,6 +16,7 @@ import secrets
 from dataclasses import asdict, dataclass, replace
 
 from refrain.errors import CorruptObjectError, WorkspaceSchemaError
+from refrain.storage.digest import digest_bytes
 from refrain.storage.objects import ObjectStore
 
 SUBMISSIONS = "jobs"
@@ -30,12 +31,14 @@ class Submission:
     :param step_run_id: of the step run that submitted it, to whose places it writes.
     :param conn_id: the connection by which it was submitted.
     :param job_id: None as long as no answer has been noted.
+    :param followers: the other step runs that have gone on with the job.
     """
 
     token: str
     step_run_id: str
     conn_id: str
     job_id: int | None = None
+    followers: tuple[str, ...] = ()
 
 
 class Submissions:
@@ -60,7 +63,7 @@ class Submissions:
                 raise WorkspaceSchemaError(
                     f"A newer Refrain has submitted the job of {_key(scope)!r}; upgrade Refrain."
                 )
-            return Submission(**document)
+            return Submission(**{**document, "followers": tuple(document.get("followers", ()))})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CorruptObjectError(
                 f"{self._objects.location(_key(scope))!r} is damaged. A job may be going on: look in Databricks, "
@@ -80,9 +83,22 @@ class Submissions:
         self._objects.put(_key(scope), _encode(known))
         return known
 
+    def follow(self, scope: str, submission: Submission, step_run_id: str) -> Submission:
+        """Note that another step run goes on with a job, so that nobody ends it under that one."""
+        if step_run_id in (submission.step_run_id, *submission.followers):
+            return submission
+        known = replace(submission, followers=(*submission.followers, step_run_id))
+        self._objects.put(_key(scope), _encode(known))
+        return known
+
     def settle(self, scope: str) -> None:
         """Forget a job whose end has been dealt with."""
         self._objects.delete(_key(scope))
+
+
+def scope_of_one_run(root_id: str, key: str, fingerprint: str) -> str:
+    """Return the scope of a job whose result no other pipeline run may share."""
+    return digest_bytes(f"{root_id}\0{key}\0{fingerprint}".encode())
 
 
 def _key(scope: str) -> str:

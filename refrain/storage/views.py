@@ -74,11 +74,11 @@ def show(files: FileSystem, objects: Iterable[Listed], folders: Iterable[str], v
 def end(folder: Path) -> list[str]:
     """Take away the views at and below a folder, whoever has made them; return what could not be read in them."""
     faults = []
-    for point in sorted({*(p for p in list(_serving) if _is_within(p, folder)), *_mounted(folder)}):
+    for point in sorted({*(p for p in list(_serving) if _is_within(p, folder)), *mount_points(folder)}):
         process = _serving.pop(point, None)
         if process is not None:
             faults += _finish(process, point)
-        if point in _mounted(folder):
+        if point in mount_points(folder):
             detach(point)
     return faults
 
@@ -138,7 +138,8 @@ def _finish(process: subprocess.Popen[bytes], point: str) -> list[str]:
     return [f"the process that served {point} ended before the step"]
 
 
-def _mounted(folder: Path) -> list[str]:
+def mount_points(folder: Path) -> list[str]:
+    """Return the mount points at and below a folder, whoever has made them; none where the system does not tell."""
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
             points = [_ESCAPED.sub(lambda found: chr(int(found[1], 8)), line.split(" ")[4]) for line in file]

@@ -10,16 +10,12 @@ import pytest
 from acceptance.running_airflow import RunningAirflow, running
 from fakes.postgres import PostgresServer
 
-_SHARED = ("airflow", "airflow_on_postgres")
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every test of this folder is an acceptance test; those that share an Airflow, slow to start, go together."""
+    """Every test of this folder is an acceptance test; they share an Airflow, and run one after the other."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.acceptance)
-            shared = [name for name in _SHARED if name in getattr(item, "fixturenames", ())]
-            item.add_marker(pytest.mark.xdist_group("-".join(shared) or item.path.stem))
 
 
 @pytest.fixture(scope="session")

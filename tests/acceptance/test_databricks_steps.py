@@ -94,6 +94,12 @@ def _of(server: DatabricksServer, name: str) -> list[SubmittedRun]:
     return [run for run in found if name in run.only_task["spark_python_task"]["parameters"]]
 
 
+def _is_waited_for(example: Example, run_id: str) -> bool:
+    """Wait until the triggerer looks at the job of a run."""
+    logs = example.airflow.home / "logs" / f"dag_id={example.dag_id}" / f"run_id={run_id}"
+    return eventually(lambda: any("in run state" in log.read_text() for log in logs.rglob("*.trigger.*.log")))
+
+
 def test_a_step_holds_no_slot_while_its_job_runs_and_is_reused_afterwards(
     waits: Example, server: DatabricksServer
 ) -> None:
@@ -131,16 +137,35 @@ def test_the_job_of_a_killed_worker_is_gone_on_with_and_never_submitted_twice(
     assert f"going on with run {_of(server, 'killed')[0].run_id}" in killed.log(run_id, "killed", 2)
 
 
-@pytest.mark.xfail(reason="Airflow does not tell the provider's trigger of a run that is marked as failed")
+@pytest.mark.parametrize("is_waited_for", [True, False])
 def test_a_run_that_is_marked_as_failed_while_its_step_is_deferred_ends_the_job(
-    waits: Example, server: DatabricksServer
+    waits: Example, server: DatabricksServer, is_waited_for: bool
 ) -> None:
     ended = Example(waits.airflow, "databricks_ended")
     run_id = ended.trigger()
     assert eventually(lambda: ended.states(run_id).get("ended") == "deferred"), ended.states(run_id)
-    (run,) = _of(server, "ended")
+    run = _of(server, "ended")[-1]
+    assert run.end is None
+    assert not is_waited_for or _is_waited_for(ended, run_id)
     ended.airflow.client.cancel("databricks_ended", run_id)
     assert eventually(lambda: run.end is not None), run.phase
     assert run.end is not None
     assert run.end.result == "CANCELED"
     assert eventually(lambda: ended.records(run_id)["ended"].status is RunStatus.CANCELED)
+
+
+def test_a_task_that_is_cleared_while_it_is_deferred_leaves_one_job_at_most(
+    waits: Example, server: DatabricksServer
+) -> None:
+    ended = Example(waits.airflow, "databricks_ended")
+    run_id = ended.trigger()
+    assert eventually(lambda: ended.states(run_id).get("ended") == "deferred"), ended.states(run_id)
+    assert _is_waited_for(ended, run_id)
+    ended.airflow.client.clear_task_instances("databricks_ended", run_id, ["ended"])
+    assert eventually(lambda: len(ended.attempts(run_id, "ended")) == 2), ended.states(run_id)
+    assert eventually(lambda: [run.end is None for run in _of(server, "ended")].count(True) == 1)
+    (waits.steps / "gate-ended").touch()
+    assert ended.wait(run_id) == "success", ended.errors(run_id)
+    first, second = ended.attempts(run_id, "ended")
+    assert (first.status.is_final, second.status) == (True, RunStatus.COMPLETED)
+    assert ended.text(run_id, "ended", "out") == "made by ended"

@@ -17,13 +17,6 @@ import pytest
 from examples import DAGS, Contents, Project, Ran, RunScript
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that share a run of the examples in one process."""
-    for item in items:
-        if {"project", "first_run", "on_airflow"} & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group("examples"))
-
-
 @pytest.fixture(scope="session")
 def dags_folder() -> Path:
     """The folder that Airflow takes its DAGs from."""

@@ -33,12 +33,12 @@ def test_a_pipeline_s_databricks_steps_have_an_operator_of_their_own(databricks:
     assert type(dag.get_task("plain")) is StepOperator
 
 
-def test_a_suspended_step_waits_in_the_triggerer_by_the_provider_s_trigger(operator: Any) -> None:
-    awaited = AwaitedRun(7, "http://page", "lab", 0.2)
+def test_a_suspended_step_waits_in_the_triggerer(operator: Any) -> None:
+    awaited = AwaitedRun(7, "http://page", "lab", 0.2, "ab" * 32)
     with pytest.raises(TaskDeferred) as caught:
         operator._wait_elsewhere(SuspendedError("goes on", "root.work.1", awaited))
     path, kwargs = caught.value.trigger.serialize()
-    assert path == "airflow.providers.databricks.triggers.databricks.DatabricksExecutionTrigger"
+    assert path == "refrain_operators.databricks_trigger.DatabricksRunTrigger"
     assert (kwargs["run_id"], kwargs["databricks_conn_id"], kwargs["polling_period_seconds"]) == (7, "lab", 1)
     assert caught.value.method_name == "resume_run"
 

@@ -59,7 +59,7 @@ def test_a_step_is_deferred_goes_on_as_the_same_step_run_and_is_reused(databrick
     (made,) = first["steps"]
     assert (made["status"], made["reused_from"]) == ("Completed", None)
     assert first["link"].startswith(f"{databricks.server.url}/?o=1#job/")
-    assert "DatabricksExecutionTrigger" in said
+    assert "DatabricksRunTrigger" in said
     assert second["states"]["work"] == "skipped"
     assert second["steps"][0]["reused_from"] == made["run_id"]
     assert databricks.submissions() == 1

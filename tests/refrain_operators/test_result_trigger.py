@@ -11,6 +11,7 @@ from refrain.execution.lease import Leases
 from refrain.storage.state import WorkspaceState
 from refrain_operators import result_trigger
 from refrain_operators.result_trigger import ResultTrigger
+from refrain_operators.run_stop import RunStop
 
 FINGERPRINT = "ab" * 32
 
@@ -44,10 +45,25 @@ def test_it_fires_when_the_one_who_makes_the_result_is_done(tmp_path: Path) -> N
 def test_it_is_made_anew_from_what_it_was_made_of(tmp_path: Path) -> None:
     path, arguments = ResultTrigger("s3://bucket/team?conn_id=lake", FINGERPRINT).serialize()
     assert path == "refrain_operators.result_trigger.ResultTrigger"
-    assert arguments == {"workspace": "s3://bucket/team?conn_id=lake", "fingerprint": FINGERPRINT}
+    assert arguments == {"workspace": "s3://bucket/team?conn_id=lake", "fingerprint": FINGERPRINT, "stop": None}
 
 
 def test_a_workspace_that_cannot_be_read_is_left_to_the_task(caplog: pytest.LogCaptureFixture) -> None:
     trigger = ResultTrigger("memory://x?conn_id=nobody", FINGERPRINT)
     assert asyncio.run(_event(trigger)) == FINGERPRINT
     assert "cannot be read here: There is no connection 'nobody'" in caplog.text
+
+
+def test_it_fires_when_another_step_stops_the_run_that_waits(tmp_path: Path) -> None:
+    state = WorkspaceState(tmp_path)
+    assert Leases(state.objects).try_acquire(FINGERPRINT, "run.step.1") is not None
+    stop = RunStop(state, "a" * 32, 0, "bad")
+
+    async def waited() -> tuple[bool, object]:
+        firing = asyncio.create_task(_event(ResultTrigger(str(tmp_path), FINGERPRINT, stop.arguments)))
+        await asyncio.sleep(0.2)
+        was_done = firing.done()
+        await asyncio.to_thread(stop.raise_sign)
+        return was_done, await firing
+
+    assert asyncio.run(waited()) == (False, FINGERPRINT)

@@ -65,6 +65,14 @@ def test_a_step_is_not_started_after_the_sign(tmp_path: Path) -> None:
         pytest.fail("it was started")
 
 
+def test_a_step_that_was_deferred_at_the_sign_says_that_it_was_stopped(tmp_path: Path) -> None:
+    _stop(tmp_path, "bad").raise_sign()
+    message = r"'late' was stopped, because 'bad' has failed"
+    obeyed = _stop(tmp_path, "late").obeyed_by(FakeEngine(), has_begun=True)  # type: ignore[arg-type]
+    with pytest.raises(AirflowFailException, match=message), obeyed:
+        pytest.fail("it went on")
+
+
 def test_a_sign_does_not_count_once_tasks_were_cleared(tmp_path: Path) -> None:
     _stop(tmp_path, "bad", 0).raise_sign()
     assert [_stop(tmp_path, "late", round_).failed_task() for round_ in (0, 1)] == ["bad", None]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import signal
 import threading
 import weakref
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, BinaryIO
 
+from refrain.compute.containers import KILLED, as_signal, home, without_program
 from refrain.compute.docker import container, leftovers
 from refrain.compute.docker.client import answering, connect, refusal, remove_run
 from refrain.compute.docker.container import Output
@@ -26,8 +26,6 @@ from refrain.environments.interpreter import InterpreterIdentity
 from refrain.environments.specification import EnvironmentSpec
 from refrain.errors import ComputeError, RefrainError, StepFailedError, UnknownNameError, UserError
 
-_SIGNALED = 128
-_KILLED = _SIGNALED + signal.SIGKILL
 _HINTS = (
     (
         "bind source path does not exist",
@@ -122,7 +120,7 @@ class DockerCompute:
         :raises UserError: when the engine cannot do what the target's settings say.
         """
         image = self._images[_without_variables(job.runs_in)]
-        os.makedirs(container.home(job), exist_ok=True)
+        os.makedirs(home(job), exist_ok=True)
         log = open_log(job.log_path)
         # Before the start, so that no moment is left in which nobody knows of it.
         watchman().charge(job.run_id, leftovers.command(self.settings.engine, job.run_id))
@@ -167,7 +165,7 @@ class DockerCompute:
             cause = self._cause(code, self._state(job_id)) or _missing_program(running.job, code, last)
         finally:
             self._remove(running.job.run_id)
-        result = JobResult(self._status(job_id, code), _as_signal(code), cause)
+        result = JobResult(self._status(job_id, code), as_signal(code), cause)
         self._results[job_id] = result
         del self._jobs[job_id]
         return result
@@ -229,7 +227,7 @@ class DockerCompute:
             try:
                 return int(self.client.wait(job_id, timeout=None)["StatusCode"])
             except NotFound:  # it was canceled just now, or removed by somebody
-                return _KILLED
+                return KILLED
 
     def _state(self, job_id: str) -> dict[str, Any]:
         from docker.errors import NotFound
@@ -273,29 +271,16 @@ def _pump(running: _Running, on_line: OnLine) -> None:
     stream.close()
 
 
-def _as_signal(code: int) -> int:
-    """Return the number of a signal as negative, where a code stands for one."""
-    number = code - _SIGNALED
-    return -number if number in signal.Signals._value2member_map_ else code
-
-
 def _missing_program(job: Job, code: int, last: str) -> str:
     """Say so when Docker's init found nothing to start."""
     is_missing = code in (126, 127) and f"exec {job.argv[0]} failed" in last
-    return f"its container {_without(job)}" if is_missing else ""
-
-
-def _without(job: Job) -> str:
-    return (
-        f"has no program {job.argv[0]!r}. Take an image that has it; where its interpreter is called otherwise, the "
-        "target's setting python names it (refrain compute set)."
-    )
+    return f"its container {without_program(job)}" if is_missing else ""
 
 
 def _not_started(job: Job, error: Any) -> Exception:
     said = refusal(error)
     if "executable file not found" in said or "no such file or directory: unknown" in said:
-        return StepFailedError(f"The container {_without(job)}")
+        return StepFailedError(f"The container {without_program(job)}")
     hint = next((hint for words, hint in _HINTS if words in said.lower()), "")
     if error.is_client_error() or hint:
         return UserError(f"The Docker engine does not start the container: {said}. {hint}".rstrip())

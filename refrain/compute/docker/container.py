@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import pwd
 from collections.abc import Iterator
 from typing import Any
 
+from refrain.compute.containers import environment
 from refrain.compute.docker.client import LABEL
 from refrain.compute.docker.settings import DockerSettings
 from refrain.compute.job import Job
@@ -61,26 +61,6 @@ def options(client: Any, job: Job, image: str, settings: DockerSettings) -> dict
             group_add=None if settings.user else [str(group) for group in os.getgroups()],
         ),
     }
-
-
-def environment(job: Job) -> dict[str, str]:
-    """Return the variables of a job's process, among them a home that it can write to, and who it is.
-
-    The user has no entry in the image's list of users, so that programs would find neither.
-    """
-    return {"HOME": home(job), "USER": _user(), "LOGNAME": _user(), **job.environment}
-
-
-def home(job: Job) -> str:
-    """Return the home of a job's process."""
-    return os.path.join(job.scratch or job.working_directory, "home")
-
-
-def _user() -> str:
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())
 
 
 def _mounts(job: Job, settings: DockerSettings) -> list[Any]:

@@ -8,21 +8,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from refrain.compute.containers import GIVEN, Trial, try_out
 from refrain.compute.docker.client import LABEL, answering
 from refrain.compute.docker.compute import DockerCompute
 from refrain.compute.docker.settings import DockerSettings
-from refrain.compute.job import Job, JobPath, JobResult, JobStatus
+from refrain.compute.job import JobStatus
 from refrain.compute.target import Target
 from refrain.environments.specification import EnvironmentSpec
 from refrain.errors import ComputeError, StepFailedError
 from refrain.storage.state import WorkspaceState
 
 _TRIAL_SECONDS = 5.0
-_TRIAL = "import sys, platform; open('written', 'w').write(open('given').read()); print(platform.python_version())"
-_GIVEN = "given"
 _HINTS = (
     (
-        f"No such file or directory: '{_GIVEN}'",
+        f"No such file or directory: '{GIVEN}'",
         "The engine must run on this machine, or have the same folders under the same paths.",
     ),
     (
@@ -64,38 +63,25 @@ class DockerKind:
 
 
 def _trial(compute: DockerCompute, folder: Path, python: str) -> Iterator[str]:
-    run_id = f"trial.{folder.name}"
-    work = folder / "work"
-    work.mkdir()
-    (work / _GIVEN).write_text("works")
-    job = Job(
-        run_id=run_id,
-        argv=(python, "-c", _TRIAL),
-        working_directory=str(work),
-        environment={},
-        log_path=str(folder / "log.txt"),
-        scratch=str(folder),
-        paths=lambda: (JobPath(str(folder), str(folder), is_writable=True),),
-    )
-    result = compute.wait(compute.submit(job), lambda _: None)
-    said = (folder / "log.txt").read_text(encoding="utf-8", errors="replace").strip()
-    _require_success(result, said)
-    yield f"a container was started, and its output arrived: {python} is Python {said}"
-    _require_owner(work / "written")
+    trial = try_out(compute, folder, python)
+    _require_success(trial)
+    yield f"a container was started, and its output arrived: {python} is Python {trial.said}"
+    _require_owner(trial.written)
     yield f"it read a file of {folder.parent} and wrote one, which belongs to this user"
     with answering(compute.settings.engine):
-        left = compute.client.containers(all=True, filters={"label": f"{LABEL}={run_id}"})
+        left = compute.client.containers(all=True, filters={"label": f"{LABEL}={trial.run_id}"})
     if left:
         raise ComputeError(f"The container {left[0]['Id'][:12]} was not removed by the Docker engine.")
     yield "the container is gone"
 
 
-def _require_success(result: JobResult, said: str) -> None:
-    if result.status is JobStatus.SUCCEEDED:
+def _require_success(trial: Trial) -> None:
+    if trial.result.status is JobStatus.SUCCEEDED:
         return
-    hint = next((hint for words, hint in _HINTS if words in said), "")
-    why = result.cause or said.rpartition("\n")[2] or "it said nothing"
-    raise StepFailedError(f"A container was started and ended with exit code {result.exit_code}: {why} {hint}".rstrip())
+    hint = next((hint for words, hint in _HINTS if words in trial.said), "")
+    why = trial.result.cause or trial.said.rpartition("\n")[2] or "it said nothing"
+    code = trial.result.exit_code
+    raise StepFailedError(f"A container was started and ended with exit code {code}: {why} {hint}".rstrip())
 
 
 def _require_owner(path: Path) -> None:

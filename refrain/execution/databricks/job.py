@@ -21,8 +21,7 @@ from refrain.errors import (
 )
 from refrain.execution.body import Work
 from refrain.execution.step_log import StepLog
-from refrain.execution.submissions import Submission, Submissions
-from refrain.storage.digest import digest_bytes
+from refrain.execution.submissions import Submission, Submissions, scope_of_one_run
 from refrain.tracking.record import RunStatus, RunStore
 
 _FIRST_PAUSE = 0.25
@@ -35,12 +34,14 @@ class AwaitedRun:
     """What whoever waits for a run needs to know.
 
     :param poll_seconds: between two looks.
+    :param scope: under which the job is noted.
     """
 
     run_id: int
     page: str
     conn_id: str
     poll_seconds: float
+    scope: str
 
 
 class DatabricksJob:
@@ -77,8 +78,8 @@ class DatabricksJob:
             return None
         if found.conn_id != self._settings.conn_id:
             self.service = Databricks(open_channel(found.conn_id))
-        self._submission = found
-        return found
+        self._submission = self._submissions.follow(self._scope, found, self._work.record.run_id)
+        return self._submission
 
     def begin(self, clear: Callable[[str], None]) -> Submission:
         """Note that a job is about to be submitted.
@@ -101,7 +102,8 @@ class DatabricksJob:
         self._log.say(f"run {run.run_id} in Databricks: {run.page}")
         self._announce(run)
         if self._work.request.may_suspend and run.ending is None and not self._is_canceled.is_set():
-            awaited = AwaitedRun(run.run_id, run.page, self._noted().conn_id, self._settings.poll_seconds)
+            conn_id, pause = self._noted().conn_id, self._settings.poll_seconds
+            awaited = AwaitedRun(run.run_id, run.page, conn_id, pause, self._scope)
             raise SuspendedError(f"Run {run.run_id} in Databricks goes on.", self._work.record.run_id, awaited)
         try:
             return self._wait(run)
@@ -245,4 +247,4 @@ def _scope(work: Work) -> str:
     request, fingerprint = work.request, work.record.fingerprint
     if request.step.allow_reuse and not request.is_forced:
         return fingerprint
-    return digest_bytes(f"{request.run.root_id}\0{request.step.key}\0{fingerprint}".encode())
+    return scope_of_one_run(request.run.root_id, request.step.key, fingerprint)

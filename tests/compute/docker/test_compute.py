@@ -21,7 +21,7 @@ from refrain.compute.docker.settings import DockerSettings
 from refrain.compute.job import Job, JobPath, JobResult, JobStatus
 from refrain.errors import ComputeError, StepFailedError, UnknownNameError, UserError
 
-pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 MakeJob = Callable[..., Job]
 MakeCompute = Callable[..., DockerCompute]
 Unprivileged = Callable[[], contextlib.AbstractContextManager[Path]]

@@ -17,7 +17,7 @@ from refrain.compute.target import Target
 from refrain.errors import ComputeError, StepFailedError, UserError
 from refrain.storage.state import WorkspaceState
 
-pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 Unprivileged = Callable[[], contextlib.AbstractContextManager[Path]]
 __all__ = ["unprivileged"]
 Try = Callable[..., list[str]]

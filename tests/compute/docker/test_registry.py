@@ -14,7 +14,7 @@ from refrain.compute.docker.compute import DockerCompute
 from refrain.compute.docker.settings import DockerSettings
 from refrain.environments.specification import EnvironmentSpec
 
-pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from fakes.remote_stores import S3Server, s3_server
 from refrain import Dataset, Datastore, Environment, OutputFileDatasetConfig, PipelineData, RunConfiguration
 from refrain.execution.stage import sweep
 
-pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
 TELLS = """
     import os, sys

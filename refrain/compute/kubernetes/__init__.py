@@ -1,0 +1,1 @@
+"""Compute targets that are Kubernetes clusters: a step is a pod."""
