@@ -173,7 +173,7 @@ def test_the_first_answer_to_a_question_about_a_run_stays(store: RunStore) -> No
 def test_a_record_that_an_earlier_refrain_wrote_is_read(store: RunStore, tmp_path: Path) -> None:
     store.put(_record())
     path = tmp_path / "runs" / "root" / "run.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 1}))
+    path.write_text(json.dumps({**json.loads(path.read_text())["record"], "schema": 1}))
     assert store.get("root") == _record()
 
 
