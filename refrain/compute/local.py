@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from refrain.compute.job import Job, JobResult, JobStatus, OnLine
 from refrain.compute.output import OutputStream, open_log
 from refrain.compute.processes import MARK, is_alive, kill_group, kill_marked, start_mark
+from refrain.compute.results import JobResults
 from refrain.compute.variables import of_this_machine
 from refrain.compute.watchman import watchman
 from refrain.environments.interpreter import InterpreterIdentity, identify
@@ -56,8 +57,7 @@ class LocalCompute:
         self._make_environments = environments
         self._spark = dict(spark or {})
         self._jobs: dict[str, _Running] = {}
-        self._results: dict[str, JobResult] = {}
-        self._canceled: set[str] = set()
+        self._results = JobResults("process")
         self._identities: dict[EnvironmentSpec, InterpreterIdentity] = {}
         self._lock = threading.Lock()
 
@@ -133,10 +133,12 @@ class LocalCompute:
 
     def status(self, job_id: str) -> JobStatus:
         """See :meth:`refrain.compute.job.Compute.status`."""
-        if job_id in self._results:
-            return self._results[job_id].status
+        ended = self._results.find(job_id)
+        if ended is not None:
+            return ended.status
         if job_id in self._jobs:
-            return self._status(job_id, self._jobs[job_id].process.poll())
+            code = self._jobs[job_id].process.poll()
+            return JobStatus.RUNNING if code is None else self._results.status(job_id, code)
         process, _, mark = job_id.partition(" ")
         return JobStatus.RUNNING if is_alive(int(process), mark) else JobStatus.FAILED
 
@@ -159,7 +161,7 @@ class LocalCompute:
         kill_marked(running.job.run_id)
         reader.join(_DRAIN_SECONDS)  # a process that shed our mark may hold the pipe for ever
         watchman().release(process.pid)
-        result = self._results[job_id] = JobResult(self._status(job_id, code), code)
+        result = self._results.keep(job_id, JobResult(self._results.status(job_id, code), code))
         del self._jobs[job_id]
         return result
 
@@ -168,9 +170,7 @@ class LocalCompute:
 
         :raises UnknownNameError: for a job of another process, or one that was not waited for.
         """
-        if job_id not in self._results:
-            raise UnknownNameError(f"The process {job_id!r} was not waited for here.")
-        return self._results[job_id]
+        return self._results.get(job_id)
 
     def cancel(self, job_id: str) -> None:
         """See :meth:`refrain.compute.job.Compute.cancel`: SIGTERM first, SIGKILL to what is left after the grace."""
@@ -180,7 +180,7 @@ class LocalCompute:
         process = running.process
         import subprocess
 
-        self._canceled.add(job_id)
+        self._results.cancel(job_id)
         if process.poll() is None:
             kill_group(process.pid, signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -191,13 +191,6 @@ class LocalCompute:
     def end(self, run_id: str) -> None:
         """See :meth:`refrain.compute.job.Compute.end`."""
         kill_marked(run_id)
-
-    def _status(self, job_id: str, code: int | None) -> JobStatus:
-        if code is None:
-            return JobStatus.RUNNING
-        if code == 0:
-            return JobStatus.SUCCEEDED
-        return JobStatus.CANCELED if job_id in self._canceled else JobStatus.FAILED
 
 
 def _pump(running: _Running, on_line: OnLine) -> None:

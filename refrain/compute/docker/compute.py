@@ -21,6 +21,7 @@ from refrain.compute.docker.settings import DockerSettings
 from refrain.compute.job import Job, JobResult, JobStatus, OnLine
 from refrain.compute.local import CANCEL_GRACE_SECONDS
 from refrain.compute.output import OutputStream, open_log
+from refrain.compute.results import JobResults
 from refrain.compute.watchman import watchman
 from refrain.environments.interpreter import InterpreterIdentity
 from refrain.environments.specification import EnvironmentSpec
@@ -56,8 +57,7 @@ class DockerCompute:
         self.settings = settings
         self._grace_seconds = grace_seconds
         self._jobs: dict[str, _Running] = {}
-        self._results: dict[str, JobResult] = {}
-        self._canceled: set[str] = set()
+        self._results = JobResults("container")
         self._identities: dict[EnvironmentSpec, str] = {}
         self._images: dict[EnvironmentSpec, Image] = {}
         self._lock = threading.Lock()
@@ -135,12 +135,13 @@ class DockerCompute:
 
     def status(self, job_id: str) -> JobStatus:
         """See :meth:`refrain.compute.job.Compute.status`."""
-        if job_id in self._results:
-            return self._results[job_id].status
+        ended = self._results.find(job_id)
+        if ended is not None:
+            return ended.status
         state = self._state(job_id)
         if state.get("Running"):
             return JobStatus.RUNNING
-        return self._status(job_id, state.get("ExitCode", 1))
+        return self._results.status(job_id, state.get("ExitCode", 1))
 
     def wait(self, job_id: str, on_line: OnLine) -> JobResult:
         """See :meth:`refrain.compute.job.Compute.wait`.
@@ -165,8 +166,8 @@ class DockerCompute:
             cause = self._cause(code, self._state(job_id)) or _missing_program(running.job, code, last)
         finally:
             self._remove(running.job.run_id)
-        result = JobResult(self._status(job_id, code), as_signal(code), cause)
-        self._results[job_id] = result
+        result = JobResult(self._results.status(job_id, code), as_signal(code), cause)
+        self._results.keep(job_id, result)
         del self._jobs[job_id]
         return result
 
@@ -175,9 +176,7 @@ class DockerCompute:
 
         :raises UnknownNameError: for a job of another process, or one that was not waited for.
         """
-        if job_id not in self._results:
-            raise UnknownNameError(f"The container {job_id!r} was not waited for here.")
-        return self._results[job_id]
+        return self._results.get(job_id)
 
     def cancel(self, job_id: str) -> None:
         """See :meth:`refrain.compute.job.Compute.cancel`: SIGTERM first, SIGKILL to what is left after the grace."""
@@ -186,7 +185,7 @@ class DockerCompute:
         running = self._jobs.get(job_id)
         if running is None:
             return
-        self._canceled.add(job_id)
+        self._results.cancel(job_id)
         with contextlib.suppress(NotFound), contextlib.suppress(RefrainError), answering(self.settings.engine):
             self.client.stop(job_id, timeout=math.ceil(self._grace_seconds))
         self._remove(running.job.run_id)
@@ -244,11 +243,6 @@ class DockerCompute:
         with contextlib.suppress(RefrainError):
             self.end(run_id)
             watchman().discharge(run_id)
-
-    def _status(self, job_id: str, code: int) -> JobStatus:
-        if code == 0:
-            return JobStatus.SUCCEEDED
-        return JobStatus.CANCELED if job_id in self._canceled else JobStatus.FAILED
 
     def _cause(self, code: int, state: Mapping[str, Any]) -> str:
         if not (code and state.get("OOMKilled")):

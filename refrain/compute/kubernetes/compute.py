@@ -30,6 +30,7 @@ from refrain.compute.kubernetes.settings import KubernetesSettings, require_dige
 from refrain.compute.kubernetes.status import PodStatus
 from refrain.compute.local import CANCEL_GRACE_SECONDS
 from refrain.compute.output import OutputStream, open_log
+from refrain.compute.results import JobResults
 from refrain.compute.watchman import watchman
 from refrain.environments.interpreter import InterpreterIdentity
 from refrain.environments.specification import EnvironmentSpec
@@ -65,8 +66,7 @@ class KubernetesCompute:
         self._grace_seconds = grace_seconds
         self._poll_seconds = poll_seconds
         self._jobs: dict[str, _Running] = {}
-        self._results: dict[str, JobResult] = {}
-        self._canceled: set[str] = set()
+        self._results = JobResults("pod")
 
     @cached_property
     def client(self) -> Any:
@@ -149,10 +149,11 @@ class KubernetesCompute:
 
     def status(self, job_id: str) -> JobStatus:
         """See :meth:`refrain.compute.job.Compute.status`."""
-        if job_id in self._results:
-            return self._results[job_id].status
+        ended = self._results.find(job_id)
+        if ended is not None:
+            return ended.status
         found = self._look(job_id)
-        return self._status(job_id, found.exit_code) if found.has_ended else JobStatus.RUNNING
+        return self._results.status(job_id, found.exit_code) if found.has_ended else JobStatus.RUNNING
 
     def wait(self, job_id: str, on_line: OnLine) -> JobResult:
         """See :meth:`refrain.compute.job.Compute.wait`.
@@ -170,7 +171,7 @@ class KubernetesCompute:
                 stream.close()
         finally:
             self._remove(running.job.run_id)
-        self._results[job_id] = result
+        self._results.keep(job_id, result)
         del self._jobs[job_id]
         return result
 
@@ -179,16 +180,14 @@ class KubernetesCompute:
 
         :raises UnknownNameError: for a job of another process, or one that was not waited for.
         """
-        if job_id not in self._results:
-            raise UnknownNameError(f"The pod {job_id!r} was not waited for here.")
-        return self._results[job_id]
+        return self._results.get(job_id)
 
     def cancel(self, job_id: str) -> None:
         """See :meth:`refrain.compute.job.Compute.cancel`: the pod is deleted, which sends SIGTERM, then SIGKILL."""
         running = self._jobs.get(job_id)
         if running is None:
             return
-        self._canceled.add(job_id)
+        self._results.cancel(job_id)
         with suppress(RefrainError):
             self._end(running.job.run_id, self._grace_seconds)
 
@@ -243,9 +242,9 @@ class KubernetesCompute:
                 stream.feed(chunk)
             found = self._look(job_id)
         code = found.exit_code
-        if code and not cause and job_id not in self._canceled:
+        if code and not cause and not self._results.is_canceled(job_id):
             cause = found.cause(job, self.settings)
-        return JobResult(self._status(job_id, code), as_signal(code), cause)
+        return JobResult(self._results.status(job_id, code), as_signal(code), cause)
 
     def _started(self, job_id: str, job: Job) -> tuple[PodStatus, str]:
         """Wait until a pod has started; return why it will not, too, where it will not."""
@@ -315,8 +314,3 @@ class KubernetesCompute:
             else:
                 self.end(run_id)
             watchman().discharge(run_id)
-
-    def _status(self, job_id: str, code: int) -> JobStatus:
-        if code == 0:
-            return JobStatus.SUCCEEDED
-        return JobStatus.CANCELED if job_id in self._canceled else JobStatus.FAILED
