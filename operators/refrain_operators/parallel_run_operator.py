@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from refrain.data.ports import FromStep
 from refrain.steps.parallel_config import ParallelRunConfig
 from refrain.steps.parallel_run import ParallelRunStep
 from refrain.storage.datastores import BLOB_STORE
-from refrain_operators.native_build import NativeBuild, declare
+from refrain_operators.native_build import declare, native_build
 from refrain_operators.step_operator import StepOperator
 
 
@@ -35,11 +34,9 @@ class ParallelRunOperator(StepOperator):
         default_datastore: str = BLOB_STORE,
         **kwargs: Any,
     ) -> None:
-        task_id = kwargs["task_id"]
-        group = kwargs.get("task_group")
-        build = NativeBuild(group.child_id(task_id) if group else task_id, default_datastore)
-        scoring = ParallelRunStep(task_id, parallel_run_config, inputs, output, side_inputs, arguments, allow_reuse)
+        build = native_build(kwargs, default_datastore)
+        name = kwargs["task_id"]
+        scoring = ParallelRunStep(name, parallel_run_config, inputs, output, side_inputs, arguments, allow_reuse)
         step = scoring.define(build)
-        producers = {port.name: build.read[port.source] for port in step.inputs if isinstance(port.source, FromStep)}
-        super().__init__(step=step, producers=producers, declared=scoring.parameters(), **kwargs)
+        super().__init__(step=step, producers=build.producers(step), declared=scoring.parameters(), **kwargs)
         declare(self, scoring)

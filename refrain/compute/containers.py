@@ -33,6 +33,11 @@ class Trial:
     said: str
     written: Path
 
+    @property
+    def reason(self) -> str:
+        """Why it failed: what is known of it, else the last line that it said."""
+        return self.result.cause or self.said.rpartition("\n")[2] or "it said nothing"
+
 
 def try_out(compute: Compute, folder: Path, python: str) -> Trial:
     """Run a job in a container that reads a file below a folder, and writes one.

@@ -77,6 +77,12 @@ def check(target: Target) -> None:
         raise UserError(f"Compute target {target.name!r}: {error}") from error
 
 
+def untried(target: Target) -> Iterator[str]:
+    """Yield what the trial of a target leaves open, whatever its kind."""
+    if target.queue:
+        yield f"on Airflow, a worker of the queue {target.queue!r} takes its tasks; that was not tried from here"
+
+
 def require_settings(settings: Mapping[str, Any], known_types: Mapping[str, type | tuple[type, ...]]) -> None:
     """Refuse settings that are not in a kind's list, or have a value of another type.
 

@@ -66,8 +66,7 @@ class LocalCompute:
         wanted = replace(environment, variables=())
         with self._lock:
             if wanted not in self._identities:
-                is_there = wanted.packages is None and wanted.image is None
-                made = identify(wanted.interpreter) if is_there else self.environments.identify(wanted)
+                made = identify(wanted.interpreter) if wanted.is_there else self.environments.identify(wanted)
                 self._identities[wanted] = made
             identity = self._identities[wanted]
         if not environment.uses_spark:
@@ -78,7 +77,7 @@ class LocalCompute:
 
     def prepare(self, environment: EnvironmentSpec, on_line: OnLine) -> str:
         """See :meth:`refrain.compute.job.Compute.prepare`."""
-        if environment.packages is None and environment.image is None:
+        if environment.is_there:
             return self.identify(environment).path
         return self.environments.prepare(environment, on_line)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refrain.compute.job import Job, JobStatus
-from refrain.compute.kinds import require_settings
+from refrain.compute.kinds import require_settings, untried
 from refrain.compute.local import LocalCompute
 from refrain.compute.target import Target
 from refrain.environments.specification import EnvironmentSpec
@@ -57,8 +57,7 @@ class LocalKind:
         if result.status is not JobStatus.SUCCEEDED or said != "works":
             raise StepFailedError(f"A process was started and ended with exit code {result.exit_code}: {said or '-'}.")
         yield "a process was started, and its output arrived"
-        if target.queue:
-            yield f"on Airflow, a worker of the queue {target.queue!r} takes its tasks; that was not tried from here"
+        yield from untried(target)
 
 
 def environments_of(state: WorkspaceState) -> Callable[[RunTool], Environments]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import refrain
 from refrain.compute.job import Job, JobResult, JobStatus
+from refrain.compute.kinds import untried
 from refrain.compute.local import LocalCompute
 from refrain.compute.local_kind import environments_of
 from refrain.compute.spark import SparkSettings
@@ -68,8 +69,7 @@ class SparkKind:
                 "they share no folder with this machine (setting shared_folders), so that outputs and inputs that are "
                 "files have no place"
             )
-        if target.queue:
-            yield f"on Airflow, a worker of the queue {target.queue!r} takes its tasks; that was not tried from here"
+        yield from untried(target)
 
 
 def _addresses(settings: SparkSettings) -> Iterator[tuple[str, int]]:

@@ -58,3 +58,8 @@ class EnvironmentSpec:
     packages: PackageSpec | None = None
     image: ImageSpec | None = None
     uses_spark: bool = False
+
+    @property
+    def is_there(self) -> bool:
+        """Say whether it is an interpreter as it is found, so that nothing has to be made."""
+        return self.packages is None and self.image is None

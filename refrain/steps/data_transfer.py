@@ -113,7 +113,7 @@ class DataTransferStep(PipelineStep):
             outputs=outputs,
             parameters=tuple((name, Literal(text)) for name, text in types),
             allow_reuse=self.allow_reuse,
-            after=tuple(dict.fromkeys(build.key_of(step) for step in self.predecessors)),
+            after=self.predecessor_keys(build),
             compute=self.compute,
         )
 

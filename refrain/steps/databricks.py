@@ -190,7 +190,7 @@ class DatabricksStep(PipelineStep):
             parameters=tuple(sorted({**self._settings(), self.code: Literal(code_name), **tokens}.items())),
             environment=EnvironmentSpec(None, self._variables()),
             allow_reuse=self.allow_reuse,
-            after=tuple(dict.fromkeys(build.key_of(step) for step in self.predecessors)),
+            after=self.predecessor_keys(build),
             compute=self.compute,
             version=self.version,
         )

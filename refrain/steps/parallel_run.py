@@ -102,7 +102,7 @@ class ParallelRunStep(PipelineStep):
             parameters=wiring.variables(),
             environment=config.specification(),
             allow_reuse=self.allow_reuse,
-            after=tuple(dict.fromkeys(build.key_of(step) for step in self.predecessors)),
+            after=self.predecessor_keys(build),
             compute=self.compute,
         )
 

@@ -88,7 +88,7 @@ class ProcessStep(PipelineStep):
             parameters=wiring.variables(),
             environment=self.environment,
             allow_reuse=self.allow_reuse,
-            after=tuple(dict.fromkeys(build.key_of(step) for step in self.predecessors)),
+            after=self.predecessor_keys(build),
             compute=self.compute,
             version=self.version,
         )

@@ -59,6 +59,10 @@ class PipelineStep(ABC):
         :raises PipelineError: when its parts do not fit together.
         """
 
+    def predecessor_keys(self, build: Build) -> tuple[str, ...]:
+        """Return the keys of the steps that :meth:`run_after` was called with, each once."""
+        return tuple(dict.fromkeys(build.key_of(step) for step in self.predecessors))
+
     def produced_items(self) -> list[object]:
         """Return the objects by which this step's outputs are known."""
         return list({id(origin(item)): origin(item) for item in self.outputs}.values())

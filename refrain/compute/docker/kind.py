@@ -13,6 +13,7 @@ from refrain.compute.docker.client import LABEL, answering
 from refrain.compute.docker.compute import DockerCompute
 from refrain.compute.docker.settings import DockerSettings
 from refrain.compute.job import JobStatus
+from refrain.compute.kinds import untried
 from refrain.compute.target import Target
 from refrain.environments.specification import EnvironmentSpec
 from refrain.errors import ComputeError, StepFailedError
@@ -58,8 +59,7 @@ class DockerKind:
         state.root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="refrain-", dir=state.root) as folder:
             yield from _trial(compute, Path(folder), python)
-        if target.queue:
-            yield f"on Airflow, a worker of the queue {target.queue!r} takes its tasks; that was not tried from here"
+        yield from untried(target)
 
 
 def _trial(compute: DockerCompute, folder: Path, python: str) -> Iterator[str]:
@@ -79,9 +79,8 @@ def _require_success(trial: Trial) -> None:
     if trial.result.status is JobStatus.SUCCEEDED:
         return
     hint = next((hint for words, hint in _HINTS if words in trial.said), "")
-    why = trial.result.cause or trial.said.rpartition("\n")[2] or "it said nothing"
     code = trial.result.exit_code
-    raise StepFailedError(f"A container was started and ended with exit code {code}: {why} {hint}".rstrip())
+    raise StepFailedError(f"A container was started and ended with exit code {code}: {trial.reason} {hint}".rstrip())
 
 
 def _require_owner(path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from refrain.compute.containers import try_out
 from refrain.compute.job import JobStatus
+from refrain.compute.kinds import untried
 from refrain.compute.kubernetes.client import SECONDS, answering, unless_gone
 from refrain.compute.kubernetes.compute import KubernetesCompute
 from refrain.compute.kubernetes.settings import KubernetesSettings
@@ -52,8 +53,7 @@ class KubernetesKind:
         state.root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="refrain-", dir=state.root) as folder:
             yield from _trial(compute, Path(folder), image)
-        if target.queue:
-            yield f"on Airflow, a worker of the queue {target.queue!r} takes its tasks; that was not tried from here"
+        yield from untried(target)
 
 
 def _reached(compute: KubernetesCompute) -> Iterator[str]:
@@ -115,8 +115,7 @@ def _trial(compute: KubernetesCompute, folder: Path, image: str) -> Iterator[str
     python = compute.settings.python
     trial = try_out(compute, folder, python)
     if trial.result.status is not JobStatus.SUCCEEDED:
-        why = trial.result.cause or trial.said.rpartition("\n")[2] or "it said nothing"
-        raise StepFailedError(f"A pod was made and ended with exit code {trial.result.exit_code}: {why}")
+        raise StepFailedError(f"A pod was made and ended with exit code {trial.result.exit_code}: {trial.reason}")
     yield f"a pod was started with {image}, and its output arrived: {python} is Python {trial.said}"
     if not trial.written.is_file():
         raise ComputeError(
