@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from acceptance.running_airflow import RunningAirflow
+from fakes import waiting
 from refrain.data.handle import DataHandle
 from refrain.pipelines.workspace import Workspace
 from refrain.tracking.record import RunRecord, RunStore
@@ -17,6 +18,7 @@ from refrain.tracking.run_id import root_id_for
 
 # A machine that is busy with other things may take this long over what takes seconds.
 PATIENCE = 180.0
+eventually = partial(waiting.eventually, patience=PATIENCE)
 
 PRELUDE = """\
 from datetime import datetime, timedelta, timezone
@@ -147,16 +149,6 @@ class Example:
     def text(self, run_id: str, key: str, output: str) -> str:
         """What a step wrote into an output that is one file."""
         return self.path(run_id, key, output).read_text(encoding="utf-8")
-
-
-def eventually(is_so: Callable[[], bool], patience: float = PATIENCE) -> bool:
-    """Say whether something becomes so in time."""
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        if is_so():
-            return True
-        time.sleep(0.1)
-    return False
 
 
 def _task_name(task: Mapping[str, Any]) -> str:

@@ -7,18 +7,20 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from acceptance.running_airflow import RunningAirflow
+from fakes.waiting import eventually
 from refrain.errors import AirflowRequestError, AirflowServerError, DagImportError
 from refrain_operators import processes
 from refrain_operators.airflow_home import MARK
 from refrain_operators.embedded import EmbeddedAirflow
+
+_eventually = partial(eventually, patience=30)
 
 GREETING = """
     from airflow.providers.standard.operators.bash import BashOperator
@@ -63,15 +65,6 @@ LASTING = """
 
 def _of(home: Path) -> set[processes.Process]:
     return processes.marked(MARK, str(home))
-
-
-def _eventually(is_so: Callable[[], bool], patience: float = 30) -> bool:
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        if is_so():
-            return True
-        time.sleep(0.1)
-    return False
 
 
 def test_a_run_over_rest_gives_its_log_and_its_xcom(airflow: RunningAirflow) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from cli.sample import Refrain, Start, write
+from fakes.servers import free_port
 
 BROKEN = """
 import sys
@@ -159,9 +160,7 @@ def _connected(port: int) -> socket.socket:
 def test_a_script_waits_for_a_debugger_before_it_begins(refrain: Refrain, start: Start, broken: Path) -> None:
     pytest.importorskip("debugpy")
     refrain("run", "pipeline.py")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = start("run", "pipeline.py", "--step", "train", "--debug", str(port))
 
     debugger = _Debugger(port)

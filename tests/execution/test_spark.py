@@ -7,14 +7,15 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from fakes.project import Heard, Project
 from fakes.spark_cluster import SMALL, Cluster, cluster, connect_server, require_spark
+from fakes.waiting import eventually
 from refrain import (
     Dataset,
     Datastore,
@@ -31,6 +32,7 @@ from refrain.compute.target import Target, TargetTable
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
 
 _END_SECONDS = 240
+_eventually = partial(eventually, patience=_END_SECONDS)
 
 _COUNT = """
     import os, sys
@@ -103,15 +105,6 @@ def _on(project: Project, pool: Cluster, shared: Path) -> Project:
 def _here(project: Project, **conf: str) -> Project:
     TargetTable(project.state.registry).put(Target("here", "spark", {"master": "local[1]", "conf": {**SMALL, **conf}}))
     return project
-
-
-def _wait(what: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + _END_SECONDS
-    while time.monotonic() < deadline:
-        if what():
-            return True
-        time.sleep(0.2)
-    return False
 
 
 def test_an_application_on_a_cluster_commits_what_its_tasks_wrote_once(
@@ -244,12 +237,12 @@ def test_a_canceled_step_ends_its_application_and_the_executors(project: Project
     runner, run_id = project.runner(step, listener=Heard())
     thread = threading.Thread(target=runner.run)
     thread.start()
-    assert _wait(lambda: len(pool.executors()) == 2)
+    assert _eventually(lambda: len(pool.executors()) == 2)
     runner._engine.cancel()
     thread.join(_END_SECONDS)
 
     assert not thread.is_alive()
-    assert _wait(lambda: pool.running() == [] and pool.executors() == [])
+    assert _eventually(lambda: pool.running() == [] and pool.executors() == [])
     assert marked(f"{run_id}.slow.1") == []
 
 
@@ -265,9 +258,9 @@ project.run(SparkStep("slow.py", {str(project.source("slow", _SLOW))!r}, "pool")
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     engine = subprocess.Popen([sys.executable, "-c", code], env=environment)
     try:
-        assert _wait(lambda: len(pool.executors()) == 2)
+        assert _eventually(lambda: len(pool.executors()) == 2)
     finally:
         os.kill(engine.pid, signal.SIGKILL)
         engine.wait()
 
-    assert _wait(lambda: pool.running() == [] and pool.executors() == [])
+    assert _eventually(lambda: pool.running() == [] and pool.executors() == [])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,16 +60,6 @@ class DatabricksProject(Project):
     def jobs(self) -> list[Path]:
         """The notes of jobs whose end has not been dealt with."""
         return sorted((self.state.root / "jobs").glob("??/*.json"))
-
-
-def eventually(is_so: Callable[[], bool], patience: float = 60.0) -> bool:
-    """Say whether something becomes so in time."""
-    until = time.monotonic() + patience
-    while not is_so():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 @pytest.fixture

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from fakes.servers import free_port
+from fakes.waiting import await_port
 
 _USER, _PASSWORD = "ali", "open sesame"
 _HASH = "$2b$04$tLa6cfZ92rwdceJ725ymwevADx20lhsvX39rkCnOuuPJKGVASvDtq"
@@ -46,7 +45,7 @@ class DockerRegistry:
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(["docker-registry", "serve", str(folder / "config.yml")], stdout=log, stderr=log)
         try:
-            _wait_for(port, process)
+            await_port(port, process, _SECONDS)
             yield cls(f"127.0.0.1:{port}")
         finally:
             process.terminate()
@@ -62,13 +61,3 @@ class DockerRegistry:
     def login(self) -> dict[str, str]:
         """What docker-py takes to log in."""
         return {"username": _USER, "password": _PASSWORD}
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _SECONDS
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "the registry ended"
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.05)
-    raise TimeoutError("the registry did not start")

@@ -6,7 +6,6 @@ import errno
 import os
 import random
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +22,8 @@ from typing import Any, ClassVar
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
+from fakes.servers import free_port
+from fakes.waiting import await_port
 from fakes.web_server import serving
 
 
@@ -191,7 +192,7 @@ class ForgetfulFileSystem(MemoryFileSystem):
 @contextmanager
 def azurite(folder: Path) -> Iterator[str]:
     """Start Azurite and yield its connection string."""
-    port = _free_port()
+    port = free_port()
     command = [node_program("azurite", "azurite-blob"), "--blobPort", str(port), "--location", str(folder)]
     key = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
     with _serving([*command, "--silent", "--skipApiVersionCheck"], port):
@@ -204,34 +205,18 @@ def azurite(folder: Path) -> Iterator[str]:
 @contextmanager
 def s3rver(folder: Path) -> Iterator[str]:
     """Start s3rver and yield a connection to it with a bucket named ``bucket``."""
-    port = _free_port()
+    port = free_port()
     command = [node_program("s3rver", "s3rver"), "--directory", str(folder), "--address", "127.0.0.1"]
     with _serving([*command, "--port", str(port), "--silent", "--configure-bucket", "bucket"], port):
         yield f"aws://S3RVER:S3RVER@/?endpoint_url=http%3A%2F%2F127.0.0.1%3A{port}&region_name=us-east-1"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
 def _serving(command: list[str], port: int) -> Iterator[None]:
     process = subprocess.Popen(command, stdout=sys.stderr, stderr=sys.stderr)
     try:
-        _wait_for(port, process)
+        await_port(port, process)  # a busy machine takes its time
         yield
     finally:
         process.kill()  # what it holds goes with it
         process.wait()
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(1200):  # a busy machine takes its time
-        assert process.poll() is None
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError(f"{process.args!r} does not answer")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from typing import Any
 import pytest
 
 from fakes.servers import free_port
+from fakes.waiting import await_port
 from refrain.environments.spark import describe
 from refrain.errors import UserError
 
@@ -121,20 +121,8 @@ def connect_server(folder: Path) -> Iterator[str]:
     name = "org.apache.spark.sql.connect.service.SparkConnectServer"
     words = ("org.apache.spark.deploy.SparkSubmit", *options, *settings, "--class", name, "spark-internal")
     with _process(found, folder / "connect", words, memory="600m") as server:
-        _wait_for_port(port, server, folder / "connect")
+        await_port(port, server, _START_SECONDS, lambda: (folder / "connect").read_text()[-2000:])
         yield f"sc://127.0.0.1:{port}"
-
-
-def _wait_for_port(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.2)
-            continue
-        return
-    raise TimeoutError(f"The server did not start:\n{log.read_text()[-2000:]}")
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-from fakes.databricks import DatabricksProject, databricks, eventually, server
+from fakes.databricks import DatabricksProject, databricks, server
+from fakes.waiting import eventually
 from refrain.errors import SuspendedError
 from refrain.execution.databricks.job import AwaitedRun
 from refrain.execution.engine import Engine

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from fakes.databricks import DatabricksProject, databricks, eventually, server
+from fakes.databricks import DatabricksProject, databricks, server
+from fakes.waiting import eventually
 from refrain.errors import SuspendedError
 from refrain.execution.engine import Engine
 from refrain.execution.request import RunContext, StepRequest

@@ -7,8 +7,9 @@ import threading
 
 import pytest
 
-from fakes.databricks import DatabricksProject, eventually
+from fakes.databricks import DatabricksProject
 from fakes.project import COPIES
+from fakes.waiting import eventually
 from refrain import (
     DatabricksStep,
     DataReference,

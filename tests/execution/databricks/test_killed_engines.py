@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fakes.databricks import DatabricksProject, eventually
+from fakes.databricks import DatabricksProject
+from fakes.waiting import eventually
 from refrain import PipelineData
 from refrain.errors import StepFailedError
 from refrain.execution.submissions import Submissions
