@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from acceptance.example import PATIENCE, Example, eventually
+from acceptance.example import Example, eventually
 from acceptance.running_airflow import RunningAirflow
 from refrain.tracking.record import RunStatus
 
@@ -147,7 +147,7 @@ def test_a_backfill_runs_each_date_and_reuses(states: Example, first_run: str) -
     def found() -> list[dict[str, Any]]:
         return [run for run in states.airflow.client.dag_runs("states") if run["run_type"] == "backfill"]
 
-    assert eventually(lambda: len(found()) == 2, PATIENCE), found()
+    assert eventually(lambda: len(found()) == 2), found()
     run_ids = [str(run["dag_run_id"]) for run in found()]
     assert [states.wait(run_id) for run_id in run_ids] == ["success", "success"]
     assert [states.started(run_id) for run_id in run_ids] == [set(), set()]
