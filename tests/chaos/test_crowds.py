@@ -126,14 +126,14 @@ def test_beside_many_readers_and_writers_nothing_live_is_removed(
     tmp_path: Path, plan: Plan, figure: Callable[[str], None]
 ) -> None:
     """Every run checks, when it has ended, that what it made or reused is there."""
-    project, grace, workers = Project(tmp_path), 10.0, plan.of(8, 32)
+    project, grace, workers, begun = Project(tmp_path), 6.0, plan.of(8, 32), time.monotonic()
     command = [sys.executable, "-c", CLEANING, str(project.state.root), str(grace), str(tmp_path / "end")]
     cleaner = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def work(worker: int) -> int:
-        runs, deadline = 0, time.monotonic() + plan.of(3, 20) * grace
-        while time.monotonic() < deadline:
-            period = int(time.monotonic() / (2 * grace))  # so that results go out of use, and not only runs
+        runs = 0
+        while (age := time.monotonic() - begun) < plan.of(5, 40) * grace:
+            period = int(age / grace)  # those of the first go out of use, are condemned, and are removed: three of five
             text = f"text {(worker + runs) % 5} of {period}"
             produced, copied = PipelineData("made"), PipelineData("copied")
             first = project.step("first", WRITES, [produced, text])
