@@ -114,7 +114,12 @@ def test_a_python_that_is_not_here_is_named_with_those_that_are(environments, wa
         environments().identify(wanted("model", python="3.99"))
 
 
-def test_conda_packages_come_from_pypi_and_are_named(environments, wanted):
+@pytest.fixture
+def no_conda(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rattler", None)
+
+
+def test_where_there_is_no_conda_its_packages_come_from_pypi_and_are_named(environments, wanted, no_conda):
     said: list[str] = []
     spec = wanted("model", conda=("numbers-x=1", "pip"), channels=("conda-forge",))
     assert plain(environments().identify(spec)) == ("model==1.0", "numbers-x==1.0")
@@ -124,12 +129,12 @@ def test_conda_packages_come_from_pypi_and_are_named(environments, wanted):
     )
 
 
-def test_conda_packages_are_refused_where_they_must_not_come_from_pypi(environments, wanted):
-    with pytest.raises(UserError, match=r"has conda packages \(numbers-x=1\), and python\.conda_from_pypi is False"):
+def test_without_conda_its_packages_are_refused_where_they_must_not_come_from_pypi(environments, wanted, no_conda):
+    with pytest.raises(EnvironmentFailedError, match=r"numbers-x=1: py-rattler.* pip install 'refrain\[conda\]'"):
         environments().identify(wanted(conda=("numbers-x=1",), conda_from_pypi=False))
 
 
-def test_what_conda_has_beside_python_packages_is_named_as_a_whole(environments, wanted):
+def test_what_conda_has_beside_python_packages_is_named_as_a_whole(environments, wanted, no_conda):
     with pytest.raises(UserError, match=r"no Python packages, .*: cudatoolkit=10\.1, r-base\. Leave them out"):
         environments().identify(wanted(conda=("cudatoolkit=10.1", "numbers-x", "r-base")))
 
