@@ -103,11 +103,12 @@ with DAG("on_spark", default_args={"retry_delay": timedelta(seconds=1)}) as dag:
         file="count.py",
         source_directory=str(STEPS / "count"),
         compute_target="here",
-        arguments=[text.as_input("text").as_hdfs(), counted],
-        inputs=[text.as_input("text").as_hdfs()],
+        arguments=[text, counted],
+        inputs=[text],
         outputs=[counted],
     )
-    read = operator("read", counted.as_input("counted"), last, inputs=[counted.as_input("counted")], outputs=[last])
+    given = counted.as_input("given")
+    read = operator("read", given, last, inputs=[given], outputs=[last])
 """
 STEPS = {"training.make", "training.train-0", "training.train-1", "training.train-2", "gather", "many", "read"}
 
