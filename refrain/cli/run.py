@@ -10,9 +10,10 @@ from refrain.cli.answer import FAILED, OK, Answer, say, say_where
 from refrain.cli.interrupt import Interrupt, interruptible
 from refrain.cli.load import forced, given_parameters, load_pipeline
 from refrain.errors import RefrainError, UserError
+from refrain.execution.alone import alone
 from refrain.execution.progress import show_progress
 from refrain.execution.runner import Outcome, RunOptions
-from refrain.execution.trial import Trial, alone
+from refrain.execution.trial import Trial
 from refrain.pipelines.experiment import Experiment
 from refrain.pipelines.local import make_runner, run_options, trial_options, verification_of, way_to_run_failed
 from refrain.pipelines.pipeline import Pipeline

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from refrain.compute.computes import Computes
 from refrain.data.parameters import assign, recorded
 from refrain.errors import DataError, RefrainError, RunFailedError, StepFailedError, UserError, WorkspaceError
+from refrain.execution.alone import latest_results
 from refrain.execution.engine import Engine
 from refrain.execution.force import Force, Wanted
 from refrain.execution.listener import Listener
@@ -22,7 +23,7 @@ from refrain.execution.preview import Explained
 from refrain.execution.request import RunContext
 from refrain.execution.runner import OnFailure, Outcome, Runner, RunOptions, process_origin
 from refrain.execution.sources import Sources
-from refrain.execution.trial import Trial, latest_results, require_debuggable, way_to_run_alone
+from refrain.execution.trial import Trial, require_debuggable, way_to_run_alone
 from refrain.pipelines.workspace import Workspace
 from refrain.reuse.verification import Verification
 from refrain.steps.definition import PipelineDefinition, StepDefinition
