@@ -61,6 +61,7 @@ class LocalCompute:
         self._identities: dict[EnvironmentSpec, InterpreterIdentity] = {}
         self._lock = threading.Lock()
         self._tools: set[str] = set()
+        self._tools_lock = threading.Lock()  # the other one is held while packages are resolved
         self._is_interrupted = threading.Event()
 
     def identify(self, environment: EnvironmentSpec) -> InterpreterIdentity:
@@ -103,7 +104,7 @@ class LocalCompute:
         self._require_going_on()
         run_id = f"environment-{os.urandom(16).hex()}"
         job_id = self.submit(Job(run_id, tuple(argv), str(folder), {**environ, MARK: run_id}, os.devnull))
-        with self._lock:
+        with self._tools_lock:
             self._tools.add(job_id)
         try:
             if self._is_interrupted.is_set():  # in this very moment
@@ -113,7 +114,7 @@ class LocalCompute:
             self.cancel(job_id)
             raise
         finally:
-            with self._lock:
+            with self._tools_lock:
                 self._tools.discard(job_id)
         self._require_going_on()
         return code
@@ -125,7 +126,7 @@ class LocalCompute:
     def interrupt(self) -> None:
         """See :class:`refrain.compute.job.Interruptible`."""
         self._is_interrupted.set()
-        with self._lock:
+        with self._tools_lock:
             tools = list(self._tools)
         for job_id in tools:
             self.cancel(job_id)

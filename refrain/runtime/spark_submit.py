@@ -47,6 +47,10 @@ _VECTOR = "jdk.incubator.vector"
 _RELEASE = re.compile(r'^JAVA_VERSION="?([^"\n]+)', re.MULTILINE)
 _SAID = re.compile(r'version "([^"]+)"')
 _FIRST_WITH_JAVA_17 = 4
+_CORRECT = (
+    "Correct the compute target's setting java_home, or the variable; without both, Java is looked for, and "
+    "pip install 'refrain[spark]' brings one."
+)
 _WRONG_USE = 2
 
 Settings = Dict[str, str]
@@ -197,10 +201,13 @@ def java(spark_version: str, environ: Mapping[str, str] = os.environ) -> Tuple[s
     if named:
         version = _version(named)
         if not version:
-            raise CannotStartError(f"JAVA_HOME {named!r} holds no Java: there is no bin/java in it that runs.")
+            raise CannotStartError(
+                f"JAVA_HOME {named!r} holds no Java: there is no bin/java in it that runs. {_CORRECT}"
+            )
         if _major(version) < least:
             raise CannotStartError(
-                f"Spark {spark_version} needs Java {least} or newer; that of JAVA_HOME {named!r} is {version}."
+                f"Spark {spark_version} needs Java {least} or newer; that of JAVA_HOME {named!r} is {version}. "
+                f"{_CORRECT}"
             )
         return named, version
     found = [(home, _version(home)) for home in _homes(environ)]

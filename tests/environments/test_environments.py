@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import signal
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes.processes import programs_that_name
 from fakes.waiting import eventually
 from fakes.wheels import make_wheel
 from refrain.compute.local import LocalCompute
@@ -199,7 +199,7 @@ def test_a_builder_that_is_killed_leaves_nothing_that_is_used(tmp_path, wheels, 
     _unstall(wheels)
     assert ask(here.prepare(wanted("model"), print), "import model; print(model.VERSION)") == "1.0"
     assert list(folder.glob(".building-*")) == []
-    while _programs_that_name(str(tmp_path)):  # the guard ends what the builder had started
+    while programs_that_name(str(tmp_path)):  # the guard ends what the builder had started
         time.sleep(0.01)
 
 
@@ -221,13 +221,13 @@ def test_a_canceled_step_does_not_wait_for_a_download(tmp_path, wheels):
 
     thread = threading.Thread(target=prepare)
     thread.start()
-    assert eventually(lambda: _programs_that_name(str(tmp_path)))
+    assert eventually(lambda: programs_that_name(str(tmp_path)))
 
     compute.interrupt()
     thread.join(30)
 
     assert "canceled before its environment was ready" in str(failed[0])
-    assert _programs_that_name(str(tmp_path)) == []
+    assert programs_that_name(str(tmp_path)) == []
     assert list(cache.glob("environments/*")) == []
     with pytest.raises(StepCanceledError):
         compute.prepare(spec, print)
@@ -246,16 +246,7 @@ def test_a_canceled_step_does_not_wait_for_what_another_process_builds(tmp_path,
     assert other.poll() is None
     other.kill()
     other.communicate()
-    assert eventually(lambda: not _programs_that_name(str(tmp_path)))
-
-
-def _programs_that_name(text: str) -> list[str]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            words = path.read_bytes().split(b"\0")
-            found += [path.parent.name] if words[0].endswith(b"/uv") and text.encode() in b" ".join(words) else []
-    return found
+    assert eventually(lambda: not programs_that_name(str(tmp_path)))
 
 
 def _stall(wheels: Path) -> None:

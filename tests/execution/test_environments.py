@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
+import threading
 from pathlib import Path
 
 import pytest
 
+from fakes.processes import programs_that_name
 from fakes.project import Project
+from fakes.waiting import eventually
 from fakes.wheels import make_wheel
 from refrain import CondaDependencies, PipelineData, RunConfiguration
 from refrain.environments.environments import cache_of
 from refrain.execution.packages import PACKAGES, packages_of
+from refrain.execution.runner import Outcome
 from refrain.reuse.decision import Verdict
+from refrain.tracking.record import RunStatus, RunStore
 
 SAYS = """
     import sys, tool
@@ -82,3 +88,25 @@ def test_a_run_whose_package_list_was_cleaned_away_still_shows(project: Project,
     digest = record.properties[PACKAGES]
     project.state.objects.delete(f"blobs/{digest[:2]}/{digest}")
     assert packages_of(record.properties, project.state) is None
+
+
+def test_a_run_that_is_canceled_while_its_packages_are_resolved_ends(project: Project, wheels: Path) -> None:
+    """The wheel is a pipe, so that uv would wait for ever; both steps want an answer at once."""
+    os.unlink(wheels / "tool-2.0-py3-none-any.whl")
+    os.mkfifo(wheels / "tool-2.0-py3-none-any.whl")
+    steps = [
+        project.step(name, SAYS, [PipelineData("out")], runconfig=_config(wheels, "tool")) for name in ("one", "two")
+    ]
+    runner, run_id = project.runner(*steps)
+    outcomes: list[Outcome] = []
+    thread = threading.Thread(target=lambda: outcomes.append(runner.run()))
+    thread.start()
+    assert eventually(lambda: programs_that_name(str(wheels)))
+
+    runner._engine.cancel()
+    thread.join(60)
+
+    assert outcomes
+    assert {record.status for record in RunStore(project.state).steps(run_id)} <= {RunStatus.CANCELED}
+    assert programs_that_name(str(wheels)) == []
+    assert project.leftovers() == []

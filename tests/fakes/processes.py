@@ -39,6 +39,17 @@ def unprivileged() -> Iterator[Callable[[], contextlib.AbstractContextManager[Pa
     shutil.rmtree(folder)
 
 
+def programs_that_name(text: str, program: str = "uv") -> list[str]:
+    """The running programs of this name with *text* among their words."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = path.read_bytes().split(b"\0")
+            is_it = words[0].endswith(f"/{program}".encode()) and text.encode() in b" ".join(words)
+            found += [path.parent.name] if is_it else []
+    return found
+
+
 _RACE = """
 import os, sys
 {code}

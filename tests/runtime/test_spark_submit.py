@@ -51,7 +51,7 @@ def test_a_java_home_that_is_too_old_or_empty_is_named(tmp_path: Path) -> None:
         CannotStartError, match=rf"Spark 4.3.0 needs Java 17 or newer; that of JAVA_HOME '{old}' is 1.8.0"
     ):
         java("4.3.0", {"JAVA_HOME": str(old)})
-    with pytest.raises(CannotStartError, match="JAVA_HOME '/nowhere' holds no Java: there is no bin/java in it"):
+    with pytest.raises(CannotStartError, match=r"JAVA_HOME '/nowhere' holds no Java: .*java_home.*refrain\[spark\]"):
         java("4.3.0", {"JAVA_HOME": "/nowhere"})
 
 
