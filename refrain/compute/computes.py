@@ -8,6 +8,7 @@ from refrain.compute.job import Compute, Interruptible
 from refrain.compute.kinds import kind
 from refrain.compute.local import CANCEL_GRACE_SECONDS
 from refrain.compute.target import THIS_MACHINE, Target, TargetTable
+from refrain.errors import did_you_mean
 from refrain.storage.state import WorkspaceState
 
 
@@ -36,7 +37,11 @@ class Computes:
         """Return what to say of a name that the workspace does not know; empty when there is nothing to say."""
         if name is None or self._found(name) is not None:
             return ""
-        return f"compute target {name!r} is not registered in the workspace, so the step runs on {THIS_MACHINE.name}"
+        near = did_you_mean(name, TargetTable(self._state.registry).names())
+        return (
+            f"compute target {name!r} is not registered in the workspace, so the step runs on {THIS_MACHINE.name}"
+            + (f".{near}" if near else "")
+        )
 
     def compute(self, name: str | None) -> Compute:
         """Return what runs the jobs of a step that names this target.

@@ -71,6 +71,11 @@ def test_a_step_without_a_target_and_one_with_an_unknown_name_run_on_this_machin
     )
 
 
+def test_a_name_that_is_nearly_that_of_a_target_is_pointed_at(state: WorkspaceState) -> None:
+    TargetTable(state.registry).put(Target("cpu-cluster", "local"))
+    assert str(Computes(state).remark("cpu-clustr")).endswith("runs on this machine. Did you mean 'cpu-cluster'?")
+
+
 def test_a_registered_target_is_made_once_and_needs_no_remark(state: WorkspaceState) -> None:
     TargetTable(state.registry).put(Target("cpu-cluster", "local"))
     computes = Computes(state, 0.5)
