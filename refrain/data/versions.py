@@ -45,6 +45,21 @@ class Labels:
         gone = set(keys)
         return replace(self, tags={key: value for key, value in self.tags.items() if key not in gone})
 
+    def with_properties(self, properties: Mapping[str, Any], what: str) -> Labels:
+        """Return labels with more properties, which never change.
+
+        :param what: whose labels they are, for messages.
+        :raises UserError: for one that has another value already.
+        """
+        wanted = texts(properties)
+        for key, value in wanted.items():
+            if self.properties.get(key, value) != value:
+                raise UserError(
+                    f"{what}: its property {key!r} is {self.properties[key]!r} and cannot become {value!r}: properties "
+                    "never change. Use tags for what does."
+                )
+        return replace(self, properties={**self.properties, **wanted})
+
     def to_json(self) -> dict[str, Any]:
         """Return the labels as JSON values; what only some kinds of records have is left out by the others."""
         document: dict[str, Any] = {"description": self.description, "tags": dict(self.tags)}
