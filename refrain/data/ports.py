@@ -14,6 +14,9 @@ DATASETS = "datasets"
 MODELS = "models"
 """That of registered models; also the folder of the datastore that keeps them."""
 
+MODELS_FOLDER = "azureml-models"
+"""Where models are put that a script asks for, below its working directory (Azure ML's name)."""
+
 
 class InputMode(str, Enum):
     """How a step's process gets its input."""

@@ -17,6 +17,7 @@ from refrain.data.models.record import ModelVersions
 from refrain.data.models.reference import ModelInput, ModelReference
 from refrain.data.models.registration import Registrable, register
 from refrain.data.models.selection import Selection
+from refrain.data.ports import MODELS_FOLDER
 from refrain.data.versions import Labels, texts
 from refrain.errors import DataError, UserError
 from refrain.storage.local import remove_path
@@ -24,9 +25,6 @@ from refrain.storage.local import remove_path
 if TYPE_CHECKING:
     from refrain.data.datastore import HasState
     from refrain.storage.state import WorkspaceState
-
-MODELS_FOLDER = "azureml-models"
-"""Where ``get_model_path`` puts models, below the current directory (Azure ML's name)."""
 
 
 class Model(ModelReference):

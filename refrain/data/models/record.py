@@ -16,7 +16,6 @@ from typing import Any
 
 from refrain.data.handle import DataHandle
 from refrain.data.models.content import Content, sound
-from refrain.data.models.use import ModelUse
 from refrain.data.ports import MODELS, FromModel
 from refrain.data.versions import LATEST, Labels, Tags, Versions
 from refrain.errors import ModelNotFoundException, UserError, WorkspaceSchemaError
@@ -118,21 +117,6 @@ class ModelVersions(Versions):
         version = self.chosen(source.name, LATEST if source.version is None else source.version)
         what = f"Version {version} of model {source.name!r}"
         return version, sound(self.get(source.name, version).content, what, state)
-
-    def why_void(self, use: ModelUse) -> str:
-        """Say why what a script was told of a model does not hold any more; empty when it does."""
-        try:
-            version = self.chosen(use.name, use.asked)
-            record = self.get(use.name, version)
-        except ModelNotFoundException as error:
-            return "" if not use.digest else f"it used {use}, which is gone: {error}"
-        if record.content.digest == use.digest:
-            return ""
-        if not use.digest:
-            return f"it found no model {use.name!r}, and now there is version {version}"
-        if use.asked == LATEST:
-            return f"it used the newest version of model {use.name!r}, {use.version}, and now that is {version}"
-        return f"it used {use}, which is another one now"
 
 
 def require_name(name: object) -> None:

@@ -59,7 +59,9 @@ def test_a_folder_keeps_its_name_and_all_that_is_in_it(workspace: Workspace, fol
     assert (target / "layers" / "none").is_dir()
 
 
-def test_only_the_chosen_files_of_a_folder_belong_to_a_model(workspace: Workspace, folder: Path, tmp_path: Path) -> None:
+def test_only_the_chosen_files_of_a_folder_belong_to_a_model(
+    workspace: Workspace, folder: Path, tmp_path: Path
+) -> None:
     model = Model.register(workspace, folder, "net", child_paths=["layers/1"])
     target = Path(model.download(tmp_path / "here"))
     assert [str(path.relative_to(target)) for path in target.rglob("*") if path.is_file()] == ["layers/1"]

@@ -1,0 +1,166 @@
+"""ModelDesk: answers what the script of a step asks about registered models, and remembers what it was told.
+
+The script has no credentials and may know nothing of the workspace; the engine has both. What a script was told decides
+its result and stands in no fingerprint, so that the result is used again only while everybody would be told the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from refrain.data.models.model import Model
+from refrain.data.models.record import ModelVersions
+from refrain.data.models.registration import Registrable, register
+from refrain.data.models.use import How, ModelUse
+from refrain.data.ports import MODELS_FOLDER
+from refrain.data.versions import LATEST, texts
+from refrain.errors import UserError
+from refrain.execution.body import Work
+from refrain.execution.stage import Stage
+from refrain.storage.state import WorkspaceState
+from refrain.tracking.questions import Document
+
+_CHANGES = ("update", "update_tags_properties")
+_SETTLED = "models"
+
+
+@dataclass(frozen=True)
+class _Workspace:
+    state: WorkspaceState
+
+
+class ModelDesk:
+    """The desk of one step run.
+
+    :param paths: where the process finds the step's inputs, by name.
+    :param kept: the folder of unfinished work, where there is one: a later try is told the same versions, so that no
+        result is made half by one model and half by another.
+    """
+
+    def __init__(self, work: Work, stage: Stage, paths: Mapping[str, str], kept: Path | None) -> None:
+        self._work = work
+        self._stage = stage
+        self._paths = paths
+        self._workspace = _Workspace(work.state)
+        self._versions = ModelVersions(work.state.registry)
+        self._kept = None if kept is None else kept / _SETTLED
+        self._settled = _settled(self._kept)
+        self._warned: set[str] = set()
+
+    def answer(self, question: Document) -> Document:
+        """Answer one question.
+
+        :raises RefrainError: when the answer is that it cannot be.
+        """
+        asked, values = question["ask"], dict(question["values"])
+        answers: dict[str, Callable[[dict[str, Any]], Document]] = {
+            "path": self._path,
+            "find": self._find,
+            "list": self._list,
+            "register": self._register,
+            **{change: partial(self._change, change) for change in _CHANGES},
+        }
+        if asked not in answers:
+            raise UserError(f"The engine knows no question {asked!r} about models; use the same version of Refrain.")
+        return answers[asked](values)
+
+    def _path(self, values: dict[str, Any]) -> Document:
+        name, version = values["name"], values["version"]
+        declared = self._work.models.input_for(name, version)
+        if declared is not None:
+            return {"path": self._paths[declared.port.name]}
+        number = self._note(How.READ, name, version, {})
+        model = Model(self._workspace, name, version=number or version)
+        folder = self._stage.working_directory / MODELS_FOLDER / name / str(model.version)
+        return {"path": model.download(folder, exist_ok=True)}
+
+    def _find(self, values: dict[str, Any]) -> Document:
+        model_id, version = values.pop("id"), values.pop("version")
+        if model_id is not None:
+            named = Model(self._workspace, id=model_id)
+            values["name"], version = named.name, named.version
+        number = self._note(How.SEEN, values["name"], version, _selection(values))
+        return _told(Model(self._workspace, version=number or version, **values))
+
+    def _list(self, values: dict[str, Any]) -> Document:
+        self._add(ModelUse.of(self._versions, How.LISTED, values["name"] or "", LATEST, _selection(values)))
+        return {"models": [model.serialize() for model in Model.list(self._workspace, **values)]}
+
+    def _register(self, values: dict[str, Any]) -> Document:
+        name, child_paths = values["model_name"], values["child_paths"]
+        wanted = Registrable(
+            name,
+            texts(values["tags"]),
+            texts(values["properties"]),
+            values["description"] or "",
+            values["model_framework"],
+            values["model_framework_version"],
+            tuple((scenario, dataset) for scenario, dataset in values["datasets"]),
+            None if child_paths is None else tuple(child_paths),
+        )
+        number = register(wanted, Path(values["model_path"]), self._work.state, self._work.record.run_id)
+        self._add(ModelUse.of(self._versions, How.REGISTERED, name, number))
+        self._settle(name, number)  # who has registered a version is told of it
+        return _told(Model(self._workspace, name, version=number))
+
+    def _change(self, change: str, values: dict[str, Any]) -> Document:
+        model = Model(self._workspace, id=values.pop("id"))
+        getattr(model, change)(**values)
+        return _told(model)
+
+    def _note(self, how: How, name: str, version: int | None, selection: dict[str, Any]) -> int:
+        """Note what is told, and return the version, 0 for none; which is the newest is the same for the whole step."""
+        asked = LATEST if version is None else version
+        is_newest = version is None and not selection
+        use = ModelUse.of(self._versions, how, name, self._settled.get(name, LATEST) if is_newest else asked, selection)
+        if is_newest and use.version:
+            self._settle(name, use.version)
+        self._add(replace(use, asked=asked))
+        return use.version
+
+    def _add(self, use: ModelUse) -> None:
+        self._work.models.asked.append(use)
+        step = self._work.step
+        if use.is_newest and use.version and step.allow_reuse and use.name not in self._warned:
+            self._warned.add(use.name)
+            self._work.listener.noted(
+                step.key,
+                f"its script asked for the newest version of model {use.name!r}, {use.version}, which is not among its "
+                "inputs: the result is used again only while that stays the newest one. To have it counted like other "
+                f"data, put ModelInput({use.name!r}) among the inputs.",
+            )
+
+    def _settle(self, name: str, version: int) -> None:
+        if self._settled.get(name) == version:
+            return
+        self._settled[name] = version
+        if self._kept is not None:
+            with self._kept.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({name: version}) + "\n")
+
+
+def _settled(kept: Path | None) -> dict[str, int]:
+    """Return what earlier tries were told."""
+    settled: dict[str, int] = {}
+    if kept is not None and kept.exists():
+        for line in kept.read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(ValueError):  # the last try was killed while it wrote
+                settled.update(json.loads(line))
+    return settled
+
+
+def _selection(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what else than a name and a version was asked for."""
+    wanted = {key: values.get(key) for key in ("tags", "properties", "run_id", "dataset_id")}
+    wanted["framework"] = values.get("model_framework")
+    return {key: value for key, value in wanted.items() if value is not None}
+
+
+def _told(model: Model) -> Document:
+    return {"model": model.serialize()}
