@@ -6,8 +6,6 @@ its result and stands in no fingerprint, so that the result is used again only w
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,7 +25,6 @@ from refrain.storage.state import WorkspaceState
 from refrain.tracking.questions import Document
 
 _CHANGES = ("update", "update_tags_properties")
-_SETTLED = "models"
 
 
 @dataclass(frozen=True)
@@ -39,18 +36,14 @@ class ModelDesk:
     """The desk of one step run.
 
     :param paths: where the process finds the step's inputs, by name.
-    :param kept: the folder of unfinished work, where there is one: a later try is told the same versions, so that no
-        result is made half by one model and half by another.
     """
 
-    def __init__(self, work: Work, stage: Stage, paths: Mapping[str, str], kept: Path | None) -> None:
+    def __init__(self, work: Work, stage: Stage, paths: Mapping[str, str]) -> None:
         self._work = work
         self._stage = stage
         self._paths = paths
         self._workspace = _Workspace(work.state)
         self._versions = ModelVersions(work.state.registry)
-        self._kept = None if kept is None else kept / _SETTLED
-        self._settled = _settled(self._kept)
         self._warned: set[str] = set()
 
     def answer(self, question: Document) -> Document:
@@ -106,7 +99,6 @@ class ModelDesk:
         )
         number = register(wanted, Path(values["model_path"]), self._work.state, self._work.record.run_id)
         self._add(ModelUse.of(self._versions, How.REGISTERED, name, number))
-        self._settle(name, number)  # who has registered a version is told of it
         return _told(Model(self._workspace, name, version=number))
 
     def _change(self, change: str, values: dict[str, Any]) -> Document:
@@ -117,15 +109,13 @@ class ModelDesk:
     def _note(self, how: How, name: str, version: int | None, selection: dict[str, Any]) -> int:
         """Note what is told, and return the version, 0 for none; which is the newest is the same for the whole step."""
         asked = LATEST if version is None else version
-        is_newest = version is None and not selection
-        use = ModelUse.of(self._versions, how, name, self._settled.get(name, LATEST) if is_newest else asked, selection)
-        if is_newest and use.version:
-            self._settle(name, use.version)
+        settled = None if version is not None or selection else self._work.models.settled(name)
+        use = ModelUse.of(self._versions, how, name, settled or asked, selection)
         self._add(replace(use, asked=asked))
         return use.version
 
     def _add(self, use: ModelUse) -> None:
-        self._work.models.asked.append(use)
+        self._work.models.add(use)
         step = self._work.step
         if use.is_newest and use.version and step.allow_reuse and use.name not in self._warned:
             self._warned.add(use.name)
@@ -135,24 +125,6 @@ class ModelDesk:
                 "inputs: the result is used again only while that stays the newest one. To have it counted like other "
                 f"data, put ModelInput({use.name!r}) among the inputs.",
             )
-
-    def _settle(self, name: str, version: int) -> None:
-        if self._settled.get(name) == version:
-            return
-        self._settled[name] = version
-        if self._kept is not None:
-            with self._kept.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({name: version}) + "\n")
-
-
-def _settled(kept: Path | None) -> dict[str, int]:
-    """Return what earlier tries were told."""
-    settled: dict[str, int] = {}
-    if kept is not None and kept.exists():
-        for line in kept.read_text(encoding="utf-8").splitlines():
-            with contextlib.suppress(ValueError):  # the last try was killed while it wrote
-                settled.update(json.loads(line))
-    return settled
 
 
 def _selection(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -148,6 +148,9 @@ class ProcessBody:
         run_id = work.record.run_id
         if UnfinishedPath() in step.command:
             self._unfinished = work.state.unfinished(_work_key(work))
+            void = work.models.go_on_with(self._unfinished, work.state)
+            if void:
+                work.listener.noted(step.key, f"begins anew, since not all of it would be made of the same: {void}")
         machine = self._compute.variables(step.environment, interpreter)
         variables = process_environment(work.request, run_id, work.folder, machine, {**read, **written})
         argv = tuple(w for t in step.command for w in self._words(t, interpreter, read, written))
@@ -200,8 +203,7 @@ class ProcessBody:
         if self._desk is None:
             from refrain.execution.model_desk import ModelDesk  # here: most scripts ask nothing
 
-            kept = None if self._unfinished is None else self._unfinished.path
-            self._desk = ModelDesk(self._work, self._opened(), self._read_by, kept)
+            self._desk = ModelDesk(self._work, self._opened(), self._read_by)
         return self._desk.answer(question)
 
     def _spark(self) -> SparkSettings:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refrain.data.ports import FromModel
 from refrain.execution.inputs import ResolvedInput
+from refrain.storage.state import WorkspaceState
+from refrain.storage.unfinished import UnfinishedWork
 from refrain.tracking.record import RunRecord, RunStore
 
 if TYPE_CHECKING:
     from refrain.data.models.use import ModelUse
+
+_KEPT = "models"
 
 
 class UsedModels:
@@ -19,8 +26,43 @@ class UsedModels:
 
     def __init__(self, inputs: Iterable[ResolvedInput] = ()) -> None:
         self._inputs = [item for item in inputs if item.version is not None]
-        self.asked: list[ModelUse] = []
-        """What the script asked for; added to by the thread that answers."""
+        self._asked: list[ModelUse] = []
+        self._kept: Path | None = None
+
+    def add(self, use: ModelUse) -> None:
+        """Note what the script was told; also for later tries of the same work, where there may be some."""
+        if use in self._asked:
+            return
+        self._asked.append(use)
+        if self._kept is not None:
+            with self._kept.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(use.to_json()) + "\n")
+
+    def settled(self, name: str) -> int | None:
+        """Return which version the newest one is for the rest of this step; None while nobody has asked.
+
+        Else a result could be made half by one model and half by another.
+        """
+        decided = (use.version for use in reversed(self._asked) if use.name == name and use.decides_newest)
+        return next(decided, None)
+
+    def go_on_with(self, unfinished: UnfinishedWork, state: WorkspaceState) -> str:
+        """Take over what the scripts of earlier tries were told; where that holds no more, their work goes.
+
+        :returns: why it went; empty when it stays.
+        """
+        self._kept = unfinished.folder / _KEPT
+        if not self._kept.exists():
+            return ""
+        from refrain.data.models.record import ModelVersions
+
+        told, versions = list(_told(self._kept)), ModelVersions(state.registry)
+        void = next(filter(None, (use.pinned.why_void(versions) for use in told)), "")
+        if void:
+            unfinished.remove()
+        else:
+            self._asked += told
+        return void
 
     def input_for(self, name: str, version: int | None) -> ResolvedInput | None:
         """Return the input by which a step has a model, of any version for None; the newest of several."""
@@ -36,7 +78,7 @@ class UsedModels:
             for i in self._inputs
             if isinstance(i.port.source, FromModel)
         ]
-        return [use.to_json() for use in (*declared, *self.asked)]
+        return [use.to_json() for use in (*declared, *self._asked)]
 
     @contextmanager
     def noted(self, runs: RunStore, record: RunRecord) -> Iterator[None]:
@@ -44,7 +86,7 @@ class UsedModels:
         try:
             yield
         finally:
-            if self.asked or self._inputs:
+            if self._asked or self._inputs:
                 runs.update(record, models=self.to_json())
 
 
@@ -56,6 +98,14 @@ def of_script(models: Iterable[Mapping[str, Any]]) -> tuple[ModelUse, ...]:
 
     uses = map(ModelUse.from_json, models)
     return tuple(use for use in uses if use.how is not How.INPUT)
+
+
+def _told(path: Path) -> Iterator[ModelUse]:
+    from refrain.data.models.use import ModelUse
+
+    for line in path.read_text(encoding="utf-8").splitlines():
+        with contextlib.suppress(ValueError):  # a try was killed while it wrote
+            yield ModelUse.from_json(json.loads(line))
 
 
 def _name(item: ResolvedInput) -> str:

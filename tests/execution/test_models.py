@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import venv
 from pathlib import Path
 
 import pytest
 
 from fakes.project import Project
-from refrain import Model, ModelInput, PipelineData, PipelineParameter
+from refrain import Model, ModelInput, PipelineData, RunConfiguration
+from refrain.data.models.record import ModelRecord, ModelVersions
 from refrain.reuse.decision import Verdict
-from refrain.reuse.lookup import Lookup
 
 READS = """
     import sys
@@ -204,24 +205,27 @@ def test_what_a_failed_step_used_is_recorded(project: Project) -> None:
     assert [use["version"] for use in ran.step("reads").models] == [1]
 
 
-def test_a_retried_step_registers_once(project: Project) -> None:
-    code = REGISTERS + "    import pathlib; p = pathlib.Path(sys.argv[3]); p.exists() or [p.touch(), sys.exit(1)]\n"
-    out = PipelineData("out")
-    step = project.step("registers", code, [out, "one", str(project.folder / "tried")])
-    runner, run_id = project.runner(step)
-    assert runner.run().status.value == "Failed"
-    again = project.runner(step)[0]
-    assert again.run().status.value == "Completed"
-    assert Model(project.workspace, "net").version == 2  # of another run; within a run, see the registry's tests
+def test_another_try_of_a_step_registers_nothing_twice(project: Project) -> None:
+    versions, content = ModelVersions(project.state.registry), registered(project, "one", "other")._record.content
+    tries = [ModelRecord(content, run_id=run_id) for run_id in ("r1.train.1", "r1.train.2", "r2.train.1", "", "")]
+    assert [versions.add("net", record) for record in tries] == [1, 1, 2, 3, 4]
 
 
-def test_a_script_without_refrain_is_told_of_models_too(project: Project) -> None:
+def test_an_interpreter_without_refrain_is_told_of_models_too(project: Project, tmp_path: Path) -> None:
     registered(project, "one")
-    out = PipelineData("out")
-    code = READS.replace(
-        "from azureml.core.model", "sys.path[:] = [p for p in sys.path if 'site' not in p]\n    from refrain"
+    out, config = PipelineData("out"), RunConfiguration()
+    venv.create(tmp_path / "bare", with_pip=False)
+    config.environment.python.user_managed_dependencies = True
+    config.environment.python.interpreter_path = str(tmp_path / "bare" / "bin" / "python")
+    code = (
+        READS.replace("azureml.core.model", "refrain")
+        + """
+    import refrain
+    assert not hasattr(refrain, "__version__")
+    """
     )
-    assert project.run(project.step("reads", code, [out, "net"], outputs=[out])).text("reads", "out") == "one"
+    step = project.step("reads", code, [out, "net"], outputs=[out], runconfig=config)
+    assert project.run(step).text("reads", "out") == "one"
 
 
 def test_a_run_says_what_it_has_when_a_model_is_not_among_it(project: Project) -> None:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Mapping
@@ -107,6 +108,18 @@ class ModelVersions(Versions):
             last = self.last_taken(name)
             if self._registry.add_after(self.kind, name, record.to_json(), last):
                 return last + 1
+
+    def digests(self) -> set[str]:
+        """Return the contents of all versions of all names.
+
+        :raises WorkspaceError: when one of the records cannot be read.
+        """
+        found = set()
+        for name in self.names():
+            for number in self.numbers(name):
+                with contextlib.suppress(ModelNotFoundException):  # deleted since
+                    found.add(self.get(name, number).content.digest)
+        return found
 
     def handle(self, source: FromModel, state: WorkspaceState) -> tuple[int, DataHandle]:
         """Return the version that an input names, and a reference to its bytes.

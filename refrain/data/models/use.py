@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -64,6 +64,16 @@ class ModelUse:
     def is_newest(self) -> bool:
         """Say whether the newest version was asked for, so that another one may be told next time."""
         return self.how in (How.READ, How.SEEN) and self.asked == LATEST
+
+    @property
+    def decides_newest(self) -> bool:
+        """Say whether it tells which version of its name the newest one is, as far as its step is concerned."""
+        return self.how is How.REGISTERED or (self.is_newest and self.version > 0 and not self.selection)
+
+    @property
+    def pinned(self) -> ModelUse:
+        """The same for whoever goes on with the work, for whom the newest version stays what it was."""
+        return replace(self, asked=self.version) if self.is_newest and self.decides_newest else self
 
     def why_void(self, versions: ModelVersions) -> str:
         """Say why it does not hold any more; empty when it does."""

@@ -173,8 +173,8 @@ def test_what_cannot_be_a_model_is_refused(workspace: Workspace, weights: Path, 
         Model.register(workspace, tmp_path / "empty", "net")
     with pytest.raises(UserError, match=r"'my model' is no valid name for a model: use letters"):
         Model.register(workspace, weights, "my model")
+    Model.register(workspace, weights, "net")
     with pytest.raises(ModelNotFoundException, match=r"Unknown model 'nit'\. Known: net\. Did you mean 'net'\?"):
-        Model.register(workspace, weights, "net")
         Model(workspace, "nit")
     with pytest.raises(UserError, match=r"Model needs a name, or an id such as 'name:1', not 'net'"):
         Model(workspace, id="net")
