@@ -14,10 +14,10 @@ from typing import Any
 
 from refrain.data.models.model import Model
 from refrain.data.models.record import ModelVersions
-from refrain.data.models.registration import Registrable, register
+from refrain.data.models.registration import described, register
 from refrain.data.models.use import How, ModelUse
 from refrain.data.ports import MODELS_FOLDER
-from refrain.data.versions import LATEST, texts
+from refrain.data.versions import LATEST
 from refrain.errors import UserError
 from refrain.execution.body import Work
 from refrain.execution.stage import Stage
@@ -75,7 +75,7 @@ class ModelDesk:
 
     def _find(self, values: dict[str, Any]) -> Document:
         model_id, version = values.pop("id"), values.pop("version")
-        if model_id is not None:
+        if not values["name"]:
             named = Model(self._workspace, id=model_id)
             values["name"], version = named.name, named.version
         number = self._note(How.SEEN, values["name"], version, _selection(values))
@@ -86,18 +86,10 @@ class ModelDesk:
         return {"models": [model.serialize() for model in Model.list(self._workspace, **values)]}
 
     def _register(self, values: dict[str, Any]) -> Document:
-        name, child_paths = values["model_name"], values["child_paths"]
-        wanted = Registrable(
-            name,
-            texts(values["tags"]),
-            texts(values["properties"]),
-            values["description"] or "",
-            values["model_framework"],
-            values["model_framework_version"],
-            tuple((scenario, dataset) for scenario, dataset in values["datasets"]),
-            None if child_paths is None else tuple(child_paths),
-        )
-        number = register(wanted, Path(values["model_path"]), self._work.state, self._work.record.run_id)
+        name, path = values.pop("model_name"), Path(values.pop("model_path"))
+        framework, version = values.pop("model_framework"), values.pop("model_framework_version")
+        wanted = described(name, framework=framework, framework_version=version, **values)
+        number = register(wanted, path, self._work.state, self._work.record.run_id)
         self._add(ModelUse.of(self._versions, How.REGISTERED, name, number))
         return _told(Model(self._workspace, name, version=number))
 

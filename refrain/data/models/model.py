@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from refrain.data.models.content import bring
 from refrain.data.models.record import ModelVersions
 from refrain.data.models.reference import ModelInput, ModelReference
-from refrain.data.models.registration import Registrable, register
+from refrain.data.models.registration import described, register
 from refrain.data.models.selection import Selection
 from refrain.data.ports import MODELS_FOLDER
-from refrain.data.versions import Labels, texts
+from refrain.data.versions import Labels
 from refrain.errors import DataError, UserError
 from refrain.storage.local import remove_path
 
@@ -93,11 +93,9 @@ class Model(ModelReference):
         """
         if (sample_input_dataset, sample_output_dataset, resource_configuration) != (None, None, None):
             warnings.warn("Model.register: sample datasets and resources are not kept.", stacklevel=2)
-        wanted = Registrable(
-            model_name, texts(tags), texts(properties), description or "", model_framework, model_framework_version,
-            tuple((str(scenario), str(getattr(dataset, "id", dataset))) for scenario, dataset in datasets or ()),
-            None if child_paths is None else tuple(child_paths),
-        )  # fmt: skip
+        wanted = described(
+            model_name, tags, properties, description, datasets, model_framework, model_framework_version, child_paths
+        )
         sys.stdout.write(f"Registering model {model_name}\n")
         version = register(wanted, Path(model_path), workspace.state)
         return Model(workspace, model_name, version=version)

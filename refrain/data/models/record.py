@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,13 +16,13 @@ from typing import Any
 
 from refrain.data.handle import DataHandle
 from refrain.data.models.content import Content, sound
+from refrain.data.names import model_name
 from refrain.data.ports import MODELS, FromModel
 from refrain.data.versions import LATEST, Labels, Tags, Versions
-from refrain.errors import ModelNotFoundException, UserError, WorkspaceSchemaError
+from refrain.errors import ModelNotFoundException, WorkspaceSchemaError
 from refrain.storage.state import WorkspaceState
 
 SCHEMA = 1
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-._]{0,254}")  # Azure ML's rule
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ class ModelVersions(Versions):
 
         :raises UserError: for an invalid name.
         """
-        require_name(name)
+        model_name(name)
         while True:
             newest = self.newest(name)
             if newest and self.get(name, newest).is_again(record):
@@ -130,15 +129,3 @@ class ModelVersions(Versions):
         version = self.chosen(source.name, LATEST if source.version is None else source.version)
         what = f"Version {version} of model {source.name!r}"
         return version, sound(self.get(source.name, version).content, what, state)
-
-
-def require_name(name: object) -> None:
-    """Refuse what cannot be a model's name.
-
-    :raises UserError: when it cannot.
-    """
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise UserError(
-            f"{name!r} is no valid name for a model: use letters, digits, '-', '.' and '_', starting with a letter or "
-            "a digit, 255 at most."
-        )

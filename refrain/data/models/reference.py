@@ -6,7 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 
-from refrain.data.models.record import require_name
+from refrain.data.names import model_name
 from refrain.data.ports import FromModel, InputMode, InputPort
 from refrain.errors import UserError
 
@@ -45,7 +45,7 @@ class ModelInput(ModelReference):
     path_on_compute: str | None = None
 
     def __post_init__(self) -> None:
-        require_name(self.name)
+        model_name(self.name)
         if self.version is not None and (type(self.version) is not int or self.version < 1):
             raise UserError(f"Model {self.name!r}: the version {self.version!r} is no number from 1 on, nor None.")
         if self.mode not in _MODES:

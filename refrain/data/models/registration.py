@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from refrain.data.models.content import keep
-from refrain.data.models.record import ModelRecord, ModelVersions, require_name
-from refrain.data.versions import Tags
+from refrain.data.models.record import ModelRecord, ModelVersions
+from refrain.data.names import model_name
+from refrain.data.versions import Tags, texts
 from refrain.errors import DataError, ModelPathNotFoundException
 from refrain.storage.state import WorkspaceState
 
@@ -34,6 +36,32 @@ class Registrable:
     child_paths: tuple[str, ...] | None = None
 
 
+def described(  # noqa: PLR0913  # Azure ML's parameters
+    name: str,
+    tags: Mapping[str, Any] | None,
+    properties: Mapping[str, Any] | None,
+    description: str | None,
+    datasets: Sequence[Sequence[Any]] | None,
+    framework: str | None,
+    framework_version: str | None,
+    child_paths: Sequence[str] | None = None,
+) -> Registrable:
+    """Return what a model is to be registered as, of what users give.
+
+    :param datasets: pairs of what for and a dataset, or its id.
+    """
+    return Registrable(
+        name,
+        texts(tags),
+        texts(properties),
+        description or "",
+        framework,
+        framework_version,
+        tuple((str(scenario), str(getattr(dataset, "id", dataset))) for scenario, dataset in datasets or ()),
+        None if child_paths is None else tuple(child_paths),
+    )
+
+
 def register(wanted: Registrable, path: Path, state: WorkspaceState, run_id: str = "") -> int:
     """Store what is at *path* and return the version that it became.
 
@@ -42,7 +70,7 @@ def register(wanted: Registrable, path: Path, state: WorkspaceState, run_id: str
     :raises DataError: when it cannot be read or stored.
     :raises UserError: for an invalid name.
     """
-    require_name(wanted.name)
+    model_name(wanted.name)
     with _chosen(path, wanted.child_paths) as chosen:
         content = keep(chosen, state)
     record = ModelRecord(
