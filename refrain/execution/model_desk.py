@@ -19,8 +19,7 @@ from refrain.data.models.use import How, ModelUse
 from refrain.data.ports import MODELS_FOLDER
 from refrain.data.versions import LATEST
 from refrain.errors import UserError
-from refrain.execution.body import Work
-from refrain.execution.stage import Stage
+from refrain.execution.used_models import UsedModels
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.questions import Document
 
@@ -33,17 +32,28 @@ class _Workspace:
 
 
 class ModelDesk:
-    """The desk of one step run.
+    """The desk of one step run, or of a script that is tried out.
 
-    :param paths: where the process finds the step's inputs, by name.
+    :param models: what has been told so far.
+    :param folder: the process's working directory, into which models are copied.
+    :param run_id: the step run that registers what its script registers; empty for a user.
+    :param warn: told of what a reused result would depend on without a sign of it.
     """
 
-    def __init__(self, work: Work, stage: Stage, paths: Mapping[str, str]) -> None:
-        self._work = work
-        self._stage = stage
-        self._paths = paths
-        self._workspace = _Workspace(work.state)
-        self._versions = ModelVersions(work.state.registry)
+    def __init__(
+        self,
+        state: WorkspaceState,
+        models: UsedModels,
+        folder: Path,
+        run_id: str = "",
+        warn: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._models = models
+        self._folder = folder
+        self._run_id = run_id
+        self._warn = warn
+        self._workspace = _Workspace(state)
+        self._versions = ModelVersions(state.registry)
         self._warned: set[str] = set()
 
     def answer(self, question: Document) -> Document:
@@ -65,12 +75,12 @@ class ModelDesk:
 
     def _path(self, values: dict[str, Any]) -> Document:
         name, version = values["name"], values["version"]
-        declared = self._work.models.input_for(name, version)
+        declared = self._models.path(name, version)
         if declared is not None:
-            return {"path": self._paths[declared.port.name]}
+            return {"path": declared}
         number = self._note(How.READ, name, version, {})
         model = Model(self._workspace, name, version=number or version)
-        folder = self._stage.working_directory / MODELS_FOLDER / name / str(model.version)
+        folder = self._folder / MODELS_FOLDER / name / str(model.version)
         return {"path": model.download(folder, exist_ok=True)}
 
     def _find(self, values: dict[str, Any]) -> Document:
@@ -89,7 +99,7 @@ class ModelDesk:
         name, path = values.pop("model_name"), Path(values.pop("model_path"))
         framework, version = values.pop("model_framework"), values.pop("model_framework_version")
         wanted = described(name, framework=framework, framework_version=version, **values)
-        number = register(wanted, path, self._work.state, self._work.record.run_id)
+        number = register(wanted, path, self._workspace.state, self._run_id)
         self._add(ModelUse.of(self._versions, How.REGISTERED, name, number))
         return _told(Model(self._workspace, name, version=number))
 
@@ -101,18 +111,16 @@ class ModelDesk:
     def _note(self, how: How, name: str, version: int | None, selection: dict[str, Any]) -> int:
         """Note what is told, and return the version, 0 for none; which is the newest is the same for the whole step."""
         asked = LATEST if version is None else version
-        settled = None if version is not None or selection else self._work.models.settled(name)
+        settled = None if version is not None or selection else self._models.settled(name)
         use = ModelUse.of(self._versions, how, name, settled or asked, selection)
         self._add(replace(use, asked=asked))
         return use.version
 
     def _add(self, use: ModelUse) -> None:
-        self._work.models.add(use)
-        step = self._work.step
-        if use.is_newest and use.version and step.allow_reuse and use.name not in self._warned:
+        self._models.add(use)
+        if use.is_newest and use.version and use.name not in self._warned:
             self._warned.add(use.name)
-            self._work.listener.noted(
-                step.key,
+            self._warn(
                 f"its script asked for the newest version of model {use.name!r}, {use.version}, which is not among its "
                 "inputs: the result is used again only while that stays the newest one. To have it counted like other "
                 f"data, put ModelInput({use.name!r}) among the inputs.",

@@ -55,7 +55,6 @@ class ProcessBody:
         self._is_canceled = False
         self._symptoms = Symptoms() if work.step.environment.uses_spark else None
         self._lock = threading.Lock()
-        self._read_by: dict[str, str] = {}
         self._desk: ModelDesk | None = None
 
     def prepare(self) -> None:
@@ -142,7 +141,7 @@ class ProcessBody:
 
     def _make_job(self, stage: Stage, interpreter: str) -> Job:
         work, step = self._work, self._work.step
-        read = self._read_by = {name: self._read(item, stage) for name, item in work.inputs.items()}
+        read = work.models.read_by = {name: self._read(item, stage) for name, item in work.inputs.items()}
         written = {port.name: self._written(port, stage) for port in step.outputs}
         log_path = prepare(work.folder, work.request, work.record, read, written, stage)
         run_id = work.record.run_id
@@ -203,8 +202,14 @@ class ProcessBody:
         if self._desk is None:
             from refrain.execution.model_desk import ModelDesk  # here: most scripts ask nothing
 
-            self._desk = ModelDesk(self._work, self._opened(), self._read_by)
+            work, folder = self._work, self._opened().working_directory
+            self._desk = ModelDesk(work.state, work.models, folder, work.record.run_id, self._warn)
         return self._desk.answer(question)
+
+    def _warn(self, text: str) -> None:
+        """Say what matters for those who might reuse the result."""
+        if self._work.step.allow_reuse:
+            self._work.listener.noted(self._work.step.key, text)
 
     def _spark(self) -> SparkSettings:
         return SparkSettings.of(self._work.computes.target(self._work.step.compute))

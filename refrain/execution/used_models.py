@@ -28,6 +28,8 @@ class UsedModels:
         self._inputs = [item for item in inputs if item.version is not None]
         self._asked: list[ModelUse] = []
         self._kept: Path | None = None
+        self.read_by: Mapping[str, str] = {}
+        """Where the step's process finds its inputs, by name."""
 
     def add(self, use: ModelUse) -> None:
         """Note what the script was told; also for later tries of the same work, where there may be some."""
@@ -64,10 +66,13 @@ class UsedModels:
             self._asked += told
         return void
 
-    def input_for(self, name: str, version: int | None) -> ResolvedInput | None:
-        """Return the input by which a step has a model, of any version for None; the newest of several."""
+    def path(self, name: str, version: int | None) -> str | None:
+        """Return where the step's process has a model among its inputs, of any version for None; the newest of several.
+
+        None means that it has none.
+        """
         fitting = [item for item in self._inputs if _name(item) == name and version in {None, item.version}]
-        return max(fitting, key=lambda item: item.version or 0, default=None)
+        return self.read_by[max(fitting, key=lambda i: i.version or 0).port.name] if fitting else None
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return all as a run record keeps them."""
