@@ -13,6 +13,10 @@ class UserError(RefrainError, ValueError):
     """A definition, an argument or a setting is wrong; the message says which and what to write instead."""
 
 
+class NotHereError(UserError, AttributeError):
+    """A name of Azure ML's has no counterpart here."""
+
+
 class DatasetTimestampMissingError(UserError):
     """A time range is asked of a dataset that does not know which column is its time."""
 

@@ -157,11 +157,11 @@ class Engine:
         self._is_canceled.set()
         with self._lock:
             bodies = list(self._bodies.values())
-        if bodies:
-            from concurrent.futures import ThreadPoolExecutor
+        acts = [self._computes.interrupt, *(body.cancel for body in bodies)]
+        from concurrent.futures import ThreadPoolExecutor
 
-            with ThreadPoolExecutor(len(bodies), "cancel") as pool:  # at once: each may take its time to end
-                list(pool.map(lambda body: body.cancel(), bodies))
+        with ThreadPoolExecutor(len(acts), "cancel") as pool:  # at once: each may take its time to end
+            list(pool.map(lambda act: act(), acts))
 
     def git_properties(self, directory: str) -> dict[str, str]:
         """Return the git properties of a source directory, asked for once, so that a whole run has the same."""
