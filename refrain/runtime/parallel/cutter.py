@@ -43,12 +43,12 @@ class _Notes(logging.Handler):
 
 def main() -> None:
     """Cut until everything is cut, or the dispatcher is gone."""
+    die_with(int(sys.argv[2]))
     line = Line(int(sys.argv[1]))
     messages = line.messages()
     order = next(messages, None)
     if order is None:
         return
-    die_with(order["dispatcher"])
     logging.getLogger().addHandler(_Notes(line))
     try:
         _cut(line, messages, order)

@@ -3,7 +3,7 @@
 ::
 
     <folder>/journal                one record for each mini-batch that run() returned for
-    <folder>/rows/<b>-<try>-<pid>   rows that are too many to stand in a record
+    <folder>/rows/<b>-<try>-<hex>   rows that are too many to stand in a record
     <folder>/output/                what the entry script writes to the step's output
 
 A record is a line of JSON, the bytes of the rows, and a line end. A process that is killed leaves at most one that is

@@ -16,8 +16,10 @@ from refrain.runtime.parallel.dispatcher import Dispatcher, Failure, Waits
 from refrain.runtime.parallel.files import EmptySource, FileSource
 from refrain.runtime.parallel.journal import Journal, JournalInUse
 from refrain.runtime.parallel.logs import Logs
+from refrain.runtime.parallel.nodes.order import take_order
+from refrain.runtime.parallel.places import Here
 from refrain.runtime.parallel.report import Report
-from refrain.runtime.parallel.settings import DEFAULT_BYTES, DEFAULT_FILES
+from refrain.runtime.parallel.settings import DEFAULT_BYTES, DEFAULT_FILES, cores
 from refrain.runtime.parallel.tables import TableSource
 
 TYPE_CHECKING = False
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from refrain.runtime.parallel.dispatcher import Source
     from refrain.runtime.parallel.frames import Fields
+    from refrain.runtime.parallel.places import Places
     from refrain.runtime.parallel.settings import Settings
 
 
@@ -38,6 +41,7 @@ class ParallelRun:
     def __init__(self, settings: Settings, words: Sequence[str]) -> None:
         self._settings = settings
         self._words = list(words)
+        self._order = take_order()
         self._logs = Logs()
         self._accounts = Accounts(settings.limits)
         self._began = time.monotonic()
@@ -76,7 +80,8 @@ class ParallelRun:
 
     def _dispatch(self, journal: Journal) -> Failure | None:
         settings, logs = self._settings, self._logs
-        crew = Crew(self._start(journal), settings.nodes, settings.timeout, logs)
+        places = self._places(journal)
+        crew = Crew(self._start(journal), places, settings.timeout, logs)
         report = Report(logs, current_folder())
         source = self._source(journal, crew)
         logs.say(self._opening(source))
@@ -87,12 +92,23 @@ class ParallelRun:
             journal,
             logs,
             report,
-            processes=settings.processes,
-            waits=Waits(settings.patience, settings.data_patience),
+            Waits(settings.patience, settings.data_patience),
         )
         failure = dispatcher.run()
-        report.tell(self._accounts, source.total, [], is_last=True)
+        report.tell(self._accounts, source.total, crew, is_last=True)
         return failure
+
+    def _places(self, journal: Journal) -> Places:
+        settings, logs, order = self._settings, self._logs, self._order
+        if order is None:
+            return Here(settings.nodes, settings.processes_per_node or cores(), logs)
+        from refrain.runtime.parallel.nodes.cluster import Cluster  # here: most parallel runs are on one machine
+
+        inputs = [_Inputs().path(name) for name in settings.files]
+        needed = [settings.script, *inputs, *(folder for folder in [current_folder()] if folder)]
+        folders = [os.path.abspath(folder) for folder in (logs.folder, journal.rows)]
+        paths = [os.path.abspath(path) for path in needed]
+        return Cluster(order, settings.nodes, settings.processes_per_node, logs, folders, paths)
 
     def _source(self, journal: Journal, crew: Crew) -> Source:
         settings, inputs = self._settings, _Inputs()
@@ -124,6 +140,8 @@ class ParallelRun:
     def _opening(self, source: Source) -> str:
         settings = self._settings
         what = f"{source.total:,} mini-batches" if source.total is not None else "mini-batches of a table"
+        if self._order is not None:
+            return f"{what}, {settings.nodes} nodes of {self._order.place}"
         nodes = f" ({settings.nodes} nodes' worth, all on this machine)" if settings.nodes > 1 else ""
         return f"{what}, {settings.processes} worker processes{nodes}"
 

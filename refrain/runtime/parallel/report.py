@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from refrain.runtime.events import Event
     from refrain.runtime.parallel.accounts import Accounts
-    from refrain.runtime.parallel.crew import Member
+    from refrain.runtime.parallel.crew import Crew, Member
     from refrain.runtime.parallel.logs import Logs
 
 _EVERY_SECONDS = 2.0
@@ -38,12 +38,12 @@ class Report:
         self._told = time.monotonic()
         self._seen: Deque[Tuple[float, int]] = deque([(self._told, 0)], maxlen=_RATE_OVER)
 
-    def tell(self, accounts: Accounts, total: int | None, members: Sequence[Member], *, is_last: bool = False) -> None:
+    def tell(self, accounts: Accounts, total: int | None, crew: Crew, *, is_last: bool = False) -> None:
         """Tell how far the work is, unless that was told just now."""
         now = time.monotonic()
         if now - self._told < _EVERY_SECONDS and not is_last:
             return
-        self._told = now
+        self._told, members = now, crew.members
         self._seen.append((now, accounts.done - accounts.kept))
         rate, total = self._rate(), accounts.total or (total and max(total, accounts.done))  # of a table it is a guess
         line = _line(accounts, total, rate, members, now)

@@ -1,7 +1,8 @@
 """Worker: a process that loads the entry script once, calls init() once, and runs the mini-batches that it is given.
 
 It is started with the number of a descriptor, over which it speaks to the dispatcher (see
-:mod:`refrain.runtime.parallel.frames`). Its standard output and error are files.
+:mod:`refrain.runtime.parallel.frames`), and with that of the process with which it ends. Its standard output and error
+are files.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ class Worker:
         rows = rows_of(result) if self._keeps_rows else b""
         if len(rows) <= _LARGE:
             return {"is": "done", "results": count}, rows
-        name = f"{task['batch']}-{task['try']}-{self._process}"
+        name = f"{task['batch']}-{task['try']}-{os.urandom(8).hex()}"  # machines have the same process ids
         with open(os.path.join(self._rows_folder, name), "wb") as file:
             file.write(rows)
         return {"is": "done", "results": count, "rows": name, "bytes": len(rows)}, b""
@@ -137,12 +138,12 @@ class Worker:
 
 def main() -> None:
     """Work until the dispatcher says stop, or is gone."""
+    die_with(int(sys.argv[2]))
     line = Line(int(sys.argv[1]))
     messages = line.messages()
     start = next(messages, None)
     if start is None:
         return
-    die_with(start["dispatcher"])
     faulthandler.enable()
     sys.argv = list(start["argv"])
     logging.basicConfig(
