@@ -34,7 +34,16 @@ class DaskCluster:
     def add_worker(self) -> subprocess.Popen[bytes]:
         """Start a worker, which runs one host at a time, as one machine does."""
         name = f"worker{len(self.workers)}"
-        words = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--name", name, "--local-directory", str(self.folder)]
+        words = [
+            "--nthreads",
+            "1",
+            "--no-nanny",
+            "--no-dashboard",
+            "--name",
+            name,
+            "--local-directory",
+            str(self.folder),
+        ]
         self.workers.append(_process(self.folder / name, "dask_worker", self.address, *words, *self.options))
         return self.workers[-1]
 

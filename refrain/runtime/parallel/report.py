@@ -46,10 +46,11 @@ class Report:
         self._told, members = now, crew.members
         self._seen.append((now, accounts.done - accounts.kept))
         rate, total = self._rate(), accounts.total or (total and max(total, accounts.done))  # of a table it is a guess
-        line = _line(accounts, total, rate, members, now)
+        line = _line(accounts, total, rate, members, now) + (f", on {len(crew.nodes)} nodes" if members else "")
         self._logs.say(line)
         self._logs.overview(line)
-        self._note(_event(accounts, total, rate, members, now))
+        nodes = [[place.name, place.title, place.taken] for place in crew.nodes]
+        self._note({**_event(accounts, total, rate, members, now), "nodes": nodes})
 
     def _rate(self) -> float:
         (begin, first), (end, last) = self._seen[0], self._seen[-1]

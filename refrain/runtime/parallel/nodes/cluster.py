@@ -195,6 +195,7 @@ class Cluster:
             self._ended += 1
         else:
             self._logs.note(text)
+            self._peopled = time.monotonic()  # from now on somebody could come
         if kind == "ended" and text:
             self._complain(f"A host was given up: {text}")
         return ""
