@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fakes.dask_cluster import DaskCluster
+from fakes.certificates import certificates
+from fakes.dask_cluster import DaskCluster, dask_cluster
 from fakes.parallel_bench import NAMES, SLOWLY, ParallelBench, left_processes, runs
 from fakes.waiting import eventually
 from runtime.parallel.trials import try_attempts, try_many_workers, try_one_worker
@@ -236,3 +237,21 @@ def test_an_interpreter_that_no_node_has_is_told(bench: ParallelBench, cluster: 
 def bare_interpreter(folder: Path) -> str:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "bare"], check=True)
     return str(folder / "bare" / "bin" / "python")
+
+
+# ---- encrypted
+
+
+def test_nodes_and_dispatcher_speak_encrypted_where_the_cluster_does(tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    files = certificates(tmp_path / "certificates")
+    names = [str(path) for path in files]
+    options = [word for pair in zip(("--tls-ca-file", "--tls-cert", "--tls-key"), names, strict=True) for word in pair]
+    with dask_cluster(workers=1, options=options, scheme="tls") as cluster:
+        made = ParallelBench(tmp_path)
+        scored_names = made.files(30)
+        told_of(made, cluster, certificates=names)
+        scored = made.run(f"{NAMES.rstrip()} + ['x' * 200_000]", mini_batch_size=3)
+        assert (scored.code, [row for row in scored.rows if row[0] == "f"]) == (0, scored_names), scored.log
+        told_of(made, cluster)
+        assert "cannot be used: " in made.run(NAMES, journal="another").log.splitlines()[-1]
