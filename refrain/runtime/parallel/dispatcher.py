@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import NamedTuple
 
 from refrain.runtime.parallel.crew import State
 
@@ -46,13 +45,16 @@ _FORGETS = 0.95
 _MOST_TOLD = 100  # failures, one by one
 
 
-class Waits(NamedTuple):
-    """After how many seconds without a sign of life a parallel run gives up."""
+class Waits:
+    """After how many seconds without a sign of life a parallel run gives up.
 
-    init: float
-    """In which no run() ends, while all workers are starting."""
-    data: float
-    """In which no mini-batch is made, while none is left."""
+    :param init: in which no run() ends, while all workers are starting.
+    :param data: in which no mini-batch is made, while none is left.
+    """
+
+    def __init__(self, init: float, data: float) -> None:
+        self.init = init
+        self.data = data
 
 
 class Failure:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import zlib
 from array import array
 
@@ -224,4 +223,6 @@ def _link(source: str, target: str) -> None:
     try:
         os.link(source, target)
     except OSError:  # another file system, or one without hard links
+        import shutil
+
         shutil.copyfile(source, target)

@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import sys
-import tempfile
 import time
 
 from refrain.runtime.context import current_folder, read_context
@@ -16,11 +15,9 @@ from refrain.runtime.parallel.dispatcher import Dispatcher, Failure, Waits
 from refrain.runtime.parallel.files import EmptySource, FileSource
 from refrain.runtime.parallel.journal import Journal, JournalInUse
 from refrain.runtime.parallel.logs import Logs
-from refrain.runtime.parallel.nodes.order import take_order
 from refrain.runtime.parallel.places import Here
 from refrain.runtime.parallel.report import Report
 from refrain.runtime.parallel.settings import DEFAULT_BYTES, DEFAULT_FILES, cores
-from refrain.runtime.parallel.tables import TableSource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +25,7 @@ if TYPE_CHECKING:
 
     from refrain.runtime.parallel.dispatcher import Source
     from refrain.runtime.parallel.frames import Fields
+    from refrain.runtime.parallel.nodes.order import Order
     from refrain.runtime.parallel.places import Places
     from refrain.runtime.parallel.settings import Settings
 
@@ -41,7 +39,7 @@ class ParallelRun:
     def __init__(self, settings: Settings, words: Sequence[str]) -> None:
         self._settings = settings
         self._words = list(words)
-        self._order = take_order()
+        self._order = _order()
         self._logs = Logs()
         self._accounts = Accounts(settings.limits)
         self._began = time.monotonic()
@@ -71,6 +69,8 @@ class ParallelRun:
         """Do the work with the journal in *folder*; without one, with a journal for this process alone."""
         with contextlib.ExitStack() as stack:
             if folder is None:
+                import tempfile  # here, as what few runs need costs all of them time
+
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=".parallel-", dir="."))
             journal = stack.enter_context(contextlib.closing(Journal(folder)))
             failure = self._dispatch(journal)
@@ -115,6 +115,8 @@ class ParallelRun:
         if settings.empty_count:
             return EmptySource(settings.empty_count)
         if settings.tables:
+            from refrain.runtime.parallel.tables import TableSource
+
             descriptions = [inputs.description(name) for name in settings.tables]
             cut = {"size": settings.size or DEFAULT_BYTES, "keys": settings.keys}
             return TableSource(descriptions, cut, journal, crew, self._logs, ahead=settings.processes + 2)
@@ -171,6 +173,15 @@ class ParallelRun:
             f"{accounts.failed_now:,} failed, {accounts.retried:,} retried; {accounts.items:,} items, "
             f"{accounts.results:,} results, {accounts.failed_items:,} items failed"
         )
+
+
+def _order() -> Order | None:
+    """Return on which cluster the nodes are; None where this machine is all there is."""
+    if "REFRAIN_NODES" not in os.environ:
+        return None
+    from refrain.runtime.parallel.nodes.order import take_order
+
+    return take_order()
 
 
 class _Inputs:

@@ -68,11 +68,8 @@ class Order(NamedTuple):
         return f"compute target {self.target!r} (Dask at {self.scheduler})"
 
 
-def take_order(environ: MutableMapping[str, str] = os.environ) -> Order | None:
-    """Return what the compute target says, and keep it from processes that are started later; None for no cluster."""
-    text = environ.pop(VARIABLE, None)
-    if text is None:
-        return None
-    told: Dict[str, Any] = json.loads(text)
+def take_order(environ: MutableMapping[str, str] = os.environ) -> Order:
+    """Return what the compute target says, and keep it from processes that are started later."""
+    told: Dict[str, Any] = json.loads(environ.pop(VARIABLE))
     files = told.pop("certificates", None)
     return Order(**told, certificates=Certificates(*files) if files else None)
