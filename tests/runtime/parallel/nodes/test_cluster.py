@@ -115,15 +115,26 @@ def test_a_node_that_is_killed_loses_nothing_and_costs_no_mini_batch_an_attempt(
 
 
 def test_a_node_that_joins_late_takes_part(bench: ParallelBench, cluster: DaskCluster) -> None:
-    names = bench.files(200)
-    (bench.folder / "slow").touch()
-    with bench.start(SLOWLY) as process:
-        assert eventually(lambda: lines(bench) > 10)
+    names = bench.files(20)
+    code = """
+        import os, time
+        def run(mini_batch):
+            with open("runs", "a") as file:
+                file.write(os.path.basename(mini_batch[0]) + "\\n")
+            while not os.path.exists("go"):
+                time.sleep(0.05)
+            time.sleep(0.2)
+            return [os.path.basename(mini_batch[0])]
+    """
+    with bench.start(code, run_max_try=1) as process:
+        assert eventually(lambda: lines(bench) == 2)
         cluster.workers[-1].send_signal(signal.SIGKILL)
         cluster.add_worker()
+        assert eventually(lambda: "Node 002 is " in (bench.folder / "logs" / "sys" / "master_role.txt").read_text())
+        assert eventually(lambda: lines(bench) == 3)
+        (bench.folder / "go").touch()
         log, _ = process.communicate(timeout=100)
     assert (process.returncode, (bench.folder / "out" / "parallel_run_step.txt").read_text().split()) == (0, names), log
-    assert "Node 002 is " in log
     assert list((bench.folder / "logs").glob("sys/node/002/*.txt"))
 
 
