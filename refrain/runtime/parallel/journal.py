@@ -60,9 +60,9 @@ class Journal:
             os.close(self._descriptor)
             raise JournalInUse(folder) from error
         self._starts = array("q")  # where the rows of each mini-batch begin
-        self._sizes = array("q")
-        self._items = array("q")
-        self._results = array("q")
+        self._sizes = array("i")  # small ones: there may be millions of them
+        self._items = array("i")
+        self._results = array("i")
         self._waiting: list[bytes] = []
         self._end = self._read()
         os.ftruncate(self._descriptor, self._end)

@@ -46,10 +46,10 @@ class Report:
         self._told, members = now, crew.members
         self._seen.append((now, accounts.done - accounts.kept))
         rate, total = self._rate(), accounts.total or (total and max(total, accounts.done))  # of a table it is a guess
-        line = _line(accounts, total, rate, members, now) + (f", on {len(crew.nodes)} nodes" if members else "")
+        nodes = [[node.name, node.title, node.taken] for node in crew.nodes]
+        line = _line(accounts, total, rate, members, now) + (f", on {len(nodes)} nodes" if len(nodes) > 1 else "")
         self._logs.say(line)
         self._logs.overview(line)
-        nodes = [[place.name, place.title, place.taken] for place in crew.nodes]
         self._note({**_event(accounts, total, rate, members, now), "nodes": nodes})
 
     def _rate(self) -> float:

@@ -93,8 +93,7 @@ class Cluster:
         self._crew = crew
         order, secret = self._order, os.urandom(32)
         address = order.dispatcher_host or _our_address(order)
-        context = order.certificates.context(is_server=True) if order.certificates else None
-        self._door = self._listen(address, secret, context)
+        self._door = self._listen(address, secret)
         self._closing.callback(self._door.close)
         folder = tempfile.mkdtemp(prefix=".nodes-", dir=os.getcwd())
         self._closing.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -137,18 +136,24 @@ class Cluster:
             self._remove(node)
         self._closing.close()
 
-    def _listen(self, address: str, secret: bytes, context: object) -> Door:
+    def _listen(self, address: str, secret: bytes) -> Door:
+        certificates = self._order.certificates
         try:
-            return Door(address, secret, context)  # type: ignore[arg-type]  # an ssl.SSLContext, if any
+            context = certificates.context(is_server=True) if certificates else None
+        except OSError as error:
+            raise OSError(f"{self._order.place}: its certificates cannot be used: {error}") from error
+        try:
+            return Door(address, secret, context)
         except OSError as error:
             if error.errno != errno.EADDRNOTAVAIL:
                 raise OSError(f"{self._order.place}: nodes cannot call {address!r}: {error.strerror}") from error
-        return Door("::" if ":" in address else "0.0.0.0", secret, context)  # type: ignore[arg-type]  # noqa: S104  # an address that is translated to ours
+        any_address = "::" if ":" in address else "0.0.0.0"  # noqa: S104  # ours is translated on its way to the nodes
+        return Door(any_address, secret, context)
 
     def _mark(self, place: str, token: str) -> str:
         """Put a file into a folder by which a node knows that it has the same one."""
         descriptor, path = tempfile.mkstemp(prefix=".nodes-", dir=place)
-        self._closing.callback(os.unlink, path)
+        self._closing.callback(_unlink, path)
         with open(descriptor, "w", encoding="ascii") as file:
             file.write(token)
         return path
@@ -251,6 +256,11 @@ class Cluster:
         if waited > self._order.start_seconds:
             return f"{self._order.place} has had no node for {self._order.start_seconds:g} seconds. {self._reason}"
         return ""
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def _our_address(order: Order) -> str:

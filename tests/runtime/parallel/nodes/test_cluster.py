@@ -84,6 +84,7 @@ def test_it_is_told_which_nodes_there_are_and_what_each_has_done(bench: Parallel
     assert f"Node 000 is {host}: 1 worker processes" in scored.log
     assert {path.parent.name for path in (bench.folder / "logs").glob("sys/node/*/*.txt")} == {"000", "001"}
     told = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    assert ", on 2 nodes" in scored.log
     assert ["000", host, 1] in max((event["nodes"] for event in told), key=len)
     assert list(bench.folder.rglob(".nodes-*")) == []
 
