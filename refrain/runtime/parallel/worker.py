@@ -14,8 +14,7 @@ import sys
 import time
 
 from refrain.runtime.parallel.entry_script import MiniBatchContext, place_worker
-from refrain.runtime.parallel.lifeline import die_with
-from refrain.runtime.parallel.line import Line
+from refrain.runtime.parallel.line import Line, begin
 from refrain.runtime.parallel.mini_batch import data_of, keys_of
 from refrain.runtime.parallel.results import is_counted, rows_of
 from refrain.runtime.parallel.script import Script
@@ -138,12 +137,7 @@ class Worker:
 
 def main() -> None:
     """Work until the dispatcher says stop, or is gone."""
-    die_with(int(sys.argv[2]))
-    line = Line(int(sys.argv[1]))
-    messages = line.messages()
-    start = next(messages, None)
-    if start is None:
-        return
+    line, messages, start = begin()
     faulthandler.enable()
     sys.argv = list(start["argv"])
     logging.basicConfig(

@@ -14,8 +14,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from refrain.runtime.parallel.lifeline import die_with
-from refrain.runtime.parallel.line import Line
+from refrain.runtime.parallel.line import Line, begin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,12 +29,7 @@ _TAIL = 500
 
 def main() -> None:
     """Launch, and tell what becomes of the hosts, until the dispatcher ends this process."""
-    die_with(int(sys.argv[2]))
-    line = Line(int(sys.argv[1]))
-    messages = line.messages()
-    order = next(messages, None)
-    if order is None:
-        return
+    line, messages, order = begin()
     try:
         client = _client(order)
     except Exception as error:  # noqa: BLE001  # whatever Dask raises, the dispatcher tells the user
