@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from refrain.data.dataset import Dataset as Dataset
     from refrain.data.dataset import FileDataset as FileDataset
     from refrain.data.datastore import Datastore as Datastore
+    from refrain.data.models.model import Model as Model
+    from refrain.data.models.reference import ModelInput as ModelInput
     from refrain.data.output_config import HDFSOutputDatasetConfig as HDFSOutputDatasetConfig
     from refrain.data.output_config import LinkFileOutputDatasetConfig as LinkFileOutputDatasetConfig
     from refrain.data.output_config import LinkTabularOutputDatasetConfig as LinkTabularOutputDatasetConfig
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from refrain.environments.run_configuration import RunConfiguration as RunConfiguration
     from refrain.environments.run_configuration import SparkConfiguration as SparkConfiguration
     from refrain.errors import ComputeTargetException as ComputeTargetException
+    from refrain.errors import ModelNotFoundException as ModelNotFoundException
     from refrain.pipelines.compute_target import AmlCompute as AmlCompute
     from refrain.pipelines.compute_target import ComputeTarget as ComputeTarget
     from refrain.pipelines.compute_target import DatabricksCompute as DatabricksCompute
@@ -107,6 +110,9 @@ _MODULES = {
     "LinkFileOutputDatasetConfig": "refrain.data.output_config",
     "LinkTabularOutputDatasetConfig": "refrain.data.output_config",
     "MavenLibrary": "refrain.environments.databricks",
+    "Model": "refrain.data.models.model",
+    "ModelInput": "refrain.data.models.reference",
+    "ModelNotFoundException": "refrain.errors",
     "MpiConfiguration": "refrain.environments.distribution",
     "OutputFileDatasetConfig": "refrain.data.output_config",
     "OutputTabularDatasetConfig": "refrain.data.output_config",

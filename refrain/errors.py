@@ -136,6 +136,14 @@ class UnknownNameError(RefrainError, LookupError):
     """A name is in none of the places where it should be registered."""
 
 
+class ModelNotFoundException(UnknownNameError):
+    """No model has the name, the version or the labels that were asked for."""
+
+
+class ModelPathNotFoundException(DataNotFoundError):
+    """Nothing is at the path that a model is to be registered from."""
+
+
 class ComputeError(RefrainError, RuntimeError):
     """A compute target cannot be used now; the message says what is wrong there, and trying again may help."""
 

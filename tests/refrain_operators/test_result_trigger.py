@@ -87,7 +87,7 @@ print(asyncio.run(first()))
 
 @pytest.mark.slow
 def test_the_triggerer_finds_a_login_among_airflows_connections(tmp_path: Path) -> None:
-    """A secrets backend stands for Airflow's database; Airflow reads its settings once in a process."""
+    """A secrets backend stands for Airflow's database; in a process of its own, as Airflow reads settings once."""
     (tmp_path / "connections.json").write_text('{"lake": "generic://"}')
     environment = {
         **os.environ,
