@@ -107,7 +107,12 @@ def preimage(of: Ingredients) -> Preimage:
 
 def fingerprint(value: Preimage) -> str:
     """Return the fingerprint of a preimage: 64 hexadecimal digits."""
-    return digest_bytes(_PREFIX + _CANONICAL.encode(value).encode("ascii"))
+    return digest_bytes(_PREFIX + canonical(value).encode("ascii"))
+
+
+def canonical(value: Any) -> str:
+    """Return the one text that a preimage, or a part of one, is written as."""
+    return _CANONICAL.encode(value)
 
 
 def is_secret(name: str, value: str = "") -> bool:
