@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
     Record = Dict[str, Any]
 
-SCHEMA = 1
-_HEAD = {"journal": "refrain parallel run", "schema": SCHEMA}
+SCHEMA = 2  # 1 did not say how the data was cut
 _HEAD_OF_ROWS = b'{"b":%d,"n":%d,"r":%d,"z":%d,"c":%d}\n'
 _LONGEST_HEAD = 1024
 _NONE = -1
@@ -43,16 +42,17 @@ class JournalInUse(Exception):
 class Journal:
     """The journal of one piece of work; held by one process at a time.
 
+    :param cut: what decides which items are in a mini-batch, as JSON values: a size need not be in the fingerprint, so
+        that a journal of data that was cut in another way is begun anew.
     :raises JournalInUse: when another one holds it.
     :raises OSError: when the folder cannot be written.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, cut: Record | None = None) -> None:
         self.folder = folder
         self.rows = os.path.join(folder, "rows")
         self.output = os.path.join(folder, "output")
-        for path in (folder, self.rows, self.output):
-            os.makedirs(path, exist_ok=True)
+        os.makedirs(folder, exist_ok=True)
         self._path = os.path.join(folder, "journal")
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
@@ -65,12 +65,14 @@ class Journal:
         self._items = array("q")
         self._results = array("q")
         self._waiting: list[bytes] = []
-        self._end = self._read()
+        head = {"journal": "refrain parallel run", "schema": SCHEMA, "cut": cut or {}}
+        self._end = self._read(head)
         os.ftruncate(self._descriptor, self._end)
         os.lseek(self._descriptor, self._end, os.SEEK_SET)
         if not self._end:
-            self._append(_line(_HEAD))
-            self.flush()
+            self._begin(head)
+        for path in (self.rows, self.output):
+            os.makedirs(path, exist_ok=True)
 
     def done(self, batch: int, items: int) -> int | None:
         """Return how many results a mini-batch of so many items has, if all of them succeeded; else None."""
@@ -146,10 +148,17 @@ class Journal:
         self._waiting.append(data)
         self._end += len(data)
 
-    def _read(self) -> int:
-        """Take in what is there, and return where the whole records end."""
+    def _begin(self, head: Record) -> None:
+        """Begin anew, without what was written for other mini-batches."""
+        for path in (self.rows, self.output):
+            shutil.rmtree(path, ignore_errors=True)
+        self._append(_line(head))
+        self.flush()
+
+    def _read(self, head: Record) -> int:
+        """Take in what is there, and return where the whole records end; 0 when they are of other work."""
         with open(self._path, "rb") as file:
-            if _parsed(file.readline()) != _HEAD:
+            if _parsed(file.readline()) != head:
                 return 0
             end = file.tell()
             for record, rows, after in _records(file):

@@ -68,7 +68,7 @@ class ParallelRun:
         with contextlib.ExitStack() as stack:
             if folder is None:
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=".parallel-", dir="."))
-            journal = stack.enter_context(contextlib.closing(Journal(folder)))
+            journal = stack.enter_context(contextlib.closing(Journal(folder, self._settings.cut)))
             failure = self._dispatch(journal)
             if failure is None:
                 self._write_output(journal)

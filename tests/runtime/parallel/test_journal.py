@@ -70,6 +70,17 @@ def test_a_mini_batch_of_another_size_is_another_one(folder: str) -> None:
     assert Journal(folder).done(0, 3) is None
 
 
+def test_a_journal_of_data_that_was_cut_in_another_way_is_begun_anew(folder: str) -> None:
+    journal = Journal(folder, {"size": 4})
+    journal.add(1, 4, 4, b"items 4 to 7\n")
+    Path(journal.output, "of-mini-batch-1").touch()
+    journal.flush()
+    journal.close()
+    other = Journal(folder, {"size": 6})
+    assert other.done(1, 4) is None
+    assert (os.listdir(other.output), written(other)) == ([], b"")
+
+
 def test_a_mini_batch_with_failed_items_is_run_again_by_the_next_try(folder: str) -> None:
     journal = Journal(folder)
     journal.add(0, 3, 2, b"some\n")
@@ -110,7 +121,7 @@ def test_a_record_whose_bytes_were_changed_ends_the_journal(folder: str) -> None
     assert [journal.done(batch, 2) for batch in range(3)] == [2, None, None]
 
 
-@pytest.mark.parametrize("content", [b"", b"no journal", b'{"journal":"refrain parallel run","schema":2}\n'])
+@pytest.mark.parametrize("content", [b"", b"no journal", b'{"journal":"refrain parallel run","schema":3}\n'])
 def test_what_is_no_journal_of_ours_is_begun_anew(folder: str, content: bytes) -> None:
     os.makedirs(folder)
     Path(folder, "journal").write_bytes(content)
