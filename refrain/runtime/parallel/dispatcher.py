@@ -7,6 +7,7 @@ from collections import deque
 from typing import NamedTuple
 
 from refrain.runtime.parallel.crew import State
+from refrain.runtime.parallel.journal import RowsFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -208,7 +209,8 @@ class Dispatcher:
 
     def _note_results(self, task: MiniBatch, event: Event) -> None:
         fields = event.fields
-        self._journal.add(task.index, task.items, fields["results"], fields.get("rows", event.content))
+        rows = RowsFile(fields["rows"], fields["crc"]) if "rows" in fields else event.content
+        self._journal.add(task.index, task.items, fields["results"], rows)
 
     def _take_results(self, event: Event) -> None:
         fields, member = event.fields, event.member

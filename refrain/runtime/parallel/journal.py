@@ -19,6 +19,7 @@ import os
 import shutil
 import zlib
 from array import array
+from typing import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +38,17 @@ _COPIED = 1 << 20
 
 class JournalInUse(Exception):
     """Another process holds the journal right now."""
+
+
+class RowsFile(NamedTuple):
+    """A file of its own for the rows of a mini-batch.
+
+    :param name: below :attr:`Journal.rows`.
+    :param crc: the checksum of what was written there.
+    """
+
+    name: str
+    crc: int
 
 
 class Journal:
@@ -85,13 +97,13 @@ class Journal:
         pairs = zip(self._items, self._results)
         return array("q", [items if results >= items else _NONE for items, results in pairs]).tobytes()
 
-    def add(self, batch: int, items: int, results: int, rows: bytes | str) -> None:
+    def add(self, batch: int, items: int, results: int, rows: bytes | RowsFile) -> None:
         """Note what came of a mini-batch; it counts once :meth:`flush` has returned.
 
-        :param rows: the lines of its results, or the name of the file below :attr:`rows` that holds them.
+        :param rows: the lines of its results, or the file that holds them.
         """
-        if isinstance(rows, str):
-            head, content = _line({"b": batch, "n": items, "r": results, "file": rows}), b""
+        if isinstance(rows, RowsFile):
+            head, content = _line({"b": batch, "n": items, "r": results, "file": rows.name, "f": rows.crc}), b""
             start, size = self._end, _IN_FILE
         else:
             content, size = rows, len(rows)
@@ -162,9 +174,20 @@ class Journal:
                 return 0
             end = file.tell()
             for record, rows, after in _records(file):
-                self._note(record["b"], record["n"], record["r"], rows)
+                if "file" not in record or self._is_whole(RowsFile(record["file"], record["f"])):
+                    self._note(record["b"], record["n"], record["r"], rows)
                 end = after
         return end
+
+    def _is_whole(self, rows: RowsFile) -> bool:
+        """Say whether a file has what was written to it; after a loss of power a record may outlive its rows."""
+        crc = 0
+        try:
+            for block in _blocks(os.path.join(self.rows, rows.name)):
+                crc = zlib.crc32(block, crc)
+        except OSError:
+            return False
+        return crc == rows.crc
 
     def _contents(self) -> Iterator[bytes]:
         """Yield the rows of each mini-batch; records that lie near each other are read at once."""

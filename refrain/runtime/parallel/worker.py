@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 import time
+import zlib
 
 from refrain.runtime.parallel.entry_script import MiniBatchContext, place_worker
 from refrain.runtime.parallel.lifeline import die_with
@@ -127,7 +128,7 @@ class Worker:
         name = f"{task['batch']}-{task['try']}-{self._process}"
         with open(os.path.join(self._rows_folder, name), "wb") as file:
             file.write(rows)
-        return {"is": "done", "results": count, "rows": name, "bytes": len(rows)}, b""
+        return {"is": "done", "results": count, "rows": name, "crc": zlib.crc32(rows)}, b""
 
     def _require_own_process(self) -> None:
         """End a child that run() forked and that returned from it: two must not speak for one."""

@@ -3,12 +3,13 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import zlib
 from array import array
 from pathlib import Path
 
 import pytest
 
-from refrain.runtime.parallel.journal import Journal, JournalInUse
+from refrain.runtime.parallel.journal import Journal, JournalInUse, RowsFile
 
 
 @pytest.fixture
@@ -20,6 +21,11 @@ def written(journal: Journal) -> bytes:
     path = os.path.join(journal.folder, "result.txt")
     journal.write_rows(path)
     return Path(path).read_bytes()
+
+
+def rows_file(journal: Journal, rows: bytes) -> RowsFile:
+    Path(journal.rows, "1-1-77").write_bytes(rows)
+    return RowsFile("1-1-77", zlib.crc32(rows))
 
 
 def filled(folder: str, batches: int = 5) -> None:
@@ -51,12 +57,25 @@ def test_records_of_all_sizes_come_out_whole(folder: str) -> None:
 
 def test_rows_in_a_file_of_their_own_stand_in_their_place(folder: str) -> None:
     journal = Journal(folder)
-    Path(journal.rows, "1-1-77").write_bytes(b"large\n" * 500_000)
     journal.add(0, 1, 1, b"first\n")
-    journal.add(1, 1, 1, "1-1-77")
+    journal.add(1, 1, 1, rows_file(journal, b"large\n" * 500_000))
     journal.add(2, 1, 1, b"last\n")
     journal.flush()
     assert written(journal) == b"first\n" + b"large\n" * 500_000 + b"last\n"
+
+
+@pytest.mark.parametrize("left", [b"large\n", b"large\nlarg", b"large\n\0\0\0\0\0\0", None])
+def test_a_mini_batch_whose_file_of_rows_is_not_whole_is_run_again(folder: str, left: bytes | None) -> None:
+    journal = Journal(folder)
+    rows = rows_file(journal, b"large\nlarge\n")
+    journal.add(0, 1, 1, rows)
+    journal.add(1, 1, 1, b"small\n")
+    journal.flush()
+    journal.close()
+    path = Path(journal.rows, rows.name)
+    path.unlink() if left is None else path.write_bytes(left)
+    again = Journal(folder)
+    assert [again.done(batch, 1) for batch in range(2)] == [None, 1]
 
 
 def test_what_was_noted_is_known_to_the_next_process(folder: str) -> None:
