@@ -79,7 +79,8 @@ class ProcessBody:
         last: deque[str] = deque(maxlen=TAIL_LINES)
         result = self._run(job, last)
         faults = views.end(stage.mounts)
-        for note in collect(work.folder, stage, work.step, work.sources.capture(work.step.source)):
+        snapshot = work.sources.capture(work.step.source)
+        for note in collect(work.folder, stage, work.step, snapshot, job.secrets):
             work.listener.noted(work.step.key, note)
         if self._is_canceled:
             raise StepCanceledError(f"Step {work.step.name!r} was canceled.")
