@@ -111,6 +111,8 @@ def _keep(work: Path, path: str, target: str, secrets: Sequence[str]) -> bool:
     if os.path.lexists(target):
         return True
     source = str(work / path)
+    if not os.path.isfile(source):  # a pipe would be waited for by whoever copies it, and a device has no end
+        return False
     try:
         os.makedirs(os.path.dirname(target), exist_ok=True)
         if os.path.islink(source):  # what it leads to may be gone with the working directory

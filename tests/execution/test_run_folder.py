@@ -46,6 +46,19 @@ def test_secrets_are_masked_in_the_logs_that_the_script_writes_itself(project: P
     assert _artifacts(ran, "leave") == {"logs/deep/a.txt": "a token: ***!", "logs/b.txt": "none"}
 
 
+def test_pipes_and_devices_are_no_artifacts_and_nobody_waits_for_them(project: Project) -> None:
+    code = """
+        import os
+        os.mkdir("outputs")
+        os.mkfifo("outputs/pipe")
+        os.symlink("/dev/zero", "outputs/zeros")
+        open("outputs/a.txt", "w").write("a")
+    """
+    ran = project.run(project.step("leave", code))
+    assert _artifacts(ran, "leave") == {"outputs/a.txt": "a"}
+    assert ran.heard.notes == ["files could not be kept as artifacts: outputs/pipe, outputs/zeros"]
+
+
 def test_artifacts_of_a_failed_step_are_kept_as_well(project: Project) -> None:
     ran = project.run(project.step("leave", LEAVES + "    raise SystemExit(1)\n"))
     assert ran.status == "Failed"
