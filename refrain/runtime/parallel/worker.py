@@ -108,15 +108,15 @@ class Worker:
         self._log.add(task, str(answer.get("results", "failed")), began, seconds)
 
     def stop(self) -> None:
-        """Call shutdown()."""
+        """Call shutdown(); whoever has been told that it is over may be ended."""
+        over: Fields = {"is": "over"}
         try:
             self._script.shutdown()
         except BaseException as error:  # noqa: BLE001  # the results stand
-            self._line.say({"is": "over", "error": described(error)})
-        else:
-            self._line.say({"is": "over"})
+            over["error"] = described(error)
         self._log.flush()
         self._profile.write()
+        self._line.say(over)
 
     def _answer(self, result: Any, task: Fields) -> tuple[Fields, bytes]:
         if not is_counted(result):
