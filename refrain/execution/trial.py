@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -73,5 +74,23 @@ def require_debuggable(step: StepDefinition, target: Target) -> None:
             f"Step {step.name!r} runs on {target.name!r}, of the kind {target.kind!r}, where no debugger of this "
             "machine reaches it. Leave its compute_target out while you debug it."
         )
-    if len(step.command) < 2 or not isinstance(step.command[0], Interpreter):
+    if not _runs_python(step):
         raise UserError(f"Step {step.name!r} runs no Python script, so that no debugger can be attached to it.")
+
+
+def _runs_python(step: StepDefinition) -> bool:
+    return len(step.command) > 1 and isinstance(step.command[0], Interpreter)
+
+
+def way_to_run_alone(file: str, step: StepDefinition, target: Target, parameters: Sequence[str]) -> str:
+    """Return a sentence with the command that runs a step alone.
+
+    :param file: what defines the pipeline, as a user names it.
+    :param parameters: those of the run, as ``NAME=VALUE``.
+    """
+    words = ["refrain", "run", file, "--step", step.key]
+    words += [word for given in parameters for word in ("--param", given)]
+    way = f"Run it alone, and keep its working directory: {shlex.join(words)}"
+    if target.kind == LOCAL and _runs_python(step):
+        way += "\nWith --debug its script waits for a debugger."
+    return way
