@@ -92,7 +92,7 @@ class UsedModels:
             yield
         finally:
             if self._asked or self._inputs:
-                runs.update(record, models=self.to_json())
+                runs.update(runs.get(record.run_id), models=self.to_json())  # the body may have written to it
 
 
 def of_script(models: Iterable[Mapping[str, Any]]) -> tuple[ModelUse, ...]:

@@ -79,6 +79,15 @@ def test_the_newest_model_of_each_run_counts_by_its_name_and_its_bytes(project: 
     assert run("other") == ("changed", "two")
 
 
+def test_a_changed_model_is_named_by_the_explanation(project: Project) -> None:
+    registered(project, "one")
+    out = PipelineData("out")
+    step = project.step("reads", READS, [out, "net"], outputs=[out], inputs=[ModelInput("net")])
+    project.run(step)
+    registered(project, "two")
+    assert project.run(step).heard.decisions["reads"].sentence() == "runs: changed: input net: changed the file"
+
+
 def test_a_model_that_is_not_there_is_said_before_the_step_starts(project: Project) -> None:
     registered(project, "one", "not")
     out = PipelineData("out")
