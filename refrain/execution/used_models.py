@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refrain.data.ports import FromModel
+from refrain.errors import RefrainError
 from refrain.execution.inputs import ResolvedInput
 from refrain.storage.state import WorkspaceState
 from refrain.storage.unfinished import UnfinishedWork
@@ -76,6 +77,8 @@ class UsedModels:
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return all as a run record keeps them."""
+        if not self._inputs and not self._asked:
+            return []
         from refrain.data.models.use import How, ModelUse
 
         declared = [
@@ -87,12 +90,14 @@ class UsedModels:
 
     @contextmanager
     def noted(self, runs: RunStore, record: RunRecord) -> Iterator[None]:
-        """Write what was used to the record when the block ends, however it does."""
+        """Write what was used to the record when the block ends, however it does; as far as that can be written."""
         try:
             yield
         finally:
             if self._asked or self._inputs:
-                runs.update(runs.get(record.run_id), models=self.to_json())  # the body may have written to it
+                with contextlib.suppress(RefrainError):  # why the block failed is more worth knowing
+                    # Read anew, since the step's body may have written to it.
+                    runs.update(runs.get(record.run_id), models=self.to_json())
 
 
 def of_script(models: Iterable[Mapping[str, Any]]) -> tuple[ModelUse, ...]:

@@ -190,6 +190,7 @@ def test_a_challenger_runs_until_it_has_lost_against_what_it_registered(project:
             open("net.txt", "w").write("challenger")
             model = Model.register(ws, "net.txt", "net", tags={"auc": 0.9})
         open(sys.argv[1], "w").write(f"{champion} {Model(ws, 'net').version} {[m.id for m in Model.list(ws)]}")
+        assert ws.models["net"].version == Model(ws, "net").version
     """
     out = PipelineData("out")
     registered(project, "champion", tags={"auc": 0.5})
