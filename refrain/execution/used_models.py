@@ -72,8 +72,13 @@ class UsedModels:
 
         None means that it has none.
         """
-        fitting = [item for item in self._inputs if _name(item) == name and version in {None, item.version}]
-        return self.read_by[max(fitting, key=lambda i: i.version or 0).port.name] if fitting else None
+        item = self._input(name, version)
+        return None if item is None else self.read_by[item.port.name]
+
+    def declared(self, name: str) -> int | None:
+        """Return the version that a step has of a model among its inputs; None when it has none."""
+        item = self._input(name, None)
+        return None if item is None else item.version
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return all as a run record keeps them."""
@@ -87,6 +92,10 @@ class UsedModels:
             if isinstance(i.port.source, FromModel)
         ]
         return [use.to_json() for use in (*declared, *self._asked)]
+
+    def _input(self, name: str, version: int | None) -> ResolvedInput | None:
+        fitting = [item for item in self._inputs if _name(item) == name and version in {None, item.version}]
+        return max(fitting, key=lambda item: item.version or 0, default=None)
 
     @contextmanager
     def noted(self, runs: RunStore, record: RunRecord) -> Iterator[None]:

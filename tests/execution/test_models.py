@@ -206,6 +206,38 @@ def test_a_challenger_runs_until_it_has_lost_against_what_it_registered(project:
     )
 
 
+def test_what_is_known_of_a_model_is_that_of_the_input(project: Project) -> None:
+    code = """
+        import sys
+        from azureml.core import Model, Run
+        model = Model(Run.get_context().experiment.workspace, "net")
+        open(sys.argv[1], "w").write(f"{model.version} {open(Model.get_model_path('net')).read()}")
+    """
+    first, out = registered(project, "one"), PipelineData("out")
+    registered(project, "two")
+    step = project.step("sees", code, [out], inputs=[first])
+    assert project.run(step).text("sees", "out") == "1 one"
+    registered(project, "three")
+    assert project.run(step).verdict("sees") is Verdict.REUSED
+    first.add_tags({"stage": "retired"})
+    assert project.run(step).heard.decisions["sees"].detail == (
+        "its script used version 1 of model 'net', of which something else is known now"
+    )
+
+
+def test_a_script_can_delete_what_it_has_registered(project: Project) -> None:
+    code = """
+        import sys
+        from azureml.core import Model, Run
+        open("net.txt", "w").write("net")
+        model = Model.register(Run.get_context().experiment.workspace, "net.txt", "net")
+        model.delete()
+        open(sys.argv[1], "w").write(model.id)
+    """
+    assert project.run(project.step("drops", code, [PipelineData("out")])).text("drops", "out") == "net:1"
+    assert project.workspace.models == {}
+
+
 def test_what_a_failed_step_used_is_recorded(project: Project) -> None:
     registered(project, "one")
     out = PipelineData("out")
