@@ -16,8 +16,8 @@ from typing import Any
 from refrain.data.handle import DataHandle
 from refrain.data.ports import DATASETS
 from refrain.data.recipe import canonical, dataset_id, recipe_of
-from refrain.data.versions import Labels, Tags, Versions
-from refrain.errors import UserError, WorkspaceSchemaError
+from refrain.data.versions import Labels, Tags, Versions, require_readable
+from refrain.errors import UserError
 
 SCHEMA = 2
 _OUTPUT_SCHEMA = 1  # a record that is the handle of a step's output, without a definition
@@ -70,11 +70,7 @@ class DatasetRecord:
 
         :raises WorkspaceSchemaError: when a newer Refrain wrote it.
         """
-        if document["schema"] > SCHEMA:
-            raise WorkspaceSchemaError(
-                f"Dataset {name!r} was registered by a newer Refrain: its record has schema {document['schema']}, this "
-                f"one reads up to {SCHEMA}. Upgrade Refrain."
-            )
+        require_readable(document, SCHEMA, f"Dataset {name!r}")
         is_handle = document["schema"] == _OUTPUT_SCHEMA
         content = document if is_handle else document["content"]
         handle = DataHandle.from_json(content) if content else None

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from refrain.errors import UnknownNameError, UserError, did_you_mean, known
+from refrain.errors import UnknownNameError, UserError, WorkspaceSchemaError, did_you_mean, known
 from refrain.storage.registry import Registry
 
 LATEST = "latest"
@@ -169,3 +169,15 @@ class Versions(ABC):
 def texts(labels: Mapping[str, Any] | None) -> dict[str, str]:
     """Return tags or properties as texts."""
     return {str(key): str(value) for key, value in (labels or {}).items()}
+
+
+def require_readable(document: Mapping[str, Any], newest: int, what: str) -> None:
+    """Refuse a record of a newer schema.
+
+    :raises WorkspaceSchemaError: when it is.
+    """
+    if document["schema"] > newest:
+        raise WorkspaceSchemaError(
+            f"{what} was registered by a newer Refrain: its record has schema {document['schema']}, this one reads up "
+            f"to {newest}. Upgrade Refrain."
+        )

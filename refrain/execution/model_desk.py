@@ -23,7 +23,7 @@ from refrain.execution.used_models import UsedModels
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.questions import Document
 
-_CHANGES = ("update", "update_tags_properties")
+_CHANGES = ("delete", "update", "update_tags_properties")
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,8 @@ class ModelDesk:
 
     def _note(self, how: How, name: str, version: int | None, selection: dict[str, Any]) -> int:
         """Note what is told, and return the version, 0 for none; which is the newest is the same for the whole step."""
+        if version is None and not selection:
+            version = self._models.declared(name)
         asked = LATEST if version is None else version
         settled = None if version is not None or selection else self._models.settled(name)
         use = ModelUse.of(self._versions, how, name, settled or asked, selection)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refrain.data.ports import FromModel
+from refrain.errors import RefrainError
 from refrain.execution.inputs import ResolvedInput
 from refrain.storage.state import WorkspaceState
 from refrain.storage.unfinished import UnfinishedWork
@@ -71,11 +72,18 @@ class UsedModels:
 
         None means that it has none.
         """
-        fitting = [item for item in self._inputs if _name(item) == name and version in {None, item.version}]
-        return self.read_by[max(fitting, key=lambda i: i.version or 0).port.name] if fitting else None
+        item = self._input(name, version)
+        return None if item is None else self.read_by[item.port.name]
+
+    def declared(self, name: str) -> int | None:
+        """Return the version that a step has of a model among its inputs; None when it has none."""
+        item = self._input(name, None)
+        return None if item is None else item.version
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return all as a run record keeps them."""
+        if not self._inputs and not self._asked:
+            return []
         from refrain.data.models.use import How, ModelUse
 
         declared = [
@@ -85,14 +93,20 @@ class UsedModels:
         ]
         return [use.to_json() for use in (*declared, *self._asked)]
 
+    def _input(self, name: str, version: int | None) -> ResolvedInput | None:
+        fitting = [item for item in self._inputs if _name(item) == name and version in {None, item.version}]
+        return max(fitting, key=lambda item: item.version or 0, default=None)
+
     @contextmanager
     def noted(self, runs: RunStore, record: RunRecord) -> Iterator[None]:
-        """Write what was used to the record when the block ends, however it does."""
+        """Write what was used to the record when the block ends, however it does; as far as that can be written."""
         try:
             yield
         finally:
             if self._asked or self._inputs:
-                runs.update(record, models=self.to_json())
+                with contextlib.suppress(RefrainError):  # why the block failed is more worth knowing
+                    # Read anew, since the step's body may have written to it.
+                    runs.update(runs.get(record.run_id), models=self.to_json())
 
 
 def of_script(models: Iterable[Mapping[str, Any]]) -> tuple[ModelUse, ...]:

@@ -13,12 +13,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from refrain.runtime.models import Model
+
 SCHEMA = 1
 _VARIABLE = "REFRAIN_RUN_DIR"
 
 
 class Workspace:
-    """The workspace of the run as its step knows it: a name and a root."""
+    """The workspace of the run as its step knows it: a name, a root, and models."""
 
     def __init__(self, name: str, root: str) -> None:
         self.name = name
@@ -26,10 +28,17 @@ class Workspace:
         self.subscription_id = os.environ.get("AZUREML_ARM_SUBSCRIPTION", "")
         self.resource_group = os.environ.get("AZUREML_ARM_RESOURCEGROUP", "")
 
+    @property
+    def models(self) -> dict[str, Model]:
+        """The newest version of every registered model, by name."""
+        from refrain.runtime.models import Model  # most scripts ask for none
+
+        return {model.name: model for model in Model.list(self, latest=True)}
+
     def __getattr__(self, name: str) -> Any:
         known = self.__dict__.get("name")
         raise AttributeError(
-            f"Inside a step, the workspace '{known}' knows only its name and root, not '{name}'. "
+            f"Inside a step, the workspace '{known}' knows only its name, its root and its models, not '{name}'. "
             "Open it with refrain.Workspace(run.experiment.workspace.root)."
         )
 

@@ -198,6 +198,10 @@ class Model:
             shutil.copyfile(source, target)
         return target
 
+    def delete(self) -> None:
+        """Forget this version, whose number no other version gets."""
+        self._change("delete", {})
+
     def update(self, tags: Mapping[str, Any] | None = None, description: str | None = None, **kwargs: Any) -> None:
         """Replace the description and the tags, as far as they are given."""
         self._change("update", {"tags": tags, "description": description})

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _QUESTION = ".question"
 _ANSWER = ".answer"
-_SHORTEST, _LONGEST = 0.005, 0.1  # seconds between two looks
+_SHORTEST, _LONGEST = 0.005, 0.02  # seconds between two looks
 
 
 def ask(folder: str, question: dict[str, Any]) -> dict[str, Any]:

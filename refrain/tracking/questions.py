@@ -35,7 +35,11 @@ def answered(folder: Path, answer: Callable[[Document], Document]) -> Iterator[N
 
 def _answer(question: Document, answer: Callable[[Document], Document]) -> Document:
     if question.get("schema") != _SCHEMA:
-        return _error("UserError", f"The engine understands questions of schema {_SCHEMA}, not {question!r}.")
+        schema = question.get("schema")
+        return _error(
+            "UserError",
+            f"The engine understands questions of schema {_SCHEMA}, this one has schema {schema}. Use one Refrain.",
+        )
     try:
         return answer(question)
     except RefrainError as error:

@@ -79,6 +79,15 @@ def test_the_newest_model_of_each_run_counts_by_its_name_and_its_bytes(project: 
     assert run("other") == ("changed", "two")
 
 
+def test_a_changed_model_is_named_by_the_explanation(project: Project) -> None:
+    registered(project, "one")
+    out = PipelineData("out")
+    step = project.step("reads", READS, [out, "net"], outputs=[out], inputs=[ModelInput("net")])
+    project.run(step)
+    registered(project, "two")
+    assert project.run(step).heard.decisions["reads"].sentence() == "runs: changed: input net: changed the file"
+
+
 def test_a_model_that_is_not_there_is_said_before_the_step_starts(project: Project) -> None:
     registered(project, "one", "not")
     out = PipelineData("out")
@@ -181,6 +190,7 @@ def test_a_challenger_runs_until_it_has_lost_against_what_it_registered(project:
             open("net.txt", "w").write("challenger")
             model = Model.register(ws, "net.txt", "net", tags={"auc": 0.9})
         open(sys.argv[1], "w").write(f"{champion} {Model(ws, 'net').version} {[m.id for m in Model.list(ws)]}")
+        assert ws.models["net"].version == Model(ws, "net").version
     """
     out = PipelineData("out")
     registered(project, "champion", tags={"auc": 0.5})
@@ -194,6 +204,38 @@ def test_a_challenger_runs_until_it_has_lost_against_what_it_registered(project:
     assert project.run(step).heard.decisions["compares"].detail == (
         "its script used version 2 of model 'net', of which something else is known now"
     )
+
+
+def test_what_is_known_of_a_model_is_that_of_the_input(project: Project) -> None:
+    code = """
+        import sys
+        from azureml.core import Model, Run
+        model = Model(Run.get_context().experiment.workspace, "net")
+        open(sys.argv[1], "w").write(f"{model.version} {open(Model.get_model_path('net')).read()}")
+    """
+    first, out = registered(project, "one"), PipelineData("out")
+    registered(project, "two")
+    step = project.step("sees", code, [out], inputs=[first])
+    assert project.run(step).text("sees", "out") == "1 one"
+    registered(project, "three")
+    assert project.run(step).verdict("sees") is Verdict.REUSED
+    first.add_tags({"stage": "retired"})
+    assert project.run(step).heard.decisions["sees"].detail == (
+        "its script used version 1 of model 'net', of which something else is known now"
+    )
+
+
+def test_a_script_can_delete_what_it_has_registered(project: Project) -> None:
+    code = """
+        import sys
+        from azureml.core import Model, Run
+        open("net.txt", "w").write("net")
+        model = Model.register(Run.get_context().experiment.workspace, "net.txt", "net")
+        model.delete()
+        open(sys.argv[1], "w").write(model.id)
+    """
+    assert project.run(project.step("drops", code, [PipelineData("out")])).text("drops", "out") == "net:1"
+    assert project.workspace.models == {}
 
 
 def test_what_a_failed_step_used_is_recorded(project: Project) -> None:

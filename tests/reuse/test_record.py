@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from refrain.data.handle import DataHandle
+from refrain.data.models.use import How, ModelUse
 from refrain.errors import CorruptObjectError
 from refrain.reuse.record import RecordStore, ReuseRecord, Tombstone, record_key
 from refrain.storage.digest import digest_bytes
@@ -81,9 +82,25 @@ def _write(objects: LocalObjectStore, document: dict[str, object]) -> None:
 
 
 def test_a_record_of_a_newer_schema_is_named(records: RecordStore, objects: LocalObjectStore) -> None:
-    _write(objects, {"schema": 3})
-    with pytest.raises(CorruptObjectError, match="has schema 3, this Refrain reads up to 2"):
+    _write(objects, {"schema": 4})
+    with pytest.raises(CorruptObjectError, match="has schema 4, this Refrain reads up to 3"):
         records.get(KEY)
+
+
+def test_only_what_was_told_of_models_makes_a_record_that_an_earlier_refrain_misses(
+    records: RecordStore, objects: LocalObjectStore
+) -> None:
+    def schema() -> int:
+        return int(json.loads(objects.get(record_key(KEY)) or b"")["record"]["schema"])
+
+    records.put(_record(), "step")
+    assert schema() == 2
+    use = ModelUse(How.SEEN, "net", "latest", 3, "d" * 64, {"tags": ["stage"]})
+    records.put(_record(models=(use,)), "step")
+    assert schema() == 3
+    assert records.get(KEY) == _record(models=(use,))
+    assert records.bury(_record(), Tombstone("forgotten", "", 1.0))
+    assert records.get(KEY).models == (use,)
 
 
 EARLIER_SCHEMA = (

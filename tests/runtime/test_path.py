@@ -106,7 +106,9 @@ def test_what_is_not_there_is_refused_with_the_way_out(run_folder):
 
         assert "ImportError" in error
         assert f"{module}.core is refrain's stand-in" in error or module == "refrain"
-        assert "refrain is not installed in this step's environment, where only refrain.Run is there" in error
+        assert (
+            "refrain is not installed in this step's environment, where only refrain.Run and Model are there" in error
+        )
         assert "Add refrain to the packages" in error
 
 
@@ -178,3 +180,23 @@ def test_a_real_process_outside_of_a_pipeline_is_offline(tmp_path):
     code = "from azureml.core.run import Run, _OfflineRun\nprint(isinstance(Run.get_context(), _OfflineRun))"
 
     assert out(run_python([sys.executable, "-S"], code, tmp_path / "nothing")) == "True"
+
+
+@pytest.mark.parametrize("python", INTERPRETERS)
+def test_one_model_whatever_it_is_imported_from(python, run_folder):
+    code = (
+        "import refrain, azureml.core, azureml.core.model\nfrom azureml.exceptions import ModelNotFoundException\n"
+        "from refrain.runtime.models import Model\n"
+        "print(refrain.Model is Model is azureml.core.Model is azureml.core.model.Model)\n"
+        "try:\n    Model.get_model_path('net')\nexcept Exception as error:\n    print(type(error).__name__, error)"
+    )
+
+    is_one, error = out(run_python([python, "-S"], code, run_folder)).splitlines()
+    assert is_one == "True"
+    assert error.startswith("RunEnvironmentException This process is not a step of a pipeline run that can ask for mo")
+
+
+def test_an_installed_refrain_asks_the_engine_for_models_within_a_step(run_folder):
+    code = "import refrain\nprint(refrain.__version__ and refrain.Model.__module__)"
+
+    assert out(run_python([sys.executable], code, run_folder)) == "refrain.runtime.models"

@@ -18,8 +18,8 @@ from refrain.data.handle import DataHandle
 from refrain.data.models.content import Content, sound
 from refrain.data.names import model_name
 from refrain.data.ports import MODELS, FromModel
-from refrain.data.versions import LATEST, Labels, Tags, Versions
-from refrain.errors import ModelNotFoundException, WorkspaceSchemaError
+from refrain.data.versions import LATEST, Labels, Tags, Versions, require_readable
+from refrain.errors import ModelNotFoundException
 from refrain.storage.state import WorkspaceState
 
 SCHEMA = 1
@@ -60,11 +60,7 @@ class ModelRecord:
 
         :raises WorkspaceSchemaError: when a newer Refrain wrote it.
         """
-        if document["schema"] > SCHEMA:
-            raise WorkspaceSchemaError(
-                f"Model {name!r} was registered by a newer Refrain: its record has schema {document['schema']}, this "
-                f"one reads up to {SCHEMA}. Upgrade Refrain."
-            )
+        require_readable(document, SCHEMA, f"Model {name!r}")
         values = {key: value for key, value in document.items() if key != "schema"}
         values["content"] = Content.from_json(values["content"])
         values["datasets"] = tuple((scenario, dataset) for scenario, dataset in values["datasets"])

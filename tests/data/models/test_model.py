@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from refrain import Model, ModelNotFoundException, Workspace
 from refrain.data.models.content import FOLDER
-from refrain.errors import DataError, ModelPathNotFoundException, UserError
+from refrain.errors import DataError, ModelPathNotFoundException, UserError, WorkspaceSchemaError
 
 
 @pytest.fixture
@@ -191,3 +192,11 @@ def test_the_path_of_a_model_outside_of_a_step_is_that_of_a_copy(
     assert Path(path).read_bytes() == b"\x00weights\xff"
     with pytest.raises(UserError, match=r"outside of a step needs _workspace="):
         Model.get_model_path("net")
+
+
+def test_a_record_of_a_newer_refrain_is_not_guessed_at(workspace: Workspace, weights: Path) -> None:
+    Model.register(workspace, weights, "net")
+    (record,) = (Path(workspace.root) / "registry" / "models" / "net").iterdir()
+    record.write_text(json.dumps({**json.loads(record.read_text()), "schema": 9}))
+    with pytest.raises(WorkspaceSchemaError, match=r"Model 'net' was registered by a newer Refrain: .* schema 9"):
+        Model(workspace, "net")
