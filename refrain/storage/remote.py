@@ -22,7 +22,7 @@ from refrain.storage.manifest import Manifest, TreeKind
 from refrain.storage.parts import md5_of
 from refrain.storage.pattern import literal_part, matcher
 from refrain.storage.reading import BLOCK, RemoteFile, fetched
-from refrain.storage.remote_files import RemoteReading, WholeReading, info_of, writing_on
+from refrain.storage.remote_files import RemoteReading, WholeReading, info_of, is_there, writing_on
 from refrain.storage.retry import in_parallel
 from refrain.storage.streams import Reading, Writing
 from refrain.storage.transfer import Item, transfer
@@ -275,7 +275,7 @@ class RemoteStore:
 
         def look(fs: Any) -> bool:
             with contextlib.suppress(PermissionError):  # nor may it fill a folder that it may not look into
-                return bool(fs.exists(sign))
+                return is_there(fs, sign)
             return False
 
         return self._fs.call(f"look for {sign}", look)

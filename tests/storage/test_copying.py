@@ -14,6 +14,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 import refrain
 from fakes.remote_stores import FlakyFileSystem, S3Server, s3_server
@@ -369,6 +370,50 @@ def test_a_store_that_fails_often_gets_everything_right(state, large, tmp_path, 
     _copy(state, "flaky:there", "flaky:again")
     _copy(state, "flaky:again", "disk:back")
     assert _in(tmp_path / "disk/back") == _in(large)
+
+
+class _SilentFileSystem(MemoryFileSystem):
+    """The memory of this process, whose nth question for certain names gets no answer."""
+
+    protocol = "silent"
+    cachable = False
+    part, left = "", -1
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return MemoryFileSystem._strip_protocol(str(path).replace("silent://", "memory://", 1))
+
+    def info(self, path, **kwargs):
+        if self.part in path:
+            _SilentFileSystem.left -= 1
+            if self.left == -1:
+                raise OSError("the line went dead")
+        return super().info(path, **kwargs)
+
+
+@pytest.fixture
+def silent(state, monkeypatch) -> type[_SilentFileSystem]:
+    monkeypatch.setattr("refrain.storage.retry._FIRST_SECONDS", 0.001)
+    fsspec.register_implementation("silent", _SilentFileSystem, clobber=True)
+    state.datastores.register_url("silent", f"silent://{uuid.uuid4().hex}")
+    return _SilentFileSystem
+
+
+@pytest.mark.parametrize("answered", range(4))
+def test_a_question_without_an_answer_does_not_say_that_a_file_is_gone(state, large, tmp_path, silent, answered):
+    silent.part, silent.left = ".refrain-", answered
+    _copy(state, large / "large.bin", "silent:there")
+    assert silent.left < 0
+    assert _content(state, "silent:there", tmp_path) == {"": (large / "large.bin").read_bytes()}
+
+
+def test_a_question_without_an_answer_does_not_say_that_a_folder_is_complete(state, tree, silent):
+    _copy(state, tree, "silent:to/folder")
+    there = _place(state, "silent:to")
+    there.store.writing(there.below(SIGN).path).put(b"{}", md5_of(b"{}"))
+    silent.part, silent.left = SIGN, 0
+    with pytest.raises(DataError, match="to is not complete"):
+        _copy(state, "silent:to/folder", "disk:elsewhere")
 
 
 def test_a_file_that_nobody_may_read_or_write_is_named(state, tree, unprivileged):
