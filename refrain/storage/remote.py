@@ -206,13 +206,22 @@ class RemoteStore:
         in_parallel(lambda listed: self._delete(listed.uri), self.listing(path, is_filling=True).objects)
         self._delete(_sign_of(path))
 
+    def sign(self, path: str) -> bytes | None:
+        """See :meth:`Store.sign`."""
+        try:
+            listed = self._stat(_sign_of(path))
+            return self.reading(listed).read(0, listed.size)
+        except DataNotFoundError:
+            return None
+
     @contextlib.contextmanager
     def filling(self, path: str, source: str, *, is_fresh: bool) -> Iterator[str]:  # noqa: ARG002  # objects are whole
         """See :meth:`Store.filling`: in place, under a sign that is taken away last."""
         sign = sign_for(source)
         self.writing(_sign_of(path)).put(sign, md5_of(sign))
         yield path
-        self._delete(_sign_of(path))
+        if self.sign(path) == sign:  # else another machine's copy has begun since, whose sign it is
+            self._delete(_sign_of(path))
 
     def _found(self, path: str) -> Listing:
         listing = self.listing(path)
