@@ -161,7 +161,7 @@ def _looked_at(
         except OSError as error:
             if isinstance(error, DataError):
                 raise
-            raise DataError(f"Cannot read {entry.path!r}: {error.strerror}.") from error
+            raise DataError(_unseen(entry, error)) from error
         if stat.S_ISREG(status.st_mode):
             files.append((entry.name, row_of(status)))
         elif stat.S_ISDIR(status.st_mode):
@@ -169,6 +169,13 @@ def _looked_at(
         else:
             require_plain(entry.path, status)
     return files, below
+
+
+def _unseen(entry: os.DirEntry[str], error: OSError) -> str:
+    """Return the message for an entry that tells nothing of itself."""
+    if isinstance(error, FileNotFoundError) and entry.is_symlink():
+        return f"The link {entry.path!r} leads to {os.readlink(entry.path)!r}, where nothing is; remove it."
+    return f"Cannot read {entry.path!r}: {error.strerror}."
 
 
 def require_plain(path: str, status: os.stat_result) -> None:
