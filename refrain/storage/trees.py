@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from refrain.errors import DataError, DataNotFoundError
 from refrain.storage.digest import digest_and_stat
 from refrain.storage.manifest import BY_PATH, Entry, Manifest, TreeKind
-from refrain.storage.scan import ROW, Folder, Keep, Links, fields_of, row_of, scan, single
+from refrain.storage.scan import ROW, Folder, Keep, Links, Stat, fields_of, row_of, scan, single
 from refrain.storage.statindex import NOT_AT_REST, IndexedTree, StatIndex, encoded, is_at_rest
 
 _BATCH = 512
@@ -182,8 +182,11 @@ def _entries(folders: list[Folder], digests: list[list[str]], rules: TreeRules) 
         prefix = folder.prefix
         if not folder.names:
             entries.append(Entry(prefix, 0, "", rules.executable))  # a directory that can be entered has the bit
-        for name, found, digest in zip(folder.names, folder.stats(), of_folder, strict=True):
-            entries.append(Entry(prefix + name, found.size, digest, rules.executable and found.is_executable))
+        rows = ROW.iter_unpack(folder.rows)  # not stats(): an object for each file costs as much as its entry
+        entries += [
+            Entry(prefix + name, row[0], digest, rules.executable and Stat._make(row).is_executable)
+            for name, row, digest in zip(folder.names, rows, of_folder, strict=True)
+        ]
     return tuple(sorted(entries, key=BY_PATH))
 
 
