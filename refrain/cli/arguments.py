@@ -36,6 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_explain(commands)
     _add_runs(commands)
     _add_data(commands)
+    _add_model(commands)
     _add_parallel(commands)
     _add_reuse(commands)
     _add_compute(commands)
@@ -187,6 +188,29 @@ def _add_data(commands: Any) -> None:
     cache = _add(actions, "cache", "data_cache:data_cache", "show the copies of remote objects on this machine")
     cache.add_argument("--clear", action="store_true", help="delete all that no step uses now")
     cache.add_argument("--limit", metavar="SIZE", help="delete the longest unused until so much is left: 5G")
+
+
+def _add_model(commands: Any) -> None:
+    parser = _add(commands, "model", "model:listing", "list, show, register, download and delete models")
+    actions = parser.add_subparsers(metavar="ACTION")
+    listing = _add(actions, "list", "model:listing", "list the newest version of every model, or all versions of one")
+    listing.add_argument("name", nargs="?", metavar="NAME")
+    shown = _add(actions, "show", "model:show", "show what is known of a model")
+    registering = _add(actions, "register", "model:put", "register a file or a folder as the next version of a model")
+    registering.add_argument("name", metavar="NAME")
+    registering.add_argument("path", metavar="PATH", help="the file or the folder; its bytes are copied")
+    registering.add_argument("--description", metavar="TEXT")
+    registering.add_argument("--framework", metavar="NAME", help="what made it")
+    for option in ("--tag", "--property"):
+        registering.add_argument(option, action="append", default=[], metavar="NAME=VALUE", help="may be repeated")
+    downloading = _add(actions, "download", "model:download", "copy a model to a folder, verified")
+    deleting = _add(actions, "delete", "model:delete", "forget a version of a model; gc removes its bytes")
+    for action in (shown, downloading, deleting):
+        action.add_argument("model", metavar="NAME:VERSION" if action is deleting else "NAME[:VERSION]")
+    downloading.add_argument("folder", nargs="?", default=".", metavar="FOLDER", help="(default: here)")
+    downloading.add_argument("--overwrite", action="store_true", help="replace what is there")
+    for action in (parser, listing, shown, registering, downloading, deleting):
+        _add_workspace(action)
 
 
 def _add_parallel(commands: Any) -> None:
