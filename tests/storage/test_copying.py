@@ -461,6 +461,29 @@ def test_a_sign_that_another_machine_has_put_meanwhile_stays(state, tree):
         there.identify()
 
 
+class _WriteOnlyFileSystem(MemoryFileSystem):
+    """The memory of this process, of whose objects one name may be written and listed, and not be read."""
+
+    protocol = "writeonly"
+    cachable = False
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return MemoryFileSystem._strip_protocol(str(path).replace("writeonly://", "memory://", 1))
+
+    def cat_file(self, path, **kwargs):
+        if SIGN in path:
+            raise PermissionError("Forbidden")
+        return super().cat_file(path, **kwargs)
+
+
+def test_who_may_not_read_a_sign_fills_a_folder_all_the_same(state, tree, tmp_path):
+    fsspec.register_implementation("writeonly", _WriteOnlyFileSystem, clobber=True)
+    state.datastores.register_url("writeonly", f"writeonly://{uuid.uuid4().hex}")
+    _copy(state, tree, "writeonly:to")
+    assert _content(state, "writeonly:to", tmp_path) == _in(tree)
+
+
 def test_a_file_that_nobody_may_read_or_write_is_named(state, tree, unprivileged):
     with unprivileged() as folder:
         (folder / "secret").write_text("x")
