@@ -22,7 +22,9 @@ def open_workspace(options: argparse.Namespace) -> Workspace:
         workspace = Workspace(named)
         is_there = Path(named).is_dir() if workspace.state.is_local else workspace.state.peek() is not None
         if not is_there:
-            raise WorkspaceError(f"There is no workspace {named!r}.")
+            raise WorkspaceError(
+                f"There is no workspace {named!r}. Correct the name; a workspace is made by the first run in it."
+            )
         return workspace
     if os.path.isdir(_DEFAULT):  # made by Workspace() where nothing was configured
         return Workspace()

@@ -4,6 +4,7 @@
 
     <root>/registry/datasets/<name>/<version>       a definition, and of a step's output what was there: never changed
     <root>/registry/dataset-labels/<name>/<number>  the description and the tags of a version; the newest counts
+    <root>/registry/dataset-ids/<id>/<number>       a version with this id; the newest one that is there counts
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from refrain.errors import UserError
 
 SCHEMA = 2
 _OUTPUT_SCHEMA = 1  # a record that is the handle of a step's output, without a definition
+_IDS = "dataset-ids"
+_IDS_SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -103,11 +106,18 @@ class DatasetVersions(Versions):
         return Labels(record.description, dict(record.tags)) if record else Labels()
 
     def find(self, wanted_id: str) -> tuple[str, int] | None:
-        """Return the name and the newest version that have an id; None when none has."""
+        """Return the name and the version that got an id last; None when none has it.
+
+        Ids of a workspace from before they were noted are looked for in all records, once.
+        """
+        for number in reversed(self._registry.versions(_IDS, wanted_id)):
+            noted = self._registry.get(_IDS, wanted_id, number)
+            if noted is not None and self._has_id(noted["name"], noted["version"], wanted_id):
+                return noted["name"], noted["version"]
         for name in self.names():
             for version in reversed(self.numbers(name)):
-                record = self.get(name, version)
-                if record is not None and record.id == wanted_id:
+                if self._has_id(name, version, wanted_id):
+                    self._note_id(wanted_id, name, version)
                     return name, version
         return None
 
@@ -131,4 +141,12 @@ class DatasetVersions(Versions):
                     f"{newest + 1}."
                 )
             if self._registry.add_after(DATASETS, name, record.to_json(), newest):
+                self._note_id(record.id, name, newest + 1)
                 return newest + 1
+
+    def _has_id(self, name: str, version: int, wanted_id: str) -> bool:
+        record = self.get(name, version)
+        return record is not None and record.id == wanted_id
+
+    def _note_id(self, id_: str, name: str, version: int) -> None:
+        self._registry.add(_IDS, id_, {"schema": _IDS_SCHEMA, "name": name, "version": version})

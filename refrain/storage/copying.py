@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 
 from refrain.errors import DataError, DataNotFoundError
 from refrain.storage.digest import digest_file
+from refrain.storage.filling import require_own
 from refrain.storage.ledger import Ledger, Ledgers
 from refrain.storage.listing import Listed, Listing
 from refrain.storage.manifest import Basis, Entry, Manifest, TreeKind
+from refrain.storage.pattern import is_pattern
 from refrain.storage.store import Place
 from refrain.storage.transfer import Arrived, Item, transfer
 from refrain.storage.watch import Watch
@@ -59,6 +61,8 @@ def copy(source: Place, target: Place, ledgers: Ledgers, terms: Terms = Terms(),
     if goal != target:
         there = goal.listing(is_filling=True)
     _require_apart(source, goal)
+    if listing.kind is TreeKind.DIRECTORY:
+        require_own(goal.store.sign(goal.path), str(goal), source.uri)
     with ledgers.open(source.uri, goal.uri) as ledger:
         plan = _Plan(source, goal, listing, ledger)
         if not terms.overwrite and not ledger.is_free:
@@ -177,7 +181,8 @@ def _goal(source: Place, target: Place, listing: Listing, there: TreeKind, terms
     """Return where the copy goes, by Azure ML's rules of what a target is."""
     kind = listing.kind
     if kind is TreeKind.MISSING:
-        raise DataNotFoundError(f"There is nothing at {source}, so that nothing can be copied.")
+        hint = "Name one file or folder; patterns are not expanded." if is_pattern(source.path) else "Correct the path."
+        raise DataNotFoundError(f"There is nothing at {source}, so that nothing can be copied. {hint}")
     require_kind(source, kind, terms.source_kind)
     wanted = terms.target_kind or (kind if there is TreeKind.MISSING else there)
     if there not in (TreeKind.MISSING, wanted):

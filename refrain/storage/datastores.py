@@ -230,9 +230,12 @@ def _require_name(name: str) -> None:
 
 
 def _require_url(name: str, url: str) -> None:
-    scheme, separator, rest = url.partition("://")
+    scheme, separator, rest = url.partition("://") if isinstance(url, str) else ("", "", "")
     if not separator or not scheme or not rest.strip("/"):
-        raise UserError(f"Datastore {name!r}: {url!r} is no URL such as 's3://bucket/folder'.")
+        raise UserError(
+            f"Datastore {name!r}: {url!r} is no URL such as 's3://bucket/folder'. Register a folder of this machine "
+            "with Datastore.register_folder(workspace, name, folder)."
+        )
     user = rest.partition("/")[0].rpartition("@")[0]
     if ":" in user or "?" in rest:
         raise UserError(f"Datastore {name!r}: its URL must hold no credentials and no '?'. {WAY_OUT}")

@@ -68,7 +68,7 @@ class FileSystem:
         except FileNotFoundError:
             raise DataNotFoundError(f"Cannot {what}: it does not exist.") from None
         except Exception as error:  # noqa: BLE001  # every cloud library raises its own
-            text = self._masked(f"{type(error).__name__}: {error}")
+            text = " ".join(self._masked(f"{type(error).__name__}: {error}").split()).rstrip(".")
             # Not chained: what a library put into its own message may be a credential.
             kind = DataError if is_retried or is_lasting(error) else TransientError
             raise kind(f"Cannot {what}: {text}. {self._way_out()}") from None
@@ -104,6 +104,8 @@ class FileSystem:
         fs = made(use_listings_cache=False, skip_instance_cache=True, **options)
         if self.protocol in S3:
             fs.retries = 1  # s3fs has no option for it
+        if self.protocol in AZURE:
+            _require_one_try(fs.service_client)
         return fs
 
     def _implementation(self) -> Any:
@@ -137,6 +139,13 @@ class FileSystem:
         if self._conn_id is not None:
             return f"Check the connection {self._conn_id!r} and what its account may do."
         return "Check the address and this machine's credentials, or register the datastore with a conn_id."
+
+
+def _require_one_try(service_client: Any) -> None:
+    """Have the client of an adlfs try a request once, as that of S3; adlfs has no option for it."""
+    for policy in service_client._pipeline._impl_policies:
+        if hasattr(policy, "total_retries"):
+            policy.total_retries = 0
 
 
 def _merged(options: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

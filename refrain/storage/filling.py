@@ -10,6 +10,8 @@ import json
 import os
 import time
 
+from refrain.errors import DataError
+
 SIGN = ".refrain-incomplete"
 
 
@@ -24,6 +26,27 @@ def sign_for(source: str) -> bytes:
         "begun": time.time(),
     }
     return json.dumps(document, indent=1).encode()
+
+
+def filled_from(sign: bytes) -> str:
+    """Return where the copy that left a sign comes from; empty when the sign does not say it."""
+    try:
+        return str(json.loads(sign)["source"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def require_own(sign: bytes | None, folder: str, source: str) -> None:
+    """Refuse to fill a folder that a copy from elsewhere fills: the first to end would declare both complete.
+
+    :param sign: what the folder's sign says; None when it has none.
+    :raises DataError: when another copy than that from *source* has left it.
+    """
+    if sign is not None and (found := filled_from(sign)) != source:
+        raise DataError(
+            f"{folder} is not complete: a copy into it from {found or 'elsewhere'} is under way or was interrupted. "
+            f"Wait for it, or run it again; to give it up, delete {folder.rstrip('/')}/{SIGN}."
+        )
 
 
 def refusal(folder: str) -> str:

@@ -161,6 +161,15 @@ class LocalStore:
         """See :meth:`Store.accept`; the content can be read here whenever it is asked for."""
         require_listed(self.listing(path, is_filling=True), arrived, path)
 
+    def sign(self, path: str) -> bytes | None:
+        """See :meth:`Store.sign`."""
+        try:
+            return Path(path, SIGN).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise _unreadable(path, error) from error
+
     @contextlib.contextmanager
     def filling(self, path: str, source: str, *, is_fresh: bool) -> Iterator[str]:
         """See :meth:`Store.filling`: beside the place, then renamed; a folder that is there is merged, under a sign."""

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+from json.encoder import encode_basestring_ascii as _quoted
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -60,11 +61,16 @@ class Manifest:
     @cached_property
     def content(self) -> bytes:
         """The canonical bytes: what is stored, and what is hashed."""
-        rows = [[e.path, e.size, e.digest, int(e.executable)] for e in sorted(self.entries, key=BY_PATH)]
-        document: dict[str, Any] = {"schema": MANIFEST_SCHEMA, "kind": self.kind.value, "entries": rows}
+        rows = [
+            f'[{_quoted(path)},{size},"{digest}",{bit:d}]'
+            for path, size, digest, bit in sorted(self.entries, key=BY_PATH)
+        ]
+        document: dict[str, Any] = {"schema": MANIFEST_SCHEMA, "kind": self.kind.value, "entries": []}
         if self.basis is not Basis.CONTENT:
             document["basis"] = self.basis.value  # so that no listing has the digest of a content
-        return json.dumps(document, separators=(",", ":"), sort_keys=True).encode()
+        # A list for each file, which json.dumps() would need, costs more than its text.
+        frame = json.dumps(document, separators=(",", ":"), sort_keys=True)
+        return frame.replace("[]", f"[{','.join(rows)}]", 1).encode()
 
     @cached_property
     def digest(self) -> str:

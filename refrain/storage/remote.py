@@ -22,7 +22,7 @@ from refrain.storage.manifest import Manifest, TreeKind
 from refrain.storage.parts import md5_of
 from refrain.storage.pattern import literal_part, matcher
 from refrain.storage.reading import BLOCK, RemoteFile, fetched
-from refrain.storage.remote_files import RemoteReading, WholeReading, info_of, writing_on
+from refrain.storage.remote_files import RemoteReading, WholeReading, info_of, is_there, writing_on
 from refrain.storage.retry import in_parallel
 from refrain.storage.streams import Reading, Writing
 from refrain.storage.transfer import Item, transfer
@@ -206,13 +206,28 @@ class RemoteStore:
         in_parallel(lambda listed: self._delete(listed.uri), self.listing(path, is_filling=True).objects)
         self._delete(_sign_of(path))
 
+    def sign(self, path: str) -> bytes | None:
+        """See :meth:`Store.sign`."""
+        sign = _sign_of(path)
+
+        def look(fs: Any) -> bytes | None:
+            with contextlib.suppress(PermissionError):  # who may only write sees no sign
+                size = _listed("", sign, info_of(fs, sign)).size
+                return fetched(fs, sign, size, 0, size)
+            return None
+
+        with contextlib.suppress(DataNotFoundError):
+            return self._fs.call(f"read {sign}", look)
+        return None
+
     @contextlib.contextmanager
     def filling(self, path: str, source: str, *, is_fresh: bool) -> Iterator[str]:  # noqa: ARG002  # objects are whole
         """See :meth:`Store.filling`: in place, under a sign that is taken away last."""
         sign = sign_for(source)
         self.writing(_sign_of(path)).put(sign, md5_of(sign))
         yield path
-        self._delete(_sign_of(path))
+        if self.sign(path) in (None, sign):  # else another machine's copy has begun since, whose sign it is
+            self._delete(_sign_of(path))
 
     def _found(self, path: str) -> Listing:
         listing = self.listing(path)
@@ -275,7 +290,7 @@ class RemoteStore:
 
         def look(fs: Any) -> bool:
             with contextlib.suppress(PermissionError):  # nor may it fill a folder that it may not look into
-                return bool(fs.exists(sign))
+                return is_there(fs, sign)
             return False
 
         return self._fs.call(f"look for {sign}", look)

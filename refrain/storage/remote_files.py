@@ -161,9 +161,9 @@ class StreamWriting:
         self._once(lambda _fs: self.streams.pop(upload).close())
 
         def finish(fs: Any) -> str:
-            if fs.exists(upload):  # else an earlier try has renamed it
+            if is_there(fs, upload):  # else an earlier try has renamed it
                 self._tag(fs, upload, size)
-                fs.mv(upload, self.url)
+                self._rename(fs, upload)
             return self._tag(fs, self.url, size)
 
         return self.files.call(f"write {self.url}", finish)
@@ -179,6 +179,13 @@ class StreamWriting:
                 self._once(lambda _fs: stream.close())
         with contextlib.suppress(DataError):
             self.files.call(f"delete {upload}", lambda fs: fs.rm_file(upload))
+
+    def _rename(self, fs: Any, upload: str) -> None:
+        """Rename what has just been seen: fsspec's general mv() takes a question that failed for "it is not there"."""
+        try:
+            fs.mv(upload, self.url)
+        except FileNotFoundError as error:
+            raise TransientError(f"{upload} cannot be renamed to {self.url}.") from error
 
     def _tag(self, fs: Any, url: str, size: int) -> str:
         info = info_of(fs, url)
@@ -200,6 +207,15 @@ def info_of(fs: Any, url: str) -> dict[str, Any]:
     """Return what the store says of one object, never from a cache."""
     fs.invalidate_cache()
     return dict(fs.info(url))
+
+
+def is_there(fs: Any, url: str) -> bool:
+    """Say whether there is an object; fsspec's own exists() says no of whatever it could not find out."""
+    try:
+        info_of(fs, url)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _make_parent(fs: Any, url: str) -> None:

@@ -24,7 +24,9 @@ Keep = Callable[[str, bool], bool]
 ROW = struct.Struct("<qqqQQI")
 """What stat says of a file: the fields of :class:`Stat`. Two rows are equal if, and only if, nothing changed."""
 
-_FIELDS = attrgetter("st_size", "st_mtime_ns", "st_ctime_ns", "st_ino", "st_dev", "st_mode")
+fields_of = attrgetter("st_size", "st_mtime_ns", "st_ctime_ns", "st_ino", "st_dev", "st_mode")
+"""What stat answered, as a row unpacks to; a time after the year 2262 is never equal to one in a row."""
+
 _LAST_TIME = 2**63 - 1
 
 
@@ -58,18 +60,12 @@ class Stat(NamedTuple):
 
 def row_of(status: os.stat_result) -> bytes:
     """Pack what stat answered."""
-    fields = _FIELDS(status)
+    fields = fields_of(status)
     try:
         return ROW.pack(*fields)
     except struct.error:  # a time after the year 2262; it counts as one that is yet to come, and is never trusted
         size, mtime, ctime, *rest = fields
         return ROW.pack(size, _within(mtime), _within(ctime), *rest)
-
-
-def size_in(row: bytes) -> int:
-    """Return the size that a row tells, in bytes."""
-    size: int = ROW.unpack(row)[0]
-    return size
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +161,7 @@ def _looked_at(
         except OSError as error:
             if isinstance(error, DataError):
                 raise
-            raise DataError(f"Cannot read {entry.path!r}: {error.strerror}.") from error
+            raise DataError(_unseen(entry, error)) from error
         if stat.S_ISREG(status.st_mode):
             files.append((entry.name, row_of(status)))
         elif stat.S_ISDIR(status.st_mode):
@@ -173,6 +169,13 @@ def _looked_at(
         else:
             require_plain(entry.path, status)
     return files, below
+
+
+def _unseen(entry: os.DirEntry[str], error: OSError) -> str:
+    """Return the message for an entry that tells nothing of itself."""
+    if isinstance(error, FileNotFoundError) and entry.is_symlink():
+        return f"The link {entry.path!r} leads to {os.readlink(entry.path)!r}, where nothing is; remove it."
+    return f"Cannot read {entry.path!r}: {error.strerror}."
 
 
 def require_plain(path: str, status: os.stat_result) -> None:

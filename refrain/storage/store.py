@@ -105,6 +105,9 @@ class Store(Protocol):
         :raises DataError: when somebody else is filling it, or it cannot be written.
         """
 
+    def sign(self, path: str) -> bytes | None:
+        """Return the sign of a copy that fills the folder *path*, or was interrupted; None when there is none."""
+
     def require_filled(self, path: str) -> None:
         """Refuse what is below a folder that a copy fills; :meth:`listing` sees only what is in the tree itself.
 

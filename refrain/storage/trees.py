@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from refrain.errors import DataError, DataNotFoundError
 from refrain.storage.digest import digest_and_stat
 from refrain.storage.manifest import BY_PATH, Entry, Manifest, TreeKind
-from refrain.storage.scan import ROW, Folder, Keep, Links, row_of, scan, single, size_in
+from refrain.storage.scan import ROW, Folder, Keep, Links, Stat, fields_of, row_of, scan, single
 from refrain.storage.statindex import NOT_AT_REST, IndexedTree, StatIndex, encoded, is_at_rest
 
 _BATCH = 512
@@ -142,15 +143,27 @@ def _known(folder: Folder, before: dict[str, tuple[Folder, str]]) -> list[str]:
 
 def _digested(folders: list[Folder], digests: list[list[str]]) -> tuple[list[Folder], list[list[str]]]:
     """Read every file that has no digest yet; a file that changed meanwhile has another row then."""
-    folders = list(folders)
-    unread = [(of, at) for of, found in enumerate(digests) for at, digest in enumerate(found) if not digest]
-    files = [(folders[of].path(at), folders[of].row(at)) for of, at in unread]
-    for (of, at), (_, before), (row, digest) in zip(unread, files, _digest_all(files), strict=True):
-        digests[of][at] = digest
-        if row != before:
-            rows = folders[of].rows
-            folders[of] = replace(folders[of], rows=rows[: at * ROW.size] + row + rows[(at + 1) * ROW.size :])
-    return folders, digests
+    read = _digest_all(_unread(folders, digests))
+    looked = [
+        _filled(folder, found, read) if "" in found else (folder, found)
+        for folder, found in zip(folders, digests, strict=True)
+    ]
+    return [folder for folder, _ in looked], [found for _, found in looked]
+
+
+def _unread(folders: list[Folder], digests: list[list[str]]) -> Iterator[_File]:
+    """Yield the files without a digest, one by one: what is made for each file is to be forgotten soon."""
+    for folder, found in zip(folders, digests, strict=True):
+        for at, digest in enumerate(found):
+            if not digest:
+                yield folder.path(at), folder.row(at)
+
+
+def _filled(folder: Folder, found: list[str], read: Iterator[tuple[bytes, str]]) -> tuple[Folder, list[str]]:
+    """Take what was read for the files of a folder that have no digest."""
+    looked = [(folder.row(at), digest) if digest else next(read) for at, digest in enumerate(found)]
+    rows = b"".join([row for row, _ in looked])
+    return folder if rows == folder.rows else replace(folder, rows=rows), [digest for _, digest in looked]
 
 
 def _at_rest(folder: Folder, digests: list[str], now_ns: int) -> list[str]:
@@ -169,26 +182,27 @@ def _entries(folders: list[Folder], digests: list[list[str]], rules: TreeRules) 
         prefix = folder.prefix
         if not folder.names:
             entries.append(Entry(prefix, 0, "", rules.executable))  # a directory that can be entered has the bit
-        for name, found, digest in zip(folder.names, folder.stats(), of_folder, strict=True):
-            entries.append(Entry(prefix + name, found.size, digest, rules.executable and found.is_executable))
+        rows = ROW.iter_unpack(folder.rows)  # not stats(): an object for each file costs as much as its entry
+        entries += [
+            Entry(prefix + name, row[0], digest, rules.executable and Stat._make(row).is_executable)
+            for name, row, digest in zip(folder.names, rows, of_folder, strict=True)
+        ]
     return tuple(sorted(entries, key=BY_PATH))
 
 
-def _digest_all(files: Sequence[_File]) -> list[tuple[bytes, str]]:
+def _digest_all(files: Iterator[_File]) -> Iterator[tuple[bytes, str]]:
     """Read files one by one, and by several threads where the storage is slow.
 
     On files that are in memory threads cost more than they save, because they hand the interpreter to each other at
     every read. The first files of each batch tell: who waits for the storage spends seconds that cost no CPU.
     """
-    read: list[tuple[bytes, str]] = []
-    for start in range(0, len(files), _BATCH):
-        batch = files[start : start + _BATCH]
+    while batch := list(itertools.islice(files, _BATCH)):
         wall, cpu = time.perf_counter(), time.thread_time()
-        read += map(_digest, batch[:_PROBE])
+        read = list(map(_digest, batch[:_PROBE]))
         is_slow = time.perf_counter() - wall > _WAITING * (time.thread_time() - cpu)
         rest = batch[_PROBE:]
         read += _by_threads(rest) if rest and is_slow else map(_digest, rest)
-    return read
+        yield from read
 
 
 def _by_threads(files: Sequence[_File]) -> list[tuple[bytes, str]]:
@@ -202,12 +216,12 @@ def _digest(file: _File) -> tuple[bytes, str]:
     """Read one file and say what it was while it was read: the stat before and after must agree."""
     path, row = file
     for _ in range(_TRIES):
+        before = ROW.unpack(row)
         try:
-            digest, status = digest_and_stat(path, size_in(row))
+            digest, status = digest_and_stat(path, before[0])
         except OSError as error:
             raise DataError(f"Cannot read {path!r}: {error.strerror}.") from error
-        after = row_of(status)
-        if after == row:
+        if fields_of(status) == before:
             return row, digest
-        row = after
+        row = row_of(status)
     raise DataError(f"{path!r} changes while it is being read; wait until its writer has finished.")

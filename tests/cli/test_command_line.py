@@ -53,7 +53,10 @@ def test_an_unknown_option_is_wrong_use_and_said_in_json_too(refrain: Refrain) -
 def test_an_error_is_one_message_without_a_traceback(refrain: Refrain, tmp_path: Path) -> None:
     called = refrain("runs", "--workspace", str(tmp_path / "nowhere"))
     assert (called.code, called.out) == (2, "")
-    assert called.err == f"refrain: There is no workspace '{tmp_path}/nowhere'.\n"
+    assert called.err == (
+        f"refrain: There is no workspace '{tmp_path}/nowhere'. Correct the name; a workspace is made by the first run "
+        "in it.\n"
+    )
 
 
 def test_the_debug_variable_adds_the_traceback(

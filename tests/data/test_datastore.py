@@ -1,5 +1,8 @@
 """Datastore: a named place, as users hold it."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from refrain.data.datastore import Datastore
@@ -80,9 +83,10 @@ def test_a_url_with_credentials_is_refused(workspace, url):
     assert "top-secret" not in str(e.value)
 
 
-@pytest.mark.parametrize("url", ["bucket", "s3://", "://bucket"])
+@pytest.mark.parametrize("url", ["bucket", "s3://", "://bucket", "/data", Path("/data"), None])
 def test_what_is_no_url_is_refused(workspace, url):
-    with pytest.raises(UserError, match="is no URL such as 's3://bucket/folder'"):
+    message = rf"Datastore 'far': {re.escape(repr(url))} is no URL such as 's3://bucket/folder'\. Register a folder of"
+    with pytest.raises(UserError, match=message):
         Datastore.register(workspace, "far", url)
 
 

@@ -15,6 +15,7 @@ from refrain.data.registered import DatasetRecord, DatasetVersions
 from refrain.data.tabular.dataset import TabularDataset
 from refrain.errors import DataError, UnknownNameError, UserError, WorkspaceSchemaError
 from refrain.storage.manifest import TreeKind
+from refrain.storage.state import WorkspaceState
 
 
 @pytest.fixture
@@ -58,6 +59,57 @@ def test_registered_datasets_are_found_again(workspace: Workspace, table: Tabula
     }
     with pytest.raises(UnknownNameError, match="No dataset with the id 'x' is registered, nor is one an input of this"):
         Dataset.get_by_id(other, "x")
+
+
+def _reads(state: WorkspaceState, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return where the keys are written down that are read from now on."""
+    read: list[str] = []
+    get = type(state.objects).get
+    monkeypatch.setattr(type(state.objects), "get", lambda objects, key: read.append(key) or get(objects, key))
+    return read
+
+
+def test_an_id_is_found_without_reading_every_record(
+    workspace: Workspace, table: TabularDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(20):
+        table.take(number).register(workspace, f"other {number}")
+    wanted = table.take(50).register(workspace, "wanted")
+    read = _reads(workspace.state, monkeypatch)
+    found = Dataset.get_by_id(workspace, wanted.id)
+    assert (found.name, found.version) == ("wanted", 1)
+    assert len(set(read)) == 2
+
+
+def test_an_id_is_that_of_the_version_registered_last_and_still_there(
+    workspace: Workspace, table: TabularDataset
+) -> None:
+    first = table.register(workspace, "first")
+    table.take(1).register(workspace, "first", create_new_version=True)
+    table.register(workspace, "first", create_new_version=True)
+    assert Dataset.get_by_id(workspace, first.id).version == 3
+    second = table.register(workspace, "second")
+    assert Dataset.get_by_id(workspace, first.id).name == "second"
+    second.unregister_all_versions()
+    assert Dataset.get_by_id(workspace, first.id).name == "first"
+    table.take(1).register(workspace, "second")
+    assert Dataset.get_by_id(workspace, first.id).name == "first"
+    Dataset.get_by_name(workspace, "first").unregister_all_versions()
+    with pytest.raises(UnknownNameError, match="No dataset with the id"):
+        Dataset.get_by_id(workspace, first.id)
+
+
+def test_ids_of_before_they_were_noted_are_looked_for_once(
+    workspace: Workspace, table: TabularDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(20):
+        table.take(number).register(workspace, f"other {number}")
+    wanted = table.take(50).register(workspace, "wanted")
+    workspace.state.objects.drop("registry/dataset-ids")
+    assert Dataset.get_by_id(workspace, wanted.id).name == "wanted"
+    read = _reads(workspace.state, monkeypatch)
+    assert Dataset.get_by_id(workspace, wanted.id).name == "wanted"
+    assert len(set(read)) == 2
 
 
 def test_a_changed_dataset_is_registered_no_more(workspace: Workspace, table: TabularDataset) -> None:

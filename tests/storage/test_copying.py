@@ -14,12 +14,13 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 import refrain
 from fakes.remote_stores import FlakyFileSystem, S3Server, s3_server
 from refrain.errors import DataError, DataNotFoundError, TransferCanceledError
 from refrain.storage.copying import Copied, Terms, copy
-from refrain.storage.filling import SIGN
+from refrain.storage.filling import SIGN, sign_for
 from refrain.storage.manifest import TreeKind
 from refrain.storage.parts import PART_BYTES, md5_of
 from refrain.storage.remote_files import StreamWriting
@@ -154,7 +155,12 @@ def test_files_that_are_there_are_replaced_only_on_request(state, tree, tmp_path
     ("source", "target", "words"),
     [
         ("disk:nothing", "disk:to", "There is nothing at .*disk/nothing, so that nothing can be copied"),
-        ("s3:nothing", "disk:to", "There is nothing at s3://.*/nothing"),
+        ("s3:nothing", "disk:to", r"There is nothing at s3://.*/nothing, .*\. Correct the path\."),
+        (
+            "disk:her*",
+            "disk:to",
+            r"There is nothing at .*/her\*, .*\. Name one file or folder; patterns are not expanded",
+        ),
         ("disk:here", "disk:here/inside", "here cannot be copied to .*here/inside, which is inside it"),
         ("disk:here", "disk:here", "here cannot be copied to itself"),
         ("s3:here", "s3:here/inside", "here cannot be copied to s3://.*here/inside, which is inside it"),
@@ -314,7 +320,7 @@ def test_after_a_kill_nothing_that_is_complete_is_copied_again(
     assert copied.kept == wholes
     assert moved[-1] <= copied.bytes - parts * 12345 - wholes
     if source == "s3":
-        assert server.requests["GET"] <= 7 - wholes - parts + 2  # two of them ask for the parts of an upload
+        assert server.requests["GET"] <= 7 - wholes - parts + 4  # two ask for the parts of an upload, two for the sign
     assert _content(state, f"{target}:to", tmp_path) == _in(large)
 
 
@@ -369,6 +375,113 @@ def test_a_store_that_fails_often_gets_everything_right(state, large, tmp_path, 
     _copy(state, "flaky:there", "flaky:again")
     _copy(state, "flaky:again", "disk:back")
     assert _in(tmp_path / "disk/back") == _in(large)
+
+
+class _SilentFileSystem(MemoryFileSystem):
+    """The memory of this process, whose nth question for certain names gets no answer."""
+
+    protocol = "silent"
+    cachable = False
+    part, left = "", -1
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return MemoryFileSystem._strip_protocol(str(path).replace("silent://", "memory://", 1))
+
+    def info(self, path, **kwargs):
+        if self.part in path:
+            _SilentFileSystem.left -= 1
+            if self.left == -1:
+                raise OSError("the line went dead")
+        return super().info(path, **kwargs)
+
+
+@pytest.fixture
+def silent(state, monkeypatch) -> type[_SilentFileSystem]:
+    monkeypatch.setattr("refrain.storage.retry._FIRST_SECONDS", 0.001)
+    fsspec.register_implementation("silent", _SilentFileSystem, clobber=True)
+    state.datastores.register_url("silent", f"silent://{uuid.uuid4().hex}")
+    return _SilentFileSystem
+
+
+@pytest.mark.parametrize("answered", range(4))
+def test_a_question_without_an_answer_does_not_say_that_a_file_is_gone(state, large, tmp_path, silent, answered):
+    silent.part, silent.left = ".refrain-", answered
+    _copy(state, large / "large.bin", "silent:there")
+    assert silent.left < 0
+    assert _content(state, "silent:there", tmp_path) == {"": (large / "large.bin").read_bytes()}
+
+
+def test_a_question_without_an_answer_does_not_say_that_a_folder_is_complete(state, tree, silent):
+    _copy(state, tree, "silent:to/folder")
+    there = _place(state, "silent:to")
+    there.store.writing(there.below(SIGN).path).put(b"{}", md5_of(b"{}"))
+    silent.part, silent.left = SIGN, 0
+    with pytest.raises(DataError, match="to is not complete"):
+        _copy(state, "silent:to/folder", "disk:elsewhere")
+
+
+@pytest.mark.parametrize("store", ["memory", "s3"])
+def test_a_folder_that_another_copy_has_left_half_filled_is_filled_by_that_alone(state, large, tree, tmp_path, store):
+    canceled = threading.Event()
+    for number in range(100):  # many more than there are hands
+        (large / f"{number}.txt").write_text(f"number {number}")
+    with pytest.raises(TransferCanceledError):
+        _copy(state, large, f"{store}:to", watch=Watch(lambda progress: canceled.set(), canceled))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "new.txt").write_text("new")
+    with pytest.raises(
+        DataError, match=rf"/to is not complete: a copy into it from file://{large} is under way or was .*/to/{SIGN}\."
+    ):
+        _copy(state, tmp_path / "other", f"{store}:to")
+    with pytest.raises(DataError, match="is not complete"):
+        _place(state, f"{store}:to").identify()
+    assert _copy(state, large, f"{store}:to").files == 105
+    assert _copy(state, tmp_path / "other", f"{store}:to").files == 1
+    assert _content(state, f"{store}:to", tmp_path) == {**_in(large), "new.txt": b"new"}
+
+
+def test_a_local_folder_whose_merge_was_interrupted_is_filled_by_the_same_copy_alone(state, tree, tmp_path):
+    _copy(state, tree, "disk:to")
+    (tmp_path / "disk/to" / SIGN).write_bytes(sign_for("s3://elsewhere/data"))
+    with pytest.raises(DataError, match=r"disk/to is not complete: a copy into it from s3://elsewhere/data is under"):
+        _copy(state, tree, "disk:to", overwrite=True)
+    (tmp_path / "disk/to" / SIGN).write_bytes(sign_for(f"file://{tree}"))
+    _copy(state, tree, "disk:to", overwrite=True)
+    assert _in(tmp_path / "disk/to") == _in(tree)
+
+
+def test_a_sign_that_another_machine_has_put_meanwhile_stays(state, tree):
+    there = _place(state, "s3:to")
+    with there.store.filling(there.path, "file:///one", is_fresh=True):
+        sign = sign_for("file:///two")
+        there.store.writing(there.below(SIGN).path).put(sign, md5_of(sign))
+        there.store.writing(there.below("file").path).put(b"x", md5_of(b"x"))
+    with pytest.raises(DataError, match=f"to is not complete: a copy into it .*{SIGN}"):
+        there.identify()
+
+
+class _WriteOnlyFileSystem(MemoryFileSystem):
+    """The memory of this process, of whose objects one name may be written and listed, and not be read."""
+
+    protocol = "writeonly"
+    cachable = False
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return MemoryFileSystem._strip_protocol(str(path).replace("writeonly://", "memory://", 1))
+
+    def cat_file(self, path, **kwargs):
+        if SIGN in path:
+            raise PermissionError("Forbidden")
+        return super().cat_file(path, **kwargs)
+
+
+def test_who_may_not_read_a_sign_fills_a_folder_all_the_same(state, tree, tmp_path):
+    fsspec.register_implementation("writeonly", _WriteOnlyFileSystem, clobber=True)
+    state.datastores.register_url("writeonly", f"writeonly://{uuid.uuid4().hex}")
+    _copy(state, tree, "writeonly:to")
+    assert _content(state, "writeonly:to", tmp_path) == _in(tree)
 
 
 def test_a_file_that_nobody_may_read_or_write_is_named(state, tree, unprivileged):

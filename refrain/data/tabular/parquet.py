@@ -150,8 +150,8 @@ def _opened(file: SourceFile) -> Iterator[Any]:
         yield ParquetFile(raw, pre_buffer=not file.is_local)
     except pa.ArrowInvalid as error:
         raise DataError(
-            f"{file.address!r} is no Parquet file: {error}. Read it with its own reader, such as from_delimited_files, "
-            "or leave it out with a narrower path."
+            f"{file.address!r} is no Parquet file: {str(error).rstrip('.')}. Read it with its own reader, such "
+            "as from_delimited_files, or leave it out with a narrower path."
         ) from error
     finally:
         raw.close()

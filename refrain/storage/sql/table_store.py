@@ -85,4 +85,4 @@ class TableStore:
         )
 
     listing = sizes = match = open = reading = mount = link = get = _refuse
-    writing = put = clash = publish = filling = accept = remove = _refuse
+    writing = put = clash = publish = sign = filling = accept = remove = _refuse
