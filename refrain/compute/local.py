@@ -45,6 +45,7 @@ class LocalCompute:
     :param grace_seconds: how long a canceled process may take to end by itself.
     :param environments: makes the environments that packages are installed into; None refuses those.
     :param spark: what the target says of the Spark that its Spark steps start, as environment variables.
+    :param told: what else it says to every process, as environment variables.
     """
 
     def __init__(
@@ -52,10 +53,12 @@ class LocalCompute:
         grace_seconds: float = CANCEL_GRACE_SECONDS,
         environments: Callable[[RunTool], Environments] | None = None,
         spark: Mapping[str, str] | None = None,
+        told: Mapping[str, str] | None = None,
     ) -> None:
         self._grace_seconds = grace_seconds
         self._make_environments = environments
         self._spark = dict(spark or {})
+        self._told = dict(told or {})
         self._jobs: dict[str, _Running] = {}
         self._results = JobResults("process")
         self._identities: dict[EnvironmentSpec, InterpreterIdentity] = {}
@@ -132,7 +135,7 @@ class LocalCompute:
 
     def variables(self, environment: EnvironmentSpec, interpreter: str) -> dict[str, str]:
         """See :meth:`refrain.compute.job.Compute.variables`."""
-        return of_this_machine(interpreter, SPARK_VARIABLES if environment.uses_spark else ())
+        return {**of_this_machine(interpreter, SPARK_VARIABLES if environment.uses_spark else ()), **self._told}
 
     def submit(self, job: Job) -> str:
         """See :meth:`refrain.compute.job.Compute.submit`.

@@ -39,7 +39,7 @@ class ParallelRunConfig:
     :param entry_script: a script with ``run(mini_batch)``, and ``init()`` and ``shutdown()`` if it needs them.
     :param error_threshold: how many files or rows may fail in all; -1 for any number.
     :param output_action: ``append_row`` writes what run() returns to one file, ``summary_only`` only counts it.
-    :param node_count: how many nodes; all of their processes run on the one machine of the step.
+    :param node_count: machines of the cluster that the compute target is; elsewhere so many times the processes.
     :param process_count_per_node: worker processes for each node; None means the machine's cores.
     :param mini_batch_size: files, 10 by default; of a table roughly bytes of its files, such as ``"10MB"``, by default
         ``"1MB"``.

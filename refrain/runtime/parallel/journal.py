@@ -3,7 +3,7 @@
 ::
 
     <folder>/journal                one record for each mini-batch that run() returned for
-    <folder>/rows/<b>-<try>-<pid>   rows that are too many to stand in a record
+    <folder>/rows/<b>-<try>-<hex>   rows that are too many to stand in a record
     <folder>/output/                what the entry script writes to the step's output
 
 A record is a line of JSON, the bytes of the rows, and a line end. A process that is killed leaves at most one that is
@@ -16,10 +16,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import zlib
 from array import array
-from typing import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,15 +38,16 @@ class JournalInUse(Exception):
     """Another process holds the journal right now."""
 
 
-class RowsFile(NamedTuple):
+class RowsFile:
     """A file of its own for the rows of a mini-batch.
 
     :param name: below :attr:`Journal.rows`.
     :param crc: the checksum of what was written there.
     """
 
-    name: str
-    crc: int
+    def __init__(self, name: str, crc: int) -> None:
+        self.name = name
+        self.crc = crc
 
 
 class Journal:
@@ -73,9 +72,9 @@ class Journal:
             os.close(self._descriptor)
             raise JournalInUse(folder) from error
         self._starts = array("q")  # where the rows of each mini-batch begin
-        self._sizes = array("q")
-        self._items = array("q")
-        self._results = array("q")
+        self._sizes = array("i")  # small ones: there may be millions of them
+        self._items = array("i")
+        self._results = array("i")
         self._waiting: list[bytes] = []
         head = {"journal": "refrain parallel run", "schema": SCHEMA, "cut": cut or {}}
         self._end = self._read(head)
@@ -163,7 +162,10 @@ class Journal:
     def _begin(self, head: Record) -> None:
         """Begin anew, without what was written for other mini-batches."""
         for path in (self.rows, self.output):
-            shutil.rmtree(path, ignore_errors=True)
+            if os.path.isdir(path):
+                import shutil
+
+                shutil.rmtree(path, ignore_errors=True)
         self._append(_line(head))
         self.flush()
 
@@ -256,4 +258,6 @@ def _link(source: str, target: str) -> None:
     try:
         os.link(source, target)
     except OSError:  # another file system, or one without hard links
+        import shutil
+
         shutil.copyfile(source, target)
