@@ -161,8 +161,6 @@ class Journal:
 
     def _begin(self, head: Record) -> None:
         """Begin anew, without what was written for other mini-batches."""
-        import shutil
-
         for path in (self.rows, self.output):
             if os.path.isdir(path):
                 import shutil
