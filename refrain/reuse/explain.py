@@ -66,9 +66,7 @@ class Explainer:
         if place[:2] == ("environment", "variables"):
             return Change(f"environment variable {rest[1]}", _arrow(before, after))
         if _is_spark(before) and _is_spark(after):
-            return Change(
-                "Spark", ", ".join(f"{k} {_arrow(b, a)}" for (_, k), b, a in _by_key("", before[1], after[1]))
-            )
+            return Change("Spark", _arrow(before[1], after[1]))
         if head == "foreign":
             return Change(
                 f"code at {rest[0]}",
@@ -180,7 +178,14 @@ def _is_same(before: Any, after: Any) -> bool:
 
 
 def _arrow(before: Any, after: Any) -> str:
+    if isinstance(before, dict) and isinstance(after, dict) and "secret" not in before.keys() | after.keys():
+        fields = ((key, map(_field, values)) for (_, key), *values in _by_key("", before, after))
+        return ", ".join(f"{key} {' → '.join(values)}" for key, values in fields)
     return f"{_shown(before)} → {_shown(after)}"
+
+
+def _field(value: Any) -> str:
+    return "absent" if value is _ABSENT else repr(value)
 
 
 def _shown(value: Any) -> str:

@@ -146,10 +146,13 @@ class LocalStore:
         if not target.exists() or not source.is_dir():
             _place(source, target)
             return
+        empty = [parent for parent, folders, names in os.walk(source) if not folders and not names]
         for file in list(_files(source)):
             place = _below(target, file, source)
             place.parent.mkdir(parents=True, exist_ok=True)
             _place(Path(file), place)
+        for folder in empty:
+            _below(target, folder, source).mkdir(parents=True, exist_ok=True)
 
     def require_filled(self, path: str) -> None:
         """See :meth:`Store.require_filled`."""
@@ -254,7 +257,7 @@ def _copy_beside(source: Path, target: Path) -> None:
     """Come from another file system, as in upload mode: copy, flush, then rename."""
     waiting = target.with_name(f".refrain-{os.urandom(16).hex()}")
     try:
-        if source.is_dir():
+        if source.is_dir() and not source.is_symlink():
             shutil.copytree(source, waiting, symlinks=True)
         else:
             shutil.copyfile(source, waiting, follow_symlinks=False)
@@ -267,7 +270,8 @@ def _copy_beside(source: Path, target: Path) -> None:
 
 def flush(path: Path) -> None:
     """Get the bytes onto the disk, so that no record outlives its data through a loss of power."""
-    files = list(_files(path)) if path.is_dir() else [str(path)]
+    found = _files(path) if path.is_dir() and not path.is_symlink() else [str(path)]
+    files = [file for file in found if not os.path.islink(file)]  # what a link leads to may not be there yet
     if len(files) > _SYNC_EACH_UP_TO:
         os.sync()
         return
@@ -303,8 +307,11 @@ def _explained(path: str) -> Iterator[None]:
 
 
 def _files(folder: Path) -> Iterator[str]:
-    for parent, _, names in os.walk(folder):
+    """Yield the files, and the links, also those that lead to folders."""
+    for parent, folders, names in os.walk(folder):
+        paths = (os.path.join(parent, name) for name in folders)
         yield from (os.path.join(parent, name) for name in names)
+        yield from (path for path in paths if os.path.islink(path))
 
 
 def _below(target: Path, file: str, source: Path) -> Path:

@@ -146,12 +146,20 @@ def _ignored(source_directory: str) -> Callable[[str], bool]:
 
             try:
                 lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-                # In git, "a/**" is what is in a/, not a/ itself; here it would match "a/", which is then not entered.
-                lines = [line[:-1] if line.endswith("/**") else line for line in map(str.rstrip, lines)]
+                lines = list(map(_as_git_reads_it, lines))
                 return GitIgnoreSpec.from_lines(lines).match_file
             except (OSError, ValueError) as error:
                 raise SnapshotError(f"The ignore file {path!r} cannot be read: {error}.") from error
     return lambda _: False
+
+
+def _as_git_reads_it(line: str) -> str:
+    """In git, ``a/**`` is what is in a/, and ``a/**/`` the folders there; else both would match a/ itself."""
+    line = line.rstrip()
+    for ending in ("/**", "/**/"):
+        if line.endswith(ending):
+            return f"{line.removesuffix(ending)}/*{ending[3:]}"
+    return line
 
 
 def _relative(folder: str, source_directory: str) -> str:

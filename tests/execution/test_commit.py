@@ -144,6 +144,23 @@ def test_a_place_that_several_runs_share_is_merged_and_counts_as_a_whole(project
     assert again.verdict("one") is Verdict.OUTPUT_CHANGED
 
 
+def test_links_to_folders_and_empty_folders_are_merged_like_files(project: Project) -> None:
+    code = """
+        import os, sys
+        out, name = sys.argv[1:]
+        for folder in ("real", "empty"):
+            os.makedirs(f"{out}/{name}/{folder}")
+        open(f"{out}/{name}/real/file", "w").write(name)
+        os.symlink("real", f"{out}/{name}/alias")
+    """
+    for name in "ab":
+        ran = project.run(project.step(name, code, [_fixed(project, "out", "shared"), name]))
+        folder = ran.path(name, "out") / name
+        assert (folder / "alias/file").read_text() == name
+        assert list((folder / "empty").iterdir()) == []
+    assert project.run(project.step("b", code, [_fixed(project, "out", "shared"), "b"])).reused() == ["b"]
+
+
 def test_data_at_a_shared_place_is_not_replaced_unless_the_output_says_so(project: Project) -> None:
     code = "import os, sys; os.makedirs('out', exist_ok=True); open('out/a', 'w').write(sys.argv[1])"
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fakes.project import COPIES, WRITES, Project
-from refrain import Dataset, PipelineData, PipelineParameter, RunConfiguration
+from refrain import Dataset, OutputFileDatasetConfig, PipelineData, PipelineParameter, RunConfiguration
 from refrain.reuse.decision import Verdict
 from refrain.storage.blobs import blob_key
 from refrain.storage.digest import digest_bytes
@@ -65,6 +65,18 @@ def test_a_changed_argument_is_shown_with_its_place(project: Project) -> None:
     _sentence(project, arguments=["fast"])
     assert _sentence(project, arguments=["slow"]) == "runs: changed: argument 3: 'fast' → 'slow'"
     assert _sentence(project, arguments=["slow", "x"]) == "runs: changed: argument 4: absent → 'x'"
+
+
+def test_of_an_output_that_is_declared_in_another_way_only_that_is_told(project: Project) -> None:
+    def sentence(path: str, *globs: str) -> str:
+        output = OutputFileDatasetConfig("out", destination=(project.workspace.get_default_datastore(), path))
+        code = "import os, sys; os.makedirs(sys.argv[1], exist_ok=True); open(sys.argv[1] + '/a', 'w')"
+        step = project.step("write", code, [output.as_upload(overwrite=True, source_globs=globs)])
+        return str(project.run(step).step("write").decision["sentence"])
+
+    sentence("here")
+    assert sentence("there") == "runs: changed: output out: path 'here' → 'there'"
+    assert sentence("there", "a") == "runs: changed: output out: globs [] → ['a']"
 
 
 def test_a_changed_variable_is_shown_and_a_secret_one_is_not(project: Project) -> None:

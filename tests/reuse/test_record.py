@@ -10,7 +10,7 @@ import pytest
 from refrain.data.handle import DataHandle
 from refrain.data.models.use import How, ModelUse
 from refrain.errors import CorruptObjectError
-from refrain.reuse.record import RecordStore, ReuseRecord, Tombstone, record_key
+from refrain.reuse.record import SCHEMA, RecordStore, ReuseRecord, Tombstone, record_key
 from refrain.storage.digest import digest_bytes
 from refrain.storage.manifest import TreeKind
 from refrain.storage.objects import LocalObjectStore
@@ -82,8 +82,8 @@ def _write(objects: LocalObjectStore, document: dict[str, object]) -> None:
 
 
 def test_a_record_of_a_newer_schema_is_named(records: RecordStore, objects: LocalObjectStore) -> None:
-    _write(objects, {"schema": 4})
-    with pytest.raises(CorruptObjectError, match="has schema 4, this Refrain reads up to 3"):
+    _write(objects, {"schema": SCHEMA + 1})
+    with pytest.raises(CorruptObjectError, match=f"has schema {SCHEMA + 1}, this Refrain reads up to {SCHEMA}"):
         records.get(KEY)
 
 

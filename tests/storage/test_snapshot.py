@@ -180,6 +180,12 @@ def test_a_byte_order_mark_does_not_hide_the_first_pattern(source, held):
     assert "a.log" not in held()
 
 
+def test_the_folders_in_a_folder_can_be_ignored_and_its_files_stay(source, held):
+    write(source, "data/a.csv", "data/deep/b.csv", "data/deep/er/c.csv")
+    ignore(source, "data/**/")
+    assert held() == [".amlignore", "data/a.csv", "train.py"]
+
+
 def test_an_ignored_fifo_is_no_error(source, held):
     os.mkfifo(source / "pipe")
     ignore(source, "pipe")

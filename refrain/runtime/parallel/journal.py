@@ -18,7 +18,6 @@ import json
 import os
 import zlib
 from array import array
-from typing import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,15 +38,16 @@ class JournalInUse(Exception):
     """Another process holds the journal right now."""
 
 
-class RowsFile(NamedTuple):
+class RowsFile:
     """A file of its own for the rows of a mini-batch.
 
     :param name: below :attr:`Journal.rows`.
     :param crc: the checksum of what was written there.
     """
 
-    name: str
-    crc: int
+    def __init__(self, name: str, crc: int) -> None:
+        self.name = name
+        self.crc = crc
 
 
 class Journal:
@@ -161,10 +161,11 @@ class Journal:
 
     def _begin(self, head: Record) -> None:
         """Begin anew, without what was written for other mini-batches."""
-        import shutil
-
         for path in (self.rows, self.output):
-            shutil.rmtree(path, ignore_errors=True)
+            if os.path.isdir(path):
+                import shutil
+
+                shutil.rmtree(path, ignore_errors=True)
         self._append(_line(head))
         self.flush()
 
