@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cli.sample import Refrain
+from cli.sample import Refrain, write
 
 
 def test_a_model_is_registered_listed_shown_downloaded_and_deleted(project: Path, refrain: Refrain) -> None:
@@ -48,3 +48,24 @@ def test_what_is_not_there_or_not_said_is_told(project: Path, refrain: Refrain) 
     said = refrain("model", "download", "net")
     assert said.code == 1, "net.bin is there, and stays"
     assert "'net.bin' is there already." in said.err
+
+
+PIPELINE = """
+from refrain import ModelInput, Pipeline, PipelineData, PythonScriptStep, Workspace
+
+step = PythonScriptStep("use.py", name="use", source_directory="use", inputs=[ModelInput("net")])
+pipeline = Pipeline(Workspace(), [step], name="uses")
+"""
+
+
+def test_the_models_of_a_step_are_shown(project: Path, refrain: Refrain) -> None:
+    Path("net.bin").write_text("weights")
+    refrain("model", "register", "net", "net.bin")
+    write(project, "uses.py", PIPELINE)
+    write(project, "use/use.py", "from refrain import Model; print(Model.get_model_path('net')); Model.list(None)")
+    said = refrain("run", "uses.py", "--json")
+    assert said.code == 0, said.err
+    shown = refrain("runs", "show", f"{said.document['run_id'][:8]}.use")
+    lines = [line.split() for line in shown.out.splitlines()]
+    assert ["net", "1", "latest", "input"] in lines
+    assert ["(all)", "latest", "listed"] in lines
