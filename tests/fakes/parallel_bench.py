@@ -9,10 +9,14 @@ import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
+from pwd import getpwuid
 
 import refrain.runtime.run
 
 RUNTIME = Path(refrain.runtime.run.__file__).parent
+HOME = Path(getpwuid(os.getuid()).pw_dir)  # the user's: tests have a home of their own
+OLDEST = next(HOME.glob(".pyenv/versions/3.8.*/bin/python3"), None)
+"""The oldest interpreter that a step may have, where there is one."""
 NAMES = """
     import os
     def run(mini_batch):

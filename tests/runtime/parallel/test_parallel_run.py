@@ -10,15 +10,12 @@ import subprocess
 import textwrap
 import time
 from pathlib import Path
-from pwd import getpwuid
 
 import pytest
 
-from fakes.parallel_bench import NAMES, SLOWLY, ParallelBench, left_processes, runs
+from fakes.parallel_bench import NAMES, OLDEST, SLOWLY, ParallelBench, left_processes, runs
 
 SLEEPER = 87_654_321
-HOME = Path(getpwuid(os.getuid()).pw_dir)  # the user's: tests have a home of their own
-OLDEST = next(HOME.glob(".pyenv/versions/3.8.*/bin/python3"), None)
 
 
 def sleepers() -> list[str]:

@@ -134,6 +134,8 @@ class Cluster:
         """Let all hosts end, and take back what was launched."""
         for node in list(self._nodes):
             self._remove(node)
+        for caller in self._callers:
+            caller.stream.close()
         self._closing.close()
 
     def _listen(self, address: str, secret: bytes) -> Door:

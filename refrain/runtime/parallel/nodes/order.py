@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,10 +55,10 @@ class Order(NamedTuple):
     target: str
     scheduler: str
     launcher: str
-    python: Optional[str] = None  # evaluated on Python 3.8
-    dispatcher_host: Optional[str] = None
-    certificates: Optional[Certificates] = None
-    resources: Optional[Dict[str, float]] = None
+    python: str | None = None
+    dispatcher_host: str | None = None
+    certificates: Certificates | None = None
+    resources: Dict[str, float] | None = None
     start_seconds: float = 600.0
     lost_seconds: float = 30.0
 

@@ -13,7 +13,7 @@ import pytest
 
 from fakes.certificates import certificates
 from fakes.dask_cluster import DaskCluster, dask_cluster
-from fakes.parallel_bench import NAMES, SLOWLY, ParallelBench, left_processes, runs
+from fakes.parallel_bench import NAMES, OLDEST, SLOWLY, ParallelBench, left_processes, runs
 from fakes.waiting import eventually
 from runtime.parallel.trials import try_attempts, try_many_workers, try_one_worker
 
@@ -66,11 +66,19 @@ def test_a_hanging_run_on_a_node_is_ended_with_what_it_has_started(bench: Parall
     assert eventually(lambda: left_processes(bench) == [], 10)
 
 
+@pytest.mark.skipif(OLDEST is None, reason="no Python 3.8 below ~/.pyenv/versions")
+def test_nodes_and_dispatcher_need_nothing_but_the_steps_interpreter(bench: ParallelBench) -> None:
+    names = bench.files(9)
+    bench.python = str(OLDEST)
+    scored = bench.run(NAMES, mini_batch_size=2)
+    assert (scored.code, scored.rows) == (0, names), scored.log
+
+
 # ---- telling
 
 
 def test_it_is_told_which_nodes_there_are_and_what_each_has_done(bench: ParallelBench) -> None:
-    names = bench.files(60)
+    names = bench.files(200)
     (bench.folder / "slow").touch()
     run = bench.folder / "run"
     run.mkdir()
