@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from refrain.data.handle import DataHandle
@@ -18,6 +18,7 @@ from refrain.data.ports import DATASETS
 from refrain.data.recipe import canonical, dataset_id, recipe_of
 from refrain.errors import UnknownNameError, UserError, WorkspaceSchemaError, did_you_mean, known
 from refrain.storage.registry import Registry
+from refrain.values import dataclass
 
 SCHEMA = 2
 _OUTPUT_SCHEMA = 1  # a record that is the handle of a step's output, without a definition

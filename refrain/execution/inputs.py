@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from refrain.storage.state import WorkspaceState
 from refrain.storage.store import Place, common_folder
 from refrain.storage.stores import Stores
 from refrain.storage.trees import DATA
+from refrain.values import dataclass
 
 if TYPE_CHECKING:
     from refrain.execution.datasets import MadeDataset

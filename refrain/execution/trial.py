@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from refrain.compute.target import LOCAL, Target
@@ -15,6 +14,7 @@ from refrain.execution.published import published_by
 from refrain.steps.command import Interpreter
 from refrain.steps.definition import PipelineDefinition, StepDefinition
 from refrain.tracking.record import RunStatus, RunStore
+from refrain.values import dataclass
 
 _ASK_SECONDS = 60.0
 

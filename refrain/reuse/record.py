@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from refrain.data.handle import DataHandle
 from refrain.errors import CorruptObjectError, WorkspaceError
@@ -14,6 +14,7 @@ from refrain.reuse.preimage import Preimage
 from refrain.storage.digest import digest_bytes
 from refrain.storage.objects import ObjectStore
 from refrain.storage.sealed import sealed, unsealed
+from refrain.values import dataclass
 
 SCHEMA = 2  # 1 had no tombstones
 _MOST_REMEMBERED = 10

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from operator import attrgetter
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 
 from refrain.errors import CorruptObjectError
 from refrain.storage.digest import digest_bytes
+from refrain.values import dataclass
 
 MANIFEST_SCHEMA = 1
 
