@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from refrain.data.parameters import PipelineParameter
 from refrain.data.ports import InputMode, InputPort, OutputMode, OutputPort
 from refrain.environments.run_configuration import RunConfiguration
+from refrain.environments.specification import EnvironmentSpec
 from refrain.errors import PipelineError, UserError
 from refrain.steps.command import Token
 from refrain.steps.definition import SourceCode, StepDefinition
 from refrain.steps.launching import Launch, launch
 from refrain.steps.step import PipelineStep, compute_name
 from refrain.steps.wiring import Build, Wiring
+from refrain.values import dataclass
+
+_PLAIN = EnvironmentSpec()
+"""What a :class:`RunConfiguration` asks for of which nothing was changed."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +57,19 @@ class ProcessStep(PipelineStep):
             raise UserError(f"Step {self.name!r}: allow_reuse must be True or False, not {settings.allow_reuse!r}.")
         if not isinstance(settings.params or {}, Mapping):
             raise UserError(f"Step {self.name!r}: params must map names to values, not {settings.params!r}.")
-        config = config or RunConfiguration()
         self.source_directory = settings.source_directory
         self.params = {str(key): value for key, value in (settings.params or {}).items()}
         self.version = None if settings.version is None else str(settings.version)
         self.allow_reuse = settings.allow_reuse
-        self.environment = config.specification()
-        self._launch: Launch | None = launch(self.name, config, settings.runconfig_pipeline_params or {})
-        self.compute = compute_name(self.name, settings.compute_target) or compute_name(self.name, config.target)
+        self.environment = _PLAIN if config is None else config.specification()
+        self._launch = self._launched(config, settings.runconfig_pipeline_params or {})
+        target = None if config is None else config.target
+        self.compute = compute_name(self.name, settings.compute_target) or compute_name(self.name, target)
+
+    def _launched(self, config: RunConfiguration | None, given: Mapping[str, Any]) -> Launch | None:
+        if config is None and not given:
+            return None
+        return launch(self.name, config or RunConfiguration(), given)
 
     def _define(
         self, build: Build, kind: str, source: SourceCode, command: Callable[[Wiring], Sequence[Token]]

@@ -113,7 +113,13 @@ def locate_script(
 
     :raises PipelineError: when the directory is missing or the script is not in it.
     """
-    directory = locate_source(step_name, source_directory, build)
+    given = (os.fspath(source_directory or ""), script_name)
+    if given not in build.located:  # the steps of a long pipeline often have one script
+        build.located[given] = _located(step_name, script_name, locate_source(step_name, source_directory, build))
+    return build.located[given]
+
+
+def _located(step_name: str, script_name: str, directory: str) -> tuple[SourceCode, str]:
     path = os.path.normpath(script_name)
     if os.path.isabs(path) or path.startswith(os.pardir):  # it may lead back into the directory
         path = os.path.relpath(os.path.join(directory, path), directory)

@@ -71,6 +71,9 @@ class Build(Protocol):
     def default_source_directory(self) -> str | None:
         """The source directory of steps that name none."""
 
+    located: dict[tuple[str, str], tuple[Any, str]]
+    """Sources and scripts that were found already, by source directory and script name as the user gave them."""
+
     def key_of(self, step: Any) -> str:
         """Return a step's key."""
 
@@ -112,6 +115,8 @@ def output_name(item: object) -> str | None:
 
 def numbered(names: Sequence[str | None], word: str) -> list[str]:
     """Fill in missing names by position, so that they are the same in every process: ``input_1``, ``input_2``."""
+    if None not in names:
+        return list(names)  # type: ignore[arg-type]  # as was just said
     taken = set(names)
     filled = []
     for position, name in enumerate(names, 1):
