@@ -72,8 +72,7 @@ def size_in(row: bytes) -> int:
     return size
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
+class Folder(NamedTuple):
     """The files of one directory, sorted by name, with one row each; without any, it is an empty directory.
 
     :param prefix: the path from the root, ending with ``/``; empty for the root itself.

@@ -6,13 +6,13 @@ import os
 import stat
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 
 from refrain.errors import DataError, DataNotFoundError
 from refrain.storage.digest import digest_and_stat
 from refrain.storage.manifest import BY_PATH, Entry, Manifest, TreeKind
 from refrain.storage.scan import ROW, Folder, Keep, Links, row_of, scan, single, size_in
 from refrain.storage.statindex import NOT_AT_REST, IndexedTree, StatIndex, encoded, is_at_rest
+from refrain.values import dataclass
 
 _BATCH = 512
 _PROBE = 32
@@ -24,7 +24,7 @@ _File = tuple[str, bytes]
 """An absolute path, and the row of the file there."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TreeIdentity:
     """What a tree is, in a few numbers. ``bytes`` is the sum of the files' sizes."""
 
@@ -149,7 +149,7 @@ def _digested(folders: list[Folder], digests: list[list[str]]) -> tuple[list[Fol
         digests[of][at] = digest
         if row != before:
             rows = folders[of].rows
-            folders[of] = replace(folders[of], rows=rows[: at * ROW.size] + row + rows[(at + 1) * ROW.size :])
+            folders[of] = folders[of]._replace(rows=rows[: at * ROW.size] + row + rows[(at + 1) * ROW.size :])
     return folders, digests
 
 
