@@ -10,13 +10,26 @@ from pathlib import Path
 import pytest
 
 PACKAGES = {"airflow", "fsspec", "numpy", "pandas", "pathspec", "pyarrow", "pyspark", "rich", "sqlalchemy"}
-STANDARD = {"concurrent.futures", "ctypes", "difflib", "hashlib", "logging", "secrets", "socket", "subprocess", "uuid"}
+STANDARD = {
+    "concurrent.futures",
+    "ctypes",
+    "difflib",
+    "hashlib",
+    "logging",
+    "random",
+    "secrets",
+    "socket",
+    "subprocess",
+    "tempfile",
+    "uuid",
+}
 """Of the standard library: each costs as much as deciding a dozen of steps."""
 
 OURS = {
     "refrain.data.files",
     "refrain.data.sql",
     "refrain.data.tabular.dataset",
+    "refrain.environments.environment",
     "refrain.execution.commit",
     "refrain.execution.datasets",
     "refrain.execution.links",
@@ -25,6 +38,7 @@ OURS = {
     "refrain.execution.transfer_body",
     "refrain.runtime",
     "refrain.steps.data_transfer",
+    "refrain.steps.launching",
     "refrain.steps.imports",
     "refrain.storage.filesystem",
     "refrain.storage.ledger",
