@@ -15,7 +15,7 @@ SEED ?=
 # Its name holds the folder, so that a copied or moved clone sets itself up again.
 stamp := .venv/.ready-$(shell pwd -P | cksum | cut -d ' ' -f 1)
 
-.PHONY: help setup demo up test test-fast test-deps chaos lint format bench constraints clean
+.PHONY: help setup demo up test test-fast test-servers test-acceptance test-deps chaos lint format bench constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' Makefile | sort | while IFS=$$'\t' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -33,13 +33,19 @@ demo: setup ## run the example pipeline twice and see what is reused
 up: setup ## start Airflow with the examples and the plugin
 	@$(bin)/refrain up $(if $(PORT),--port $(PORT))
 
-test: setup test-deps ## all tests: the fast ones first, then those that need servers, last those on a real Airflow
-	$(pytest) -n auto -m "not ($(needs_machine))"
-	$(pytest) -n 2 --dist loadfile -m "($(needs_machine)) and not acceptance" || [ $$? -eq 5 ]
-	$(pytest) -m acceptance || [ $$? -eq 5 ]
+# Tests on a real Airflow wait more than they work: those that need other servers run beside them.
+test: test-fast test-deps ## all tests: the fast ones first, then those that need servers beside those on a real Airflow
+	@echo "Servers and Airflow, side by side; what the tests of each print comes when they have ended."
+	@$(MAKE) --no-print-directory -j 2 --output-sync=target test-servers test-acceptance
 
 test-fast: setup ## the fast tests only
 	$(pytest) -n auto -m "not ($(needs_machine))"
+
+test-servers: setup
+	$(pytest) -m "($(needs_machine)) and not acceptance" || [ $$? -eq 5 ]
+
+test-acceptance: setup
+	$(pytest) -m acceptance || [ $$? -eq 5 ]
 
 test-deps: # Chromium and the database servers, where they can be installed
 	@scripts/test-deps

@@ -1,17 +1,20 @@
 """Read handwritten digits from image files, in as many processes as there are cores.
 
-    draw ──► images ─────────────┐
-      └────► labels ─► train ──► model ─► score ─► report
+    draw ──► images ──────────────┐
+      └────► labels ─► train ─ ─ ► score ─► report
+                         └─► "digits_model" ─┘
 
-`score` is a parallel run: each of its processes loads the model once, and is then given lists of image files. Its
-result is one line for each file. A mini-batch with a file that cannot be read is tried three times; then its files have
-failed, and more than ten failed files fail the run. The model is a version of the dataset "digits_model".
+`train` registers a model, and `score` takes the newest one of that name, whoever has registered it. It is a parallel
+run: `init()` loads the model, once in each process, and `run()` is then given lists of image files and returns one line
+for each. A mini-batch with a file that cannot be read is tried three times; then its files have failed, and more than
+ten failed files fail the run.
 """
 
 from pathlib import Path
 
 from refrain import (
     Environment,
+    ModelInput,
     OutputFileDatasetConfig,
     ParallelRunConfig,
     ParallelRunStep,
@@ -28,7 +31,6 @@ STEPS = Path(__file__).resolve().parent / "score_digits_steps"
 ws = Workspace.from_config()
 images = OutputFileDatasetConfig("images")
 labels = PipelineData("labels", is_directory=True)
-model = OutputFileDatasetConfig("model")
 predictions = PipelineData("predictions", is_directory=True)
 report = PipelineData("report", is_directory=True)
 
@@ -43,11 +45,9 @@ train = PythonScriptStep(
     "train.py",
     name="train",
     source_directory=str(STEPS / "train"),
-    arguments=["--images", images.as_input("training_images"), "--labels", labels, "--output", model],
+    arguments=["--images", images.as_input("training_images"), "--labels", labels],
     inputs=[labels],
-    outputs=[model.register_on_complete("digits_model", description="A classifier of 8 x 8 grey images")],
 )
-model_folder = model.as_input("digits_model").as_mount()
 score = ParallelRunStep(
     "score",
     ParallelRunConfig(
@@ -64,10 +64,10 @@ score = ParallelRunStep(
         run_invocation_timeout=60,
     ),
     inputs=[images.as_input("digits")],
-    side_inputs=[model_folder],
-    arguments=["--model", model_folder],
+    side_inputs=[ModelInput("digits_model")],
     output=predictions,
 )
+score.run_after(train)
 judge = PythonScriptStep(
     "report.py",
     name="report",

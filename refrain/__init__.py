@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from refrain.data.dataset import Dataset as Dataset
     from refrain.data.dataset import FileDataset as FileDataset
     from refrain.data.datastore import Datastore as Datastore
+    from refrain.data.models.model import Model as Model
+    from refrain.data.models.reference import ModelInput as ModelInput
     from refrain.data.output_config import HDFSOutputDatasetConfig as HDFSOutputDatasetConfig
     from refrain.data.output_config import LinkFileOutputDatasetConfig as LinkFileOutputDatasetConfig
     from refrain.data.output_config import LinkTabularOutputDatasetConfig as LinkTabularOutputDatasetConfig
@@ -48,12 +50,17 @@ if TYPE_CHECKING:
     from refrain.environments.environment import DockerSection as DockerSection
     from refrain.environments.environment import Environment as Environment
     from refrain.environments.environment import PythonSection as PythonSection
+    from refrain.environments.environment import SparkPackage as SparkPackage
+    from refrain.environments.environment import SparkSection as SparkSection
     from refrain.environments.run_configuration import DockerConfiguration as DockerConfiguration
     from refrain.environments.run_configuration import RunConfiguration as RunConfiguration
+    from refrain.environments.run_configuration import SparkConfiguration as SparkConfiguration
     from refrain.errors import ComputeTargetException as ComputeTargetException
+    from refrain.errors import ModelNotFoundException as ModelNotFoundException
     from refrain.pipelines.compute_target import AmlCompute as AmlCompute
     from refrain.pipelines.compute_target import ComputeTarget as ComputeTarget
     from refrain.pipelines.compute_target import DatabricksCompute as DatabricksCompute
+    from refrain.pipelines.compute_target import SynapseCompute as SynapseCompute
     from refrain.pipelines.experiment import Experiment as Experiment
     from refrain.pipelines.pipeline import Pipeline as Pipeline
     from refrain.pipelines.run import PipelineRun as PipelineRun
@@ -103,6 +110,9 @@ _MODULES = {
     "LinkFileOutputDatasetConfig": "refrain.data.output_config",
     "LinkTabularOutputDatasetConfig": "refrain.data.output_config",
     "MavenLibrary": "refrain.environments.databricks",
+    "Model": "refrain.data.models.model",
+    "ModelInput": "refrain.data.models.reference",
+    "ModelNotFoundException": "refrain.errors",
     "MpiConfiguration": "refrain.environments.distribution",
     "OutputFileDatasetConfig": "refrain.data.output_config",
     "OutputTabularDatasetConfig": "refrain.data.output_config",
@@ -124,13 +134,17 @@ _MODULES = {
     "Run": "refrain.runtime.run",
     "RunConfiguration": "refrain.environments.run_configuration",
     "ScriptRunConfig": "refrain.steps.script_run",
+    "SparkConfiguration": "refrain.environments.run_configuration",
+    "SparkPackage": "refrain.environments.environment",
     "SparkResources": "refrain.steps.spark",
+    "SparkSection": "refrain.environments.environment",
     "SparkStep": "refrain.steps.spark",
     "SqlDataReference": "refrain.data.sql.reference",
     "StepRun": "refrain.pipelines.run",
     "StepSequence": "refrain.steps.sequence",
     "StoredProcedureParameter": "refrain.data.sql.reference",
     "StoredProcedureParameterType": "refrain.data.sql.reference",
+    "SynapseCompute": "refrain.pipelines.compute_target",
     "SynapseSparkStep": "refrain.steps.spark",
     "TabularDataset": "refrain.data.tabular.dataset",
     "TensorflowConfiguration": "refrain.environments.distribution",

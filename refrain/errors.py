@@ -13,6 +13,10 @@ class UserError(RefrainError, ValueError):
     """A definition, an argument or a setting is wrong; the message says which and what to write instead."""
 
 
+class NotHereError(UserError, AttributeError):
+    """A name of Azure ML's has no counterpart here."""
+
+
 class DatasetTimestampMissingError(UserError):
     """A time range is asked of a dataset that does not know which column is its time."""
 
@@ -130,6 +134,14 @@ class RunNotFoundError(RefrainError, LookupError):
 
 class UnknownNameError(RefrainError, LookupError):
     """A name is in none of the places where it should be registered."""
+
+
+class ModelNotFoundException(UnknownNameError):
+    """No model has the name, the version or the labels that were asked for."""
+
+
+class ModelPathNotFoundException(DataNotFoundError):
+    """Nothing is at the path that a model is to be registered from."""
 
 
 class ComputeError(RefrainError, RuntimeError):

@@ -11,6 +11,7 @@ from refrain.compute.databricks.channel import set_channel
 from refrain.compute.docker.client import set_connect
 from refrain.compute.kubernetes.client import set_connect as set_kubernetes_connect
 from refrain.storage.connections import Connection, set_resolver
+from refrain.storage.state import WorkspaceState
 from refrain_operators.docker_engine import docker_client
 from refrain_operators.kubernetes_cluster import kubernetes_client
 
@@ -22,6 +23,15 @@ def use_airflow() -> None:
     set_kubernetes_connect(kubernetes_client)
     if has_databricks():
         set_channel("refrain_operators.databricks_channel:HookChannel")
+
+
+def workspace_state(root: str) -> WorkspaceState:
+    """Return what a process that Airflow did not give a step, such as the triggerer, needs of a workspace.
+
+    :raises RefrainError: when it cannot be read from there.
+    """
+    use_airflow()
+    return WorkspaceState(root)
 
 
 def has_databricks() -> bool:

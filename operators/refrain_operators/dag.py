@@ -11,7 +11,7 @@ from refrain.data.data_value import DataValue
 from refrain.data.parameters import PipelineParameter
 from refrain.data.ports import FromStep
 from refrain.errors import UserError
-from refrain.pipelines.pipeline import Pipeline, is_defining
+from refrain.pipelines.pipeline import Pipeline, is_taken
 from refrain.pipelines.workspace import Workspace
 from refrain.steps import python_script
 from refrain.steps.definition import PipelineDefinition, StepDefinition
@@ -55,7 +55,7 @@ def pipeline_dag(  # noqa: PLR0913  # Airflow's own settings of a DAG, as keywor
     :param dag_kwargs: whatever else :class:`airflow.sdk.DAG` takes.
     :returns: None while a file is loaded for its pipelines alone (``refrain run FILE``), where no Airflow is needed.
     """
-    if is_defining():
+    if is_taken(pipeline):
         return None
     return definition_dag(
         pipeline.definition,
@@ -69,21 +69,24 @@ def pipeline_dag(  # noqa: PLR0913  # Airflow's own settings of a DAG, as keywor
         has_plan=has_plan,
         default_args=dict(default_args or {}),
         tags={"refrain", *tags},
+        is_in_file=True,
         **dag_kwargs,
     )
 
 
-def definition_dag(
+def definition_dag(  # noqa: PLR0913  # Airflow's own settings of a DAG, as keywords
     definition: PipelineDefinition,
     workspace: str,
     dag_id: str,
     experiment: str | None = None,
     continue_on_step_failure: bool = False,
     has_plan: bool = True,
+    is_in_file: bool = False,
     **dag_kwargs: Any,
 ) -> DAG:
     """Return the DAG of a pipeline's definition; ``dag_kwargs`` go to :class:`airflow.sdk.DAG` as they are.
 
+    :param is_in_file: the DAG's file defines the pipeline, so that ``refrain run`` can be given it.
     :raises UserError: for Airflow's ``fail_fast``, and for a parameter called ``regenerate_outputs``.
     """
     from airflow.sdk import DAG
@@ -108,6 +111,7 @@ def definition_dag(
         "declared": definition.parameters,
         "stops_run": not continue_on_step_failure,
         "pipeline_outputs": definition.named_outputs,
+        "is_in_file": is_in_file,
     }
     operators: dict[str, Any] = {}
     warnings = shared_sources(definition)

@@ -15,7 +15,7 @@ from asgiref.sync import sync_to_async
 
 from refrain.errors import RefrainError
 from refrain.execution.databricks.abandon import close_record, is_to_be_ended
-from refrain.storage.state import WorkspaceState
+from refrain_operators.connections import workspace_state
 from refrain_operators.run_stop import stop_of
 
 
@@ -82,7 +82,7 @@ class DatabricksRunTrigger(DatabricksExecutionTrigger):
 
     def _is_stopped(self) -> bool:
         try:
-            return stop_of(WorkspaceState(self.workspace), self.stop).failed_task() is not None
+            return stop_of(workspace_state(self.workspace), self.stop).failed_task() is not None
         except RefrainError as error:
             self.log.warning("The workspace %s cannot be read here: %s", self.workspace, error)
             return False
@@ -113,13 +113,13 @@ class DatabricksRunTrigger(DatabricksExecutionTrigger):
 
     def _is_wanted(self) -> bool:
         try:
-            return not is_to_be_ended(WorkspaceState(self.workspace), self.scope, self.step_run_id, self.run_id)
+            return not is_to_be_ended(workspace_state(self.workspace), self.scope, self.step_run_id, self.run_id)
         except RefrainError as error:
             self.log.warning("Who else waits for run %s cannot be seen from here: %s", self.run_id, error)
             return False
 
     def _close(self) -> None:
         try:
-            close_record(WorkspaceState(self.workspace), self.step_run_id)
+            close_record(workspace_state(self.workspace), self.step_run_id)
         except RefrainError as error:
             self.log.warning("The record of %s could not be updated: %s", self.step_run_id, error)

@@ -11,7 +11,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from refrain.errors import RefrainError
 from refrain.execution.lease import is_being_made
-from refrain.storage.state import WorkspaceState
+from refrain_operators.connections import workspace_state
 from refrain_operators.run_stop import stop_of
 
 _LOOK_EVERY_SECONDS = 2.0
@@ -54,5 +54,5 @@ class ResultTrigger(BaseTrigger):
         yield TriggerEvent(self.fingerprint)
 
     def _goes_on(self) -> bool:
-        state = WorkspaceState(self.workspace)
+        state = workspace_state(self.workspace)
         return is_being_made(state, self.fingerprint) and stop_of(state, self.stop).failed_task() is None

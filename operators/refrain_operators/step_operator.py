@@ -30,6 +30,7 @@ from refrain.execution.listener import Listener, Phase
 from refrain.execution.preview import Published
 from refrain.execution.request import RunContext, StepRequest, StepResult
 from refrain.execution.stage import sweep
+from refrain.execution.trial import way_to_run_alone
 from refrain.pipelines.workspace import Workspace
 from refrain.reuse.decision import Decision
 from refrain.steps.definition import StepDefinition
@@ -41,7 +42,7 @@ from refrain_operators.plan import planned_before
 from refrain_operators.references import published, recorded
 from refrain_operators.result_trigger import ResultTrigger
 from refrain_operators.run_stop import NoStop, RunStop
-from refrain_operators.step_request import ensure_root, run_context, step_request
+from refrain_operators.step_request import ensure_root, given_words, run_context, step_request
 
 RETRIES = 2
 RETRY_DELAY = timedelta(seconds=5)
@@ -100,6 +101,7 @@ class StepOperator(BaseOperator):
     :param pipeline_outputs: the step key and the output name behind each named output of the pipeline.
     :param planned_by: the planning tasks that may have short-circuited steps right before this one; they set it.
     :param warning: what is wrong with the pipeline, for the log of one of its tasks.
+    :param is_in_file: the DAG's file defines the pipeline, so that ``refrain run`` can be given it.
     """
 
     ui_color = "#e8f0fe"
@@ -122,6 +124,7 @@ class StepOperator(BaseOperator):
         pipeline_outputs: Mapping[str, tuple[str, str]] | None = None,
         planned_by: Sequence[str] = (),
         warning: str = "",
+        is_in_file: bool = False,
         **kwargs: Any,
     ) -> None:
         registered = [_asset(port.registration.name) for port in step.outputs if port.registration]
@@ -143,6 +146,7 @@ class StepOperator(BaseOperator):
         self.pipeline_outputs = dict(pipeline_outputs or {})
         self.planned_by = tuple(planned_by)
         self.warning = warning
+        self.is_in_file = is_in_file
         self._engine: Engine | None = None
         self._stop: RunStop = NoStop()
         self._is_resumed = False
@@ -179,7 +183,7 @@ class StepOperator(BaseOperator):
             return self.defer(trigger=trigger, method_name="resume")  # type: ignore[no-any-return]  # it raises
         except RefrainError as error:
             # What a script failed of is in its output; frames of ours below it would only bury it in the log.
-            raise self._failure(error, context["ti"]) from (None if isinstance(error, StepFailedError) else error)
+            raise self._failure(error, context) from (None if isinstance(error, StepFailedError) else error)
 
     def resume(self, context: Any, event: Any = None) -> dict[str, Any]:  # noqa: ARG002  # Airflow passes it
         """Go on after another run, which made the same result, has ended: look for it again."""
@@ -230,15 +234,25 @@ class StepOperator(BaseOperator):
         self._tell_assets(context, result)
         return published(result)
 
-    def _failure(self, error: RefrainError, instance: Any) -> AirflowException:
+    def _failure(self, error: RefrainError, context: Any) -> AirflowException:
         """Return what to raise, and let the run's other steps stop when there will be no other try."""
+        instance, text = context["ti"], str(error)
         is_final = isinstance(error, _FINAL_ERRORS)
         if isinstance(error, StepFailedError):
             is_final = self._is_script_failure_final
+            text += self._way_to_run_alone(context)
         is_last = is_final or instance.try_number > instance.max_tries
         if is_last and not isinstance(error, StepCanceledError):
             self._stop.raise_sign()
-        return AirflowFailException(str(error)) if is_final else AirflowException(str(error))
+        return AirflowFailException(text) if is_final else AirflowException(text)
+
+    def _way_to_run_alone(self, context: Any) -> str:
+        """Return what the task's log ends with where a script failed."""
+        if not self.is_in_file:
+            return ""
+        target = Computes(Workspace(self.workspace).state).target(self.step.compute)
+        file = f"{context['dag'].fileloc}:{self.pipeline}"  # which of several pipelines it is, is not known here
+        return f"\n{way_to_run_alone(file, self.step, target, given_words(self, context))}"
 
     def _note_origin(self, result: StepResult, runs: RunStore) -> None:
         origin = Origin.of(result.reused_from, runs)

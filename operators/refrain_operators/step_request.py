@@ -114,6 +114,18 @@ def _params(operator: Any, params: Mapping[str, Any]) -> dict[str, Any]:
     return {name: empty[name] if params[name] in (None, "") and name in empty else params[name] for name in params}
 
 
+def given_words(operator: Any, context: Any) -> list[str]:
+    """Return the run's parameters that are not the pipeline's own, as ``NAME=VALUE`` for ``refrain run --param``."""
+    known = _plain(_params(operator, context["params"]))
+    defaults = {name: parameter.default_value for name, parameter in operator.declared.items()}
+    changed = {name: known[name] for name in defaults if name in known and known[name] != _shown(defaults[name])}
+    return [f"{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in changed.items()]
+
+
+def _shown(default: Value) -> Scalar:
+    return default.text if isinstance(default, DataValue) else default
+
+
 def _plain(params: Mapping[str, Any]) -> dict[str, Scalar]:
     """Keep values as records hold them; an object, which may name data, as its JSON text."""
     objects = {name: json.dumps(params[name], sort_keys=True) for name in params if isinstance(params[name], dict)}

@@ -186,6 +186,29 @@ def _add_data(commands: Any) -> None:
     cache.add_argument("--limit", metavar="SIZE", help="delete the longest unused until so much is left: 5G")
 
 
+def _add_model(commands: Any) -> None:
+    parser = _add(commands, "model", "model:listing", "list, show, register, download and delete models")
+    actions = parser.add_subparsers(metavar="ACTION")
+    listing = _add(actions, "list", "model:listing", "list the newest version of every model, or all versions of one")
+    listing.add_argument("name", nargs="?", metavar="NAME")
+    shown = _add(actions, "show", "model:show", "show what is known of a model")
+    registering = _add(actions, "register", "model:put", "register a file or a folder as the next version of a model")
+    registering.add_argument("name", metavar="NAME")
+    registering.add_argument("path", metavar="PATH", help="the file or the folder; its bytes are copied")
+    registering.add_argument("--description", metavar="TEXT")
+    registering.add_argument("--framework", metavar="NAME", help="what made it")
+    for option in ("--tag", "--property"):
+        registering.add_argument(option, action="append", default=[], metavar="NAME=VALUE", help="may be repeated")
+    downloading = _add(actions, "download", "model:download", "copy a model to a folder, verified")
+    deleting = _add(actions, "delete", "model:delete", "forget a version of a model; gc removes its bytes")
+    for action in (shown, downloading, deleting):
+        action.add_argument("model", metavar="NAME:VERSION" if action is deleting else "NAME[:VERSION]")
+    downloading.add_argument("folder", nargs="?", default=".", metavar="FOLDER", help="(default: here)")
+    downloading.add_argument("--overwrite", action="store_true", help="replace what is there")
+    for action in (parser, listing, shown, registering, downloading, deleting):
+        _add_workspace(action)
+
+
 def _add_parallel(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "parallel", help="try an entry script of a parallel run", description="Try an entry script of a parallel run."
@@ -285,6 +308,7 @@ _COMMANDS: dict[str, Callable[[Any], None]] = {
     "explain": _add_explain,
     "runs": _add_runs,
     "data": _add_data,
+    "model": _add_model,
     "parallel": _add_parallel,
     "reuse": _add_reuse,
     "compute": _add_compute,

@@ -61,7 +61,7 @@ def load_pipeline(options: argparse.Namespace) -> Pipeline:
     if options.target is None:
         raise UserError("Name the file that defines the pipeline: FILE, or FILE:NAME where it defines several.")
     target = Target.parse(options.target)
-    return _choose(target, _pipelines(_execute(target.file)))
+    return _choose(target, _pipelines(*_execute(target.file)))
 
 
 def given_parameters(definition: PipelineDefinition, words: list[str]) -> dict[str, Any]:
@@ -95,12 +95,14 @@ def _taken_for_a_step(options: argparse.Namespace) -> str | None:
     return None
 
 
-def _pipelines(module: ModuleType) -> dict[str, Pipeline]:
-    """Return the pipelines at module level by the first name each has there."""
+def _pipelines(module: ModuleType, of_dags: list[Pipeline]) -> dict[str, Pipeline]:
+    """Return the pipelines at module level by the first name each has there, then by their own those that DAGs have."""
     found: dict[int, tuple[str, Pipeline]] = {}
     for name, value in vars(module).items():
         if isinstance(value, Pipeline):
             found.setdefault(id(value), (name, value))
+    for pipeline in of_dags:
+        found.setdefault(id(pipeline), (pipeline.name, pipeline))
     return dict(found.values())
 
 
@@ -126,8 +128,11 @@ def _choose(target: Target, pipelines: dict[str, Pipeline]) -> Pipeline:
     return next(iter(pipelines.values()))
 
 
-def _execute(file: Path) -> ModuleType:
-    """Execute a file as a module of its own, without a cache of bytecode that could be older than the file."""
+def _execute(file: Path) -> tuple[ModuleType, list[Pipeline]]:
+    """Execute a file as a module of its own, without a cache of bytecode that could be older than the file.
+
+    It returns the pipelines that would have become DAGs, too, which need not have a name in the file.
+    """
     path = str(file.absolute())
     name = f"refrain_pipeline_file_{file.stem}"
     module = ModuleType(name)
@@ -139,12 +144,13 @@ def _execute(file: Path) -> ModuleType:
         raise UserError(f"{str(file)!r}, line {error.lineno}: {error.msg}: {shown}") from error
     except (OSError, ValueError) as error:
         raise UserError(f"{str(file)!r} cannot be read: {error}.") from error
-    with _importing(name, module, str(Path(path).parent)), defining(), contextlib.redirect_stdout(sys.stderr):
+    importing = _importing(name, module, str(Path(path).parent))
+    with importing, defining() as of_dags, contextlib.redirect_stdout(sys.stderr):
         try:
             exec(code, vars(module))  # noqa: S102  # executing the user's file is what the command is asked for
         except (Exception, SystemExit) as error:  # whatever a user's file may raise
             raise UserError(_failure(file, error)) from error
-    return module
+    return module, of_dags
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from refrain.data.files.dataset import FileDataset
 from refrain.data.ports import InputMode
 from refrain.errors import UserError
 from refrain.execution.process_environment import RUNTIME
+from refrain.tracking.questions import Document, answered
 
 _MODULE = "refrain.runtime.parallel.foreground"
 
@@ -38,9 +39,19 @@ def parallel_try(options: argparse.Namespace) -> int:
         words += ["--error_threshold", "0", "--output_action", "append_row", "--output", output, *data]
         words += ["--mini_batch_size", options.mini_batch_size] if options.mini_batch_size else []
         path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(RUNTIME / "path"))))
-        environment = {**os.environ, "PYTHONPATH": path}
+        questions = Path(folder, "questions")
+        environment = {**os.environ, "PYTHONPATH": path, "REFRAIN_QUESTIONS": str(questions)}
         command = [options.python or sys.executable, "-m", _MODULE, *words, *options.arguments]
-        return subprocess.run(command, cwd=script.parent, env=environment, check=False).returncode
+        with answered(questions, lambda question: _answer(question, options, Path(folder))):
+            return subprocess.run(command, cwd=script.parent, env=environment, check=False).returncode
+
+
+def _answer(question: Document, options: argparse.Namespace, folder: Path) -> Document:
+    """Answer what the script asks about registered models."""
+    from refrain.execution.model_desk import ModelDesk
+    from refrain.execution.used_models import UsedModels
+
+    return ModelDesk(open_workspace(options).state, UsedModels(), folder).answer(question)
 
 
 @contextlib.contextmanager

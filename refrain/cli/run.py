@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
+from dataclasses import replace
 
 from refrain.cli.answer import FAILED, OK, Answer, say, say_where
 from refrain.cli.interrupt import Interrupt, interruptible
 from refrain.cli.load import forced, given_parameters, load_pipeline
-from refrain.errors import RefrainError, StepFailedError, UserError
+from refrain.errors import RefrainError, UserError
+from refrain.execution.alone import alone
 from refrain.execution.progress import show_progress
 from refrain.execution.runner import Outcome, RunOptions
-from refrain.execution.trial import Trial, alone
+from refrain.execution.trial import Trial
 from refrain.pipelines.experiment import Experiment
-from refrain.pipelines.local import make_runner, run_options, trial_options, verification_of
+from refrain.pipelines.local import make_runner, run_options, trial_options, verification_of, way_to_run_failed
 from refrain.pipelines.pipeline import Pipeline
 from refrain.pipelines.workspace import Workspace
 from refrain.steps.definition import PipelineDefinition
@@ -35,6 +36,9 @@ def run(options: argparse.Namespace) -> Answer:
         Experiment(pipeline.workspace, options.experiment)  # refuses a bad name before anything starts
         parameters = given_parameters(pipeline.definition, options.param)
         definition, how = _asked_for(pipeline, options)
+        # A run in the background has another current directory.
+        file = os.path.abspath(options.target) if options.detach else options.target
+        how = replace(how, file=file, words=tuple(options.param))
         if options.detach:
             return _detach(pipeline, parameters, options.experiment, how)
         runner, run_id = make_runner(
@@ -47,7 +51,7 @@ def run(options: argparse.Namespace) -> Answer:
         )
         outcome = runner.run()
         _tell(outcome, run_id)
-        _tell_of_trials(outcome, how, options)
+        _tell_of_trials(outcome, pipeline, how)
         document = _document(pipeline.workspace, run_id) if options.json else {}
         return Answer(document, exit_code=_exit_code(outcome, interrupt))
 
@@ -87,16 +91,14 @@ def _detach(pipeline: Pipeline, parameters: dict[str, object], experiment: str, 
     return Answer({"run_id": run_id, "pipeline": pipeline.name, "experiment": experiment}, (run_id,))
 
 
-def _tell_of_trials(outcome: Outcome, how: RunOptions, options: argparse.Namespace) -> None:
+def _tell_of_trials(outcome: Outcome, pipeline: Pipeline, how: RunOptions) -> None:
     """Say where the working directory of a step is that was run alone, or how to run one that failed so."""
     if how.trial is not None:
         say(f"\nThe working directory is kept in {how.trial.folder}.")
         return
-    failed = [key for key, error in outcome.errors.items() if isinstance(error, StepFailedError)]
-    if failed and not outcome.is_canceled:
-        words = ["refrain", "run", options.target, "--step", failed[0]]
-        words += [word for given in options.param for word in ("--param", given)]
-        say(f"Run it alone, and keep its working directory: {shlex.join(words)}")
+    way = way_to_run_failed(outcome, pipeline.definition, pipeline.workspace.state, how)
+    if way:
+        say(way)
 
 
 def _exit_code(outcome: Outcome, interrupt: Interrupt) -> int:

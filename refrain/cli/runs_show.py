@@ -21,6 +21,7 @@ from refrain.execution.table import Column, render
 from refrain.pipelines.run import PipelineRun, StepRun
 from refrain.tracking.run_id import short_id
 
+_MODELS = (Column("MODEL"), Column("VERSION", is_number=True), Column("ASKED FOR"), Column("HOW"))
 _OUTPUTS = (
     Column("STEP"),
     Column("OUTPUT"),
@@ -68,6 +69,7 @@ def _step_run(run: PipelineRun, step: StepRun) -> dict[str, Any]:
         "tags": step.tags,
         "properties": step.properties,
         "files": step.get_file_names(),
+        "models": [dict(use) for use in record.models],
         "python": record.properties.get(PYTHON, ""),
         "packages": packages_of(record.properties, step.state),
     }
@@ -114,9 +116,14 @@ def _step_lines(step: Mapping[str, Any]) -> Iterator[str]:
     )
     yield from _section(render(_METRICS[1:], (row[1:] for row in _metric_rows(step))))
     yield from _section(render(_OUTPUTS[1:], (row[1:] for row in _output_rows(step))))
+    yield from _section(render(_MODELS, map(_model_row, step["models"])))
     yield from _section(["FILES", *step["files"]] if step["files"] else [])
     if step["error"]:
         yield from ("", step["error"])
+
+
+def _model_row(use: Mapping[str, Any]) -> tuple[str, ...]:
+    return use["name"] or "(all)", str(use["version"] or ""), str(use["asked"]), use["how"]
 
 
 def _packages(packages: tuple[str, ...] | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from refrain.compute.job import Compute
+from refrain.compute.job import Compute, Interruptible
 from refrain.compute.kinds import kind
 from refrain.compute.local import CANCEL_GRACE_SECONDS
 from refrain.compute.target import THIS_MACHINE, Target, TargetTable
@@ -51,6 +51,14 @@ class Computes:
                 made = kind(target.kind).compute(target, self._state, self._grace_seconds)
                 self._computes[target.name] = made
         return made
+
+    def interrupt(self) -> None:
+        """End what makes environments ready for steps that are canceled; nothing is made ready any more."""
+        with self._lock:
+            computes = list(self._computes.values())
+        for compute in computes:
+            if isinstance(compute, Interruptible):
+                compute.interrupt()
 
     def _found(self, name: str | None) -> Target | None:
         if name is None:

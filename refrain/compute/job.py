@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from refrain.environments.interpreter import InterpreterIdentity
 from refrain.environments.specification import EnvironmentSpec
@@ -71,6 +71,17 @@ class JobResult:
     status: JobStatus
     exit_code: int
     cause: str = ""
+
+
+@runtime_checkable
+class Interruptible(Protocol):
+    """A compute target that makes environments ready by programs of its own, which can take long."""
+
+    def interrupt(self) -> None:
+        """End what makes environments ready, from any thread; nothing is made ready any more.
+
+        Whoever waits for it gets a :class:`refrain.errors.StepCanceledError`.
+        """
 
 
 class Compute(Protocol):

@@ -12,6 +12,7 @@ from refrain.extensions import COMPUTE, installed, load, load_object
 from refrain.storage.state import WorkspaceState
 
 _OURS = {
+    "dask": "refrain.compute.dask_kind:DaskKind",
     "databricks": "refrain.compute.databricks.kind:DatabricksKind",
     "docker": "refrain.compute.docker.kind:DockerKind",
     "kubernetes": "refrain.compute.kubernetes.kind:KubernetesKind",

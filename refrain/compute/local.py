@@ -20,7 +20,7 @@ from refrain.compute.variables import of_this_machine
 from refrain.compute.watchman import watchman
 from refrain.environments.interpreter import InterpreterIdentity, identify
 from refrain.environments.specification import SPARK_VARIABLES, EnvironmentSpec
-from refrain.errors import StepFailedError, UnknownNameError, UserError
+from refrain.errors import StepCanceledError, StepFailedError, UnknownNameError, UserError
 from refrain.values import dataclass
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class LocalCompute:
     :param grace_seconds: how long a canceled process may take to end by itself.
     :param environments: makes the environments that packages are installed into; None refuses those.
     :param spark: what the target says of the Spark that its Spark steps start, as environment variables.
+    :param told: what else it says to every process, as environment variables.
     """
 
     def __init__(
@@ -53,14 +54,18 @@ class LocalCompute:
         grace_seconds: float = CANCEL_GRACE_SECONDS,
         environments: Callable[[RunTool], Environments] | None = None,
         spark: Mapping[str, str] | None = None,
+        told: Mapping[str, str] | None = None,
     ) -> None:
         self._grace_seconds = grace_seconds
         self._make_environments = environments
         self._spark = dict(spark or {})
+        self._told = dict(told or {})
         self._jobs: dict[str, _Running] = {}
         self._results = JobResults("process")
         self._identities: dict[EnvironmentSpec, InterpreterIdentity] = {}
         self._lock = threading.Lock()
+        self._tools: set[str] = set()
+        self._is_interrupted = threading.Event()
 
     def identify(self, environment: EnvironmentSpec) -> InterpreterIdentity:
         """See :meth:`refrain.compute.job.Compute.identify`."""
@@ -90,17 +95,48 @@ class LocalCompute:
         """
         if self._make_environments is None:
             raise UserError("Environments need a workspace, and this compute target has none.")
-        return self._make_environments(self._run_tool)
+        made = self._make_environments(self._run_tool)
+        made.cache.require_going_on = self._require_going_on
+        return made
 
     def _run_tool(self, argv: Sequence[str], environ: Mapping[str, str], folder: Path, on_line: OnLine) -> int:
-        """Run a program that builds an environment; it ends with this process, as jobs do."""
+        """Run a program that builds an environment; it ends with this process, as jobs do.
+
+        :raises StepCanceledError: when it was interrupted.
+        """
+        self._require_going_on()
         run_id = f"environment-{os.urandom(16).hex()}"
-        job = Job(run_id, tuple(argv), str(folder), {**environ, MARK: run_id}, os.devnull)
-        return self.wait(self.submit(job), on_line).exit_code
+        job_id = self.submit(Job(run_id, tuple(argv), str(folder), {**environ, MARK: run_id}, os.devnull))
+        with self._lock:
+            self._tools.add(job_id)
+        try:
+            if self._is_interrupted.is_set():  # in this very moment
+                self.cancel(job_id)
+            code = self.wait(job_id, on_line).exit_code
+        except BaseException:  # whoever waited was interrupted
+            self.cancel(job_id)
+            raise
+        finally:
+            with self._lock:
+                self._tools.discard(job_id)
+        self._require_going_on()
+        return code
+
+    def _require_going_on(self) -> None:
+        if self._is_interrupted.is_set():
+            raise StepCanceledError("The step was canceled before its environment was ready.")
+
+    def interrupt(self) -> None:
+        """See :class:`refrain.compute.job.Interruptible`."""
+        self._is_interrupted.set()
+        with self._lock:
+            tools = list(self._tools)
+        for job_id in tools:
+            self.cancel(job_id)
 
     def variables(self, environment: EnvironmentSpec, interpreter: str) -> dict[str, str]:
         """See :meth:`refrain.compute.job.Compute.variables`."""
-        return of_this_machine(interpreter, SPARK_VARIABLES if environment.uses_spark else ())
+        return {**of_this_machine(interpreter, SPARK_VARIABLES if environment.uses_spark else ()), **self._told}
 
     def submit(self, job: Job) -> str:
         """See :meth:`refrain.compute.job.Compute.submit`.

@@ -29,6 +29,8 @@ _TYPES = {
     "shared_folders": list,
     "reads_urls": list,
     "description": str,
+    "linked_service": str,
+    "pool_name": str,
 }
 _MASTER = re.compile(
     r"local(\[[\d*,\s]+\])?|local-cluster\[[\d,\s]+\]|spark://[^\s/]+:\d+(,[^\s/]+:\d+)*|yarn|k8s://\S+"

@@ -8,20 +8,20 @@ import shutil
 import socket
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import refrain
-from refrain.compute.job import Job, JobResult, JobStatus
+from refrain.compute.job import JobStatus
 from refrain.compute.kinds import untried
 from refrain.compute.local import LocalCompute
 from refrain.compute.local_kind import environments_of
 from refrain.compute.spark import SparkSettings
 from refrain.compute.spark_symptoms import Symptoms
 from refrain.compute.target import Target
+from refrain.compute.trials import run_trial
 from refrain.environments.spark import describe
 from refrain.errors import StepFailedError, UserError
 from refrain.storage.state import WorkspaceState
@@ -30,7 +30,6 @@ _TRIAL = Path(str(refrain.__file__)).parent / "runtime" / "spark_trial.py"
 _TRIAL_FILES = 8
 _TRIAL_SECONDS = 180.0
 _CONNECT_SECONDS = 5.0
-_GRACE_SECONDS = 5.0
 _TAIL_LINES = 12
 _PORTS = {"spark": 7077, "sc": 15002}
 
@@ -120,7 +119,8 @@ def _try(target: Target, settings: SparkSettings, folders: list[str]) -> None:
         lines.append(line)
         symptoms.line(line)
 
-    result = _run(settings, folders, on_line)
+    argv = (sys.executable, "-m", "refrain.runtime.spark_submit", "{}", str(_TRIAL), *folders)
+    result = run_trial(argv, settings.variables(), _TRIAL_SECONDS, on_line)
     said = [line for line in lines if line.strip()]
     if result.status is JobStatus.SUCCEEDED and any("trial: sum 140" in line for line in said):
         return
@@ -129,22 +129,6 @@ def _try(target: Target, settings: SparkSettings, folders: list[str]) -> None:
         f"Compute target {target.name!r}: an application on {settings.place} did not succeed{late}. {symptoms.cause} "
         "Its output ends with:\n" + "\n".join(f"    {line}" for line in said[-_TAIL_LINES:])
     )
-
-
-def _run(settings: SparkSettings, folders: list[str], on_line: Any) -> JobResult:
-    compute = LocalCompute(_GRACE_SECONDS)
-    with tempfile.TemporaryDirectory(prefix="refrain-") as folder:
-        run_id = f"trial-{os.getpid()}"
-        os.mkdir(os.path.join(folder, "logs"))
-        argv = (sys.executable, "-m", "refrain.runtime.spark_submit", "{}", str(_TRIAL), *folders)
-        environment = {**os.environ, **settings.variables(), "REFRAIN_RUN_DIR": folder, "AZUREML_RUN_ID": run_id}
-        job_id = compute.submit(Job(run_id, argv, folder, environment, os.path.join(folder, "logs", "log.txt")))
-        late = threading.Timer(_TRIAL_SECONDS, compute.cancel, (job_id,))
-        late.start()
-        try:
-            return compute.wait(job_id, on_line)
-        finally:
-            late.cancel()
 
 
 def _require_written(name: str, place: str, folder: str, trial: str) -> None:

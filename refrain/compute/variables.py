@@ -24,5 +24,8 @@ def of_this_machine(
 
     :param more: names of variables that a process of its kind gets besides.
     """
-    path = os.pathsep.join((str(Path(interpreter).parent), environ.get("PATH", _DEFAULT_PATH)))
-    return {**{name: environ[name] for name in (*PASSED_ON, *more) if name in environ}, "PATH": path}
+    folder = Path(interpreter).parent
+    path = os.pathsep.join((str(folder), environ.get("PATH", _DEFAULT_PATH)))
+    # Libraries of conda's look for their own files there.
+    conda = {"CONDA_PREFIX": str(folder.parent)} if (folder.parent / "conda-meta").is_dir() else {}
+    return {**{name: environ[name] for name in (*PASSED_ON, *more) if name in environ}, **conda, "PATH": path}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from refrain.data.data_value import DataValue
 from refrain.data.ports import InputMode
 from refrain.data.recipe import canonical, dataset_id, recipe_of
-from refrain.data.registered import DatasetRecord, DatasetVersions, Tags
+from refrain.data.registered import DatasetRecord, DatasetVersions
+from refrain.data.versions import Labels, texts
 from refrain.errors import UserError
 from refrain.values import dataclass
 
@@ -80,12 +81,12 @@ class AbstractDataset(ABC):
     @property
     def description(self) -> str | None:
         """The description that it is registered with."""
-        return self._labels()[0] or None
+        return self._labels().description or None
 
     @property
     def tags(self) -> dict[str, str]:
         """The tags that its version has now."""
-        return self._labels()[1]
+        return dict(self._labels().tags)
 
     @property
     def text(self) -> str:
@@ -108,39 +109,32 @@ class AbstractDataset(ABC):
         :param create_new_version: register another definition than the name has as its next version.
         :raises UserError: for another definition without *create_new_version*, or an invalid name.
         """
-        record = DatasetRecord(self.to_json(), description or "", _texts(tags))
+        record = DatasetRecord(self.to_json(), description or "", texts(tags))
         version = DatasetVersions(workspace.state.registry).add(name, record, create_new_version)
         return _as(self, Registered(workspace.state, name, version))
 
     def update(self, description: str | None = None, tags: Mapping[str, Any] | None = None) -> Self:
         """Replace the description and the tags of this version, as far as they are given, and return the dataset."""
-
-        def change(old: str, before: dict[str, str]) -> tuple[str, dict[str, str]]:
-            return old if description is None else description, before if tags is None else dict(_texts(tags))
-
-        return self._relabeled(change)
+        return self._relabeled(lambda labels: labels.updated(description, tags))
 
     def add_tags(self, tags: Mapping[str, Any] | None = None) -> Self:
         """Set tags of this version, others stay, and return the dataset."""
-        return self._relabeled(lambda description, before: (description, {**before, **_texts(tags)}))
+        return self._relabeled(lambda labels: labels.tagged(tags or {}))
 
     def remove_tags(self, tags: Iterable[str] | None = None) -> Self:
         """Remove tags of this version by their keys and return the dataset."""
-        gone = set(tags or ())
-        return self._relabeled(
-            lambda description, before: (description, {key: before[key] for key in before if key not in gone})
-        )
+        return self._relabeled(lambda labels: labels.untagged(tags or ()))
 
     def unregister_all_versions(self) -> None:
         """Forget every version of the name; the data stays."""
         registered = self._require_registered("unregister_all_versions")
         registered.versions.remove(registered.name)
 
-    def _labels(self) -> tuple[str, dict[str, str]]:
+    def _labels(self) -> Labels:
         known = self.registered
-        return known.versions.labels(known.name, known.version) if known else ("", {})
+        return known.versions.labels(known.name, known.version) if known else Labels()
 
-    def _relabeled(self, change: Any) -> Self:
+    def _relabeled(self, change: Callable[[Labels], Labels]) -> Self:
         registered = self._require_registered("A change of description or tags")
         registered.versions.relabel(registered.name, registered.version, change)
         return self
@@ -154,7 +148,3 @@ class AbstractDataset(ABC):
 def _as(dataset: D, registered: Registered) -> D:
     made: D = replace(dataset, registered=registered)  # type: ignore[type-var]  # its subclasses are dataclasses
     return made
-
-
-def _texts(tags: Mapping[str, Any] | None) -> Tags:
-    return {str(key): str(value) for key, value in (tags or {}).items()}

@@ -1,4 +1,4 @@
-"""The rules for names of inputs, outputs and parameters."""
+"""The rules for names of inputs, outputs, parameters and models."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from refrain.errors import UserError
 
 _PORT = re.compile(r"\w+", re.ASCII)
 _DATASET = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_MODEL = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-._]{0,254}")  # Azure ML's rule
 _USED = frozenset({"path", "ld_library_path", "user", "logname", "home", "pwd", "shell"})
 
 
@@ -35,5 +36,18 @@ def dataset_name(name: object, what: str) -> str:
         warnings.warn(
             f"{name!r} as a name for {what} is also an environment variable of every process; take another name.",
             stacklevel=4,
+        )
+    return name
+
+
+def model_name(name: object) -> str:
+    """Return *name* if it can be that of a model.
+
+    :raises UserError: otherwise.
+    """
+    if not isinstance(name, str) or not _MODEL.fullmatch(name):
+        raise UserError(
+            f"{name!r} is no valid name for a model: use letters, digits, '-', '.' and '_', starting with a letter or "
+            "a digit, 255 at most."
         )
     return name

@@ -12,6 +12,12 @@ OUTPUT_NAME = "{output-name}"
 DATASETS = "datasets"
 """The registry's kind of registered datasets."""
 
+MODELS = "models"
+"""That of registered models; also the folder of the datastore that keeps them."""
+
+MODELS_FOLDER = "azureml-models"
+"""Where models are put that a script asks for, below its working directory (Azure ML's name)."""
+
 
 class InputMode(str, Enum):
     """How a step's process gets its input."""
@@ -98,7 +104,15 @@ class FromParameter:
     name: str
 
 
-Source = FromStep | FromDatastore | FromFiles | FromDatabase | FromReference | FromParameter
+@dataclass(frozen=True)
+class FromModel:
+    """A registered model; without a version the newest one when the step is about to run."""
+
+    name: str
+    version: int | None
+
+
+Source = FromStep | FromDatastore | FromFiles | FromDatabase | FromReference | FromParameter | FromModel
 
 
 @dataclass(frozen=True)

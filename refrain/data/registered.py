@@ -9,23 +9,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
 from refrain.data.handle import DataHandle
 from refrain.data.ports import DATASETS
 from refrain.data.recipe import canonical, dataset_id, recipe_of
-from refrain.errors import UnknownNameError, UserError, WorkspaceSchemaError, did_you_mean, known
-from refrain.storage.registry import Registry
+from refrain.data.versions import Labels, Tags, Versions
+from refrain.errors import UserError, WorkspaceSchemaError
 from refrain.values import dataclass
 
 SCHEMA = 2
 _OUTPUT_SCHEMA = 1  # a record that is the handle of a step's output, without a definition
-_LABELS = "dataset-labels"
-_LABELS_SCHEMA = 1
-
-Tags = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -94,45 +90,27 @@ def files_definition(datastore: str, path: str) -> dict[str, Any]:
     return {"schema": 1, "kind": "file", "source": source, "operations": [], "partition_format": None}
 
 
-class DatasetVersions:
-    """The registered datasets of a workspace. Safe with many writers at once."""
+class DatasetVersions(Versions):
+    """The registered datasets of a workspace."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-
-    def names(self) -> list[str]:
-        """Return the names, sorted."""
-        return [name for name in self._registry.names(DATASETS) if self._registry.versions(DATASETS, name)]
-
-    def newest(self, name: str) -> int:
-        """Return the newest version of a name, 0 when there is none."""
-        return max(self._registry.versions(DATASETS, name), default=0)
-
-    def chosen(self, name: str, version: int | str) -> int:
-        """Return a version that is there.
-
-        :param version: a number, or ``latest``.
-        :raises UnknownNameError: when there is no such dataset or version.
-        :raises UserError: for a version that is neither.
-        """
-        versions = self._registry.versions(DATASETS, name)
-        if not versions:
-            names = self.names()
-            raise UnknownNameError(f"Unknown dataset {name!r}. Known: {known(names)}.{did_you_mean(name, names)}")
-        wanted = versions[-1] if version == "latest" else _number(name, version)
-        if wanted not in versions:
-            raise UnknownNameError(f"Dataset {name!r} has no version {wanted}. Known: {', '.join(map(str, versions))}.")
-        return wanted
+    kind = DATASETS
+    labels_kind = "dataset-labels"
+    noun = "dataset"
 
     def get(self, name: str, version: int) -> DatasetRecord | None:
         """Return a version as it was registered; None when there is none."""
         document = self._registry.get(DATASETS, name, version)
         return None if document is None else DatasetRecord.from_json(document, name)
 
+    def first_labels(self, name: str, version: int) -> Labels:
+        """See :meth:`Versions.first_labels`."""
+        record = self.get(name, version)
+        return Labels(record.description, dict(record.tags)) if record else Labels()
+
     def find(self, wanted_id: str) -> tuple[str, int] | None:
         """Return the name and the newest version that have an id; None when none has."""
         for name in self.names():
-            for version in reversed(self._registry.versions(DATASETS, name)):
+            for version in reversed(self.numbers(name)):
                 record = self.get(name, version)
                 if record is not None and record.id == wanted_id:
                     return name, version
@@ -145,7 +123,7 @@ class DatasetVersions:
         :raises UserError: when it is refused, or the name is invalid.
         """
         while True:
-            versions = self._registry.versions(DATASETS, name)
+            versions = self.numbers(name)
             for version in versions[-1:] if create_new_version else reversed(versions):
                 earlier = self.get(name, version)
                 if earlier is not None and earlier.is_same(record):
@@ -159,40 +137,3 @@ class DatasetVersions:
                 )
             if self._registry.add_after(DATASETS, name, record.to_json(), newest):
                 return newest + 1
-
-    def remove(self, name: str) -> None:
-        """Forget all versions of a name; what they describe stays."""
-        self._registry.remove(DATASETS, name)
-        self._registry.remove(_LABELS, name)
-
-    def labels(self, name: str, version: int) -> tuple[str, dict[str, str]]:
-        """Return the description and the tags of a version."""
-        for entry in self._entries(name):
-            if entry["version"] == version:
-                return entry["description"], dict(entry["tags"])
-        record = self.get(name, version)
-        return (record.description, dict(record.tags)) if record else ("", {})
-
-    def relabel(
-        self, name: str, version: int, change: Callable[[str, dict[str, str]], tuple[str, dict[str, str]]]
-    ) -> None:
-        """Change description and tags of a version; no change of another writer at the same time is lost."""
-        while True:
-            newest = max(self._registry.versions(_LABELS, name), default=0)
-            description, tags = change(*self.labels(name, version))
-            entry = {"schema": _LABELS_SCHEMA, "version": version, "description": description, "tags": tags}
-            if self._registry.add_after(_LABELS, name, entry, newest):
-                return
-
-    def _entries(self, name: str) -> Iterator[dict[str, Any]]:
-        for number in reversed(self._registry.versions(_LABELS, name)):
-            entry = self._registry.get(_LABELS, name, number)
-            if entry is not None:
-                yield entry
-
-
-def _number(name: str, version: int | str) -> int:
-    try:
-        return int(version)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"Dataset {name!r}: the version {version!r} is neither a number nor 'latest'.") from error

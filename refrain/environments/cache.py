@@ -18,6 +18,7 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ READY = "ready.json"
 _BUILDING = ".building-"
 _DELETING = ".deleting-"
 _BUILDS = ".build"
+_LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class EnvironmentCache:
     def __init__(self, folder: Path) -> None:
         """Keep them in *folder*, which anybody may delete when nothing runs."""
         self.folder = folder
+        self.require_going_on: Callable[[], None] = lambda: None
+        """Raises when nobody waits any more for what another process builds."""
         self._held: dict[str, int] = {}
 
     def interpreter(self, digest: str) -> str:
@@ -111,7 +115,7 @@ class EnvironmentCache:
 
     def _build_once(self, digest: str, build: Callable[[Path], dict[str, object]]) -> None:
         """Build, or wait for whoever does; those who use what is there, broken as it may be, are not waited for."""
-        alone = self._lock(f"{digest}{_BUILDS}", fcntl.LOCK_EX)
+        alone = self._waited(f"{digest}{_BUILDS}")
         try:
             if not self._is_ready(digest):
                 self._build(digest, build)
@@ -150,6 +154,15 @@ class EnvironmentCache:
             return None  # deleted just now, or of another Refrain
         with self._alone(digest) as is_alone:
             return Built(digest, path.parent, python, packages, size, used, not is_alone)
+
+    def _waited(self, name: str) -> int:
+        """Take a lock alone; looked for again and again, because a thread that the kernel lets wait cannot be told."""
+        while True:
+            self.require_going_on()
+            try:
+                return self._lock(name, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(_LOOK_SECONDS)
 
     def _lock(self, name: str, how: int) -> int:
         folder = self.folder / "locks"

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from refrain.environments.not_here import NotHere
 from refrain.environments.requirements import Requirements, name_of, read_requirements, require_no_login
+from refrain.environments.yaml_library import yaml_library
 from refrain.errors import UserError
 
 _PYTHON = "python"
 _DEFAULT_NAME = "project_environment"
-_YAML_HINT = "Reading and writing conda's files needs PyYAML: pip install 'refrain[environments]'."
 
 
 class CondaDependencies:
@@ -22,6 +23,11 @@ class CondaDependencies:
     :param _underlying_structure: what such a file holds, already read.
     :raises UserError: when it cannot be read.
     """
+
+    merge_requirements = NotHere("Give all of them to create(pip_packages=...), and they are resolved together.")
+    sdk_origin_url = NotHere("There is no SDK to be installed.")
+    get_default_number_of_packages = NotHere("There are no packages by default.")
+    add_cntk_package = NotHere("CNTK is no longer released; use add_pip_package with what it was replaced by.")
 
     def __init__(
         self,
@@ -190,7 +196,7 @@ class CondaDependencies:
 
     def serialize_to_string(self) -> str:
         """Return the text of a conda environment file."""
-        return str(_yaml().safe_dump(self.as_dict(), sort_keys=False))
+        return str(yaml_library().safe_dump(self.as_dict(), sort_keys=False))
 
     def save_to_file(
         self, base_directory: str | os.PathLike[str], conda_file_path: str | os.PathLike[str] | None = None
@@ -258,7 +264,7 @@ def _texts(what: str, items: Any) -> list[str]:
 
 
 def _read(path: str | os.PathLike[str]) -> Mapping[str, Any]:
-    yaml = _yaml()
+    yaml = yaml_library()
     try:
         document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -266,11 +272,3 @@ def _read(path: str | os.PathLike[str]) -> Mapping[str, Any]:
     if not isinstance(document, Mapping):
         raise UserError(f"The conda file {os.fspath(path)!r} has no dependencies.")
     return document
-
-
-def _yaml() -> Any:
-    try:
-        import yaml
-    except ImportError as error:
-        raise UserError(_YAML_HINT) from error
-    return yaml

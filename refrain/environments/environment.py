@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from refrain.environments.conda_dependencies import CondaDependencies
 from refrain.environments.databricks import DatabricksSection
+from refrain.environments.not_here import NotHere
 from refrain.environments.pythons import parse_wanted
 from refrain.environments.requirements import read_file
 from refrain.environments.specification import EnvironmentSpec, ImageSpec, PackageSpec
@@ -44,6 +45,50 @@ class PythonSection:
     pins_override: bool = False
     conda_from_pypi: bool = True
 
+    @property
+    def conda_dependencies_file(self) -> None:
+        """None; what is set is read at once, as a conda environment file."""
+        return
+
+    @conda_dependencies_file.setter
+    def conda_dependencies_file(self, path: str | os.PathLike[str] | None) -> None:
+        self.conda_dependencies = CondaDependencies(path)
+
+
+@dataclass
+class SparkPackage:
+    """A package that Spark finds in a Maven repository."""
+
+    group: str | None = None
+    artifact: str | None = None
+    version: str | None = None
+
+
+@dataclass
+class SparkSection:
+    """What the applications of Spark steps need beside Python.
+
+    :param repositories: addresses of Maven repositories.
+    :param packages: from there, for the class path of driver and executors.
+    :param precache_packages: accepted for old code; Spark keeps what it has fetched.
+    """
+
+    repositories: list[str] = field(default_factory=list)
+    packages: list[SparkPackage] = field(default_factory=list)
+    precache_packages: bool = True
+
+    def conf(self) -> dict[str, str]:
+        """Return it by Spark's keys.
+
+        :raises UserError: for a package without group, artifact or version.
+        """
+        for package in self.packages:
+            if not isinstance(package, SparkPackage) or not all(vars(package).values()):
+                raise UserError(f"{package!r} is no SparkPackage with group, artifact and version.")
+        names = [f"{package.group}:{package.artifact}:{package.version}" for package in self.packages]
+        given = {"spark.jars.packages": ",".join(names), "spark.jars.repositories": ",".join(self.repositories)}
+        return {key: text for key, text in given.items() if text}
+
 
 @dataclass
 class DockerSection:
@@ -61,6 +106,10 @@ class DockerSection:
     shared_volumes: bool = True
     shm_size: str | None = None
     gpu_support: bool = False
+    build_context = NotHere("Give the text or the path of a Dockerfile as base_dockerfile.")
+    base_image_registry = NotHere(
+        "Give the image with its registry, 'registry/name:tag', and let the compute target log in (setting conn_id)."
+    )
 
 
 class Environment:
@@ -68,6 +117,13 @@ class Environment:
 
     :param name: what it is registered as.
     """
+
+    label = NotHere("A version is named by its number, or is the newest.")
+    from_docker_build_context = NotHere("Use Environment.from_dockerfile.")
+    add_private_pip_wheel = NotHere("Put the wheel into a folder and name it: set_pip_option('--find-links /wheels').")
+    get_image_details = NotHere("See 'refrain env show NAME'.")
+    build = NotHere("A step builds what it needs; ahead of it: refrain env build NAME.")
+    build_local = NotHere("A step builds what it needs; ahead of it: refrain env build NAME.")
 
     def __init__(
         self,
@@ -82,6 +138,7 @@ class Environment:
         self.python = python or PythonSection()
         self.docker = DockerSection()
         self.databricks = DatabricksSection()
+        self.spark = SparkSection()
         self.environment_variables: dict[str, str] = dict(environment_variables or {})
 
     @staticmethod

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
 from refrain.environments.conda_dependencies import CondaDependencies
-from refrain.environments.environment import DockerSection, Environment, PythonSection
+from refrain.environments.environment import DockerSection, Environment, PythonSection, SparkPackage, SparkSection
 from refrain.errors import CorruptObjectError, RefrainError, UnknownNameError, UserError, did_you_mean, known
 from refrain.storage.connections import is_secret_name
 from refrain.storage.registry import Registry
@@ -29,7 +29,7 @@ class HasRegistry(Protocol):
 
 def register(environment: Environment, workspace: HasRegistry) -> Environment:
     """See :meth:`Environment.register`."""
-    _refuse_secrets(environment)
+    refuse_secrets(environment)
     document = to_json(environment)
     registry: Registry = workspace.state.registry
     while True:
@@ -67,7 +67,7 @@ def names(workspace: HasRegistry) -> list[str]:
 
 def save(environment: Environment, path: str | os.PathLike[str], overwrite: bool) -> None:
     """See :meth:`Environment.save_to_directory`."""
-    _refuse_secrets(environment)
+    refuse_secrets(environment)
     target = Path(path) / FILE
     if target.exists() and not overwrite:
         raise UserError(f"{str(target)!r} is there already; give overwrite=True, or another folder.")
@@ -91,12 +91,14 @@ def load(path: str | os.PathLike[str]) -> Environment:
 def to_json(environment: Environment) -> dict[str, Any]:
     """Return an environment as JSON values, without its version."""
     python = {name: value for name, value in vars(environment.python).items() if name != "conda_dependencies"}
+    spark = asdict(environment.spark)
     return {
         "schema": SCHEMA,
         "name": environment.name,
         "python": {**python, "conda_dependencies": environment.python.conda_dependencies.as_dict()},
         "docker": asdict(environment.docker),
         "environment_variables": dict(environment.environment_variables),
+        **({"spark": spark} if spark != asdict(SparkSection()) else {}),
     }
 
 
@@ -113,6 +115,9 @@ def from_json(document: Mapping[str, Any], what: str) -> Environment:
         section = PythonSection(**python, conda_dependencies=conda)
         environment = Environment(str(document["name"]), section, document["environment_variables"])
         environment.docker = DockerSection(**document["docker"])
+        spark = dict(document.get("spark", {}))
+        packages = [SparkPackage(**package) for package in spark.pop("packages", ())]
+        environment.spark = SparkSection(packages=packages, **spark)
     except RefrainError:
         raise
     except (KeyError, TypeError, ValueError) as error:
@@ -120,12 +125,17 @@ def from_json(document: Mapping[str, Any], what: str) -> Environment:
     return environment
 
 
-def _refuse_secrets(environment: Environment) -> None:
-    for name in environment.environment_variables:
+def refuse_secrets(environment: Environment, variables: Iterable[str] = ()) -> None:
+    """Refuse to store variables that look like secrets.
+
+    :param variables: names of more of them.
+    :raises UserError: naming the first.
+    """
+    for name in (*environment.environment_variables, *variables):
         if is_secret_name(name):
             raise UserError(
                 f"Environment {environment.name!r}: the variable {name!r} looks like a secret, which would be stored. "
-                "Set it in RunConfiguration.environment_variables, which is not stored with the environment."
+                "Set it in RunConfiguration.environment_variables when the pipeline is built."
             )
 
 

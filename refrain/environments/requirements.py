@@ -163,8 +163,12 @@ def from_conda(match: str) -> str:
     found = _MATCH.fullmatch(match.strip())
     if found is None:
         raise UserError(f"The conda package {match!r} has no name that could be asked for; write it as 'name=1.0'.")
-    name = found["name"].lower()
-    return f"{_PYPI_NAMES.get(name, name)}{_condition(match, found['rest'])}"
+    return f"{pypi_name(found['name'])}{_condition(match, found['rest'])}"
+
+
+def pypi_name(name: str) -> str:
+    """Return what a package of conda's is called on PyPI."""
+    return _PYPI_NAMES.get(name.lower(), name.lower())
 
 
 def is_python_package(match: str) -> bool:

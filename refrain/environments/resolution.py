@@ -11,13 +11,14 @@ import tempfile
 import time
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from refrain.environments.conda import INSTALL_HINT, Conda, modules_of, packages_of, version_in
 from refrain.environments.pythons import Python
-from refrain.environments.requirements import from_conda, is_python_package, name_of
+from refrain.environments.requirements import from_conda, is_python_package, name_of, normal, pypi_name
 from refrain.environments.specification import PackageSpec
 from refrain.environments.uv import Uv
 from refrain.errors import CorruptObjectError, EnvironmentFailedError, UserError
@@ -30,23 +31,32 @@ _PINNED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==(?P<
 _HASH = re.compile(r"--hash=(\S+)")
 _FILES_DIGITS = 12
 _UV_OPTIONS = {"--pre": "--prerelease=allow", "--trusted-host": "--allow-insecure-host"}
-_NO_CONDA = frozenset({"pip", "setuptools", "wheel"})
-"""What conda's environments list for pip's sake."""
+_NEVER = "python_version < '0'"
+_NAME_END = re.compile(r"==| @ ")
+_PACKED = ("lock", "conda")
 
 
 @dataclass(frozen=True)
 class Resolution:
     """The packages of an environment.
 
-    :param python: implementation and minor version of the interpreter that they are for: ``CPython 3.11``.
+    :param python: implementation and minor version of the interpreter that they are for: ``CPython 3.11``; all of
+        the version where conda brings it.
     :param lock: every package with version and hashes, as uv installs them.
     :param notes: what whoever runs a step in it should know.
+    :param conda: the records of conda's packages, Python among them, as JSON; empty where there are none.
     """
 
     python: str
     platform: str
     lock: str
     notes: tuple[str, ...] = ()
+    conda: str = ""
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """The records of conda's packages."""
+        return list(json.loads(self.conda)) if self.conda else []
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -54,21 +64,26 @@ class Resolution:
 
         A wheel that is built anew under its old version is another package. One from an address is known by that.
         """
-        return tuple(sorted(map(_package, _entries(self.lock))))
+        pip = [_package(entry) for entry in _entries(self.lock)]
+        replaced = {normal(_NAME_END.split(line, maxsplit=1)[0]) for line in pip}
+        conda = (line for record in self.records for line in _conda_package(record, replaced))
+        return tuple(sorted([*pip, *conda]))
 
     @property
     def digest(self) -> str:
         """The digest of what is installed."""
-        return digest_bytes(_canonical([SCHEMA, self.python, self.platform, self.lock]))
+        conda = [self.conda] if self.conda else []
+        return digest_bytes(_canonical([SCHEMA, self.python, self.platform, self.lock, *conda]))
 
 
 class Resolutions:
     """The resolutions that a workspace keeps."""
 
-    def __init__(self, registry: Registry, uv: Uv) -> None:
-        """Keep them in *registry*, and find out with *uv* what is not known yet."""
+    def __init__(self, registry: Registry, uv: Uv, conda: Conda) -> None:
+        """Keep them in *registry*, and find out with *uv* and *conda* what is not known yet."""
         self._registry = registry
         self._uv = uv
+        self._conda = conda
 
     def get(self, spec: PackageSpec, python: Python) -> Resolution:
         """Return what a specification was resolved to; what is new is resolved now, and kept.
@@ -96,27 +111,47 @@ class Resolutions:
             "platform": resolution.platform,
             "notes": resolution.notes,
             "packages": resolution.packages,  # for people
-            # Packed, because whoever cleans a workspace would take each of a thousand hashes for a digest of ours.
-            "lock": b64encode(zlib.compress(resolution.lock.encode())).decode(),
+            **{name: _packed(text) for name in _PACKED if (text := getattr(resolution, name)) or name == "lock"},
         }
         if not self._registry.add_after(KIND, name, record, newest):
             return self.known(spec, python) or resolution  # another process was quicker, and all shall have the same
         return resolution
 
     def _resolve(self, spec: PackageSpec, python: Python) -> Resolution:
+        if not python.path:
+            return self._resolve_with_conda(spec, python)
         wanted, notes = wanted_of(spec)
+        lock = self._lock(spec, wanted, [f"--python={python.path}"])
+        return Resolution(python.minor, python.platform, lock, notes)
+
+    def _resolve_with_conda(self, spec: PackageSpec, python: Python) -> Resolution:
+        """Let conda have its own; what pip's packages need and conda has, is conda's, whatever its version."""
+        records = self._conda.solve(spec)
+        version = version_in(records)
+        asked = {normal(name_of(line)) for line in spec.requirements}
+        had = [name for name in modules_of(records) if name not in asked]
+        lock = self._lock(spec, spec.requirements, [f"--python-version={version.rpartition(' ')[2]}"], had)
+        return Resolution(version, python.platform, lock, (), _canonical(records).decode())
+
+    def _lock(self, spec: PackageSpec, wanted: Sequence[str], python: Sequence[str], had: Sequence[str] = ()) -> str:
+        """Return what uv makes of requirements.
+
+        :param had: packages that are there already, and are left out.
+        """
         if not wanted:
-            return Resolution(python.minor, python.platform, "", notes)
+            return ""
         with tempfile.TemporaryDirectory(prefix="refrain-resolve-") as name:
             folder = Path(name)
             (folder / "requirements.in").write_text("".join(f"{line}\n" for line in wanted))
-            arguments = ["pip", "compile", "requirements.in", f"--python={python.path}", "--output-file=locked.txt"]
+            (folder / "had.in").write_text("".join(f"{name} ; {_NEVER}\n" for name in had))
+            arguments = ["pip", "compile", "requirements.in", "--output-file=locked.txt", *python]
             arguments += ["--no-header", "--no-annotate", "--generate-hashes", *uv_options(spec.options)]
-            if spec.pins_override:
-                arguments.append("--override=requirements.in")
+            arguments += [
+                *(["--override=had.in"] if had else []),
+                *(["--override=requirements.in"] * spec.pins_override),
+            ]
             self._uv.call(f"These requirements cannot be met: {', '.join(wanted)}", arguments, folder)
-            lock = (folder / "locked.txt").read_text()
-        return Resolution(python.minor, python.platform, lock, notes)
+            return (folder / "locked.txt").read_text()
 
 
 def wanted_of(spec: PackageSpec) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -124,20 +159,22 @@ def wanted_of(spec: PackageSpec) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
     :raises UserError: when conda's packages are not to come from PyPI, or cannot.
     """
-    conda = [match for match in spec.conda if match.strip().lower() not in _NO_CONDA]
+    conda = packages_of(spec)
     if not conda:
         return spec.requirements, ()
     named = ", ".join(conda)
     if not spec.conda_from_pypi:
         raise UserError(
-            f"The environment has conda packages ({named}), and python.conda_from_pypi is False. Name them as pip "
-            "packages, use an existing conda environment, or set python.conda_from_pypi = True."
+            f"The environment has conda packages ({named}), and python.conda_from_pypi is False, but an image gets its "
+            "packages by pip. Name them as pip packages, install them in a Dockerfile, or set python.conda_from_pypi = "
+            "True."
         )
     others = ", ".join(match for match in conda if not is_python_package(match))
     if others:
         raise UserError(
             f"These conda packages are no Python packages, so that PyPI does not have them: {others}. Leave them out "
-            "and install what is needed on the machine, or use an existing conda environment or an image."
+            "and install what is needed on the machine, or let conda bring them, where steps are processes of the "
+            f"machine: {INSTALL_HINT}."
         )
     asked = {name_of(line) for line in spec.requirements}
     taken = tuple(line for line in map(from_conda, conda) if name_of(line) not in asked)
@@ -163,12 +200,25 @@ def _parse(record: Mapping[str, Any]) -> Resolution:
     try:
         if record["schema"] > SCHEMA:
             raise EnvironmentFailedError("The environment was resolved by a newer Refrain than this one; upgrade.")
-        lock = zlib.decompress(b64decode(record["lock"])).decode()
-        return Resolution(str(record["python"]), str(record["platform"]), lock, tuple(map(str, record["notes"])))
+        lock, conda = (zlib.decompress(b64decode(record[name])).decode() if name in record else "" for name in _PACKED)
+        notes = tuple(map(str, record["notes"]))
+        return Resolution(str(record["python"]), str(record["platform"]), lock, notes, conda)
     except (KeyError, TypeError, ValueError, zlib.error) as error:
         raise CorruptObjectError(
             f"What an environment was resolved to is damaged ({error!r}); renew it with 'refrain env build --renew'."
         ) from error
+
+
+def _packed(text: str) -> str:
+    """Pack a text, because whoever cleans a workspace would take each of a thousand hashes for a digest of ours."""
+    return b64encode(zlib.compress(text.encode())).decode()
+
+
+def _conda_package(record: Mapping[str, Any], replaced: Container[str]) -> Iterator[str]:
+    """Yield the line of a conda package, unless pip installs another one over it."""
+    if normal(pypi_name(record["name"])) not in replaced:
+        files = digest_bytes(str(record.get("sha256") or record.get("md5") or record["url"]).encode())[:_FILES_DIGITS]
+        yield f"{record['name']}=={record['version']}#{files}"
 
 
 def _entries(lock: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from refrain.environments.distribution import (
     TensorflowConfiguration,
 )
 from refrain.environments.environment import Environment
+from refrain.environments.not_here import NotHere
 from refrain.environments.specification import EnvironmentSpec
 from refrain.errors import UserError, known
 
@@ -33,6 +35,13 @@ class DockerConfiguration:
     shm_size: str | None = None
 
 
+@dataclass
+class SparkConfiguration:
+    """Settings of a Spark step's application by Spark's keys, over which the step's own rule."""
+
+    configuration: dict[str, str] = field(default_factory=dict)
+
+
 class RunConfiguration:
     """Settings of a step's process; mutable, as in Azure ML, and read once when the pipeline is built.
 
@@ -42,6 +51,12 @@ class RunConfiguration:
     :param communicator: ``Mpi``, ``Nccl``, ``Gloo`` or ``ParameterServer``.
     :param conda_dependencies: packages of the environment.
     """
+
+    data_references = NotHere("Give data to the step, as its inputs and arguments.")
+    data = NotHere("Give data to the step, as its inputs and arguments.")
+    output_data = NotHere("Give the step its outputs.")
+    source_directory_data_store = NotHere("A step's source directory is kept in the workspace.")
+    hdi = NotHere("A Spark step runs where its compute target says.")
 
     def __init__(  # Azure ML's signature
         self,
@@ -67,6 +82,48 @@ class RunConfiguration:
         self.mpi = MpiConfiguration()
         self.pytorch = PyTorchConfiguration()
         self.tensorflow = TensorflowConfiguration()
+        self.spark = SparkConfiguration()
+
+    def save(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        name: str | None = None,
+        separate_environment_yaml: bool = False,  # noqa: ARG002  # Azure ML's signature
+    ) -> None:
+        """Write the configuration: to the file *path*, or as *name* into ``.azureml`` of the project in *path*.
+
+        :param separate_environment_yaml: accepted for old code; the environment stands in the same file.
+        :raises UserError: when a variable looks like a secret, arguments hold data, or it cannot be written.
+        """
+        from refrain.environments import run_configuration_file
+
+        run_configuration_file.save(self, run_configuration_file.path_of(path, name))
+
+    @staticmethod
+    def load(path: str | os.PathLike[str], name: str | None = None) -> RunConfiguration:
+        """Return what :meth:`save` wrote, or Azure ML's tools; what has no meaning here is named in a warning.
+
+        :raises UserError: when it cannot be read.
+        """
+        from refrain.environments import run_configuration_file
+
+        made = RunConfiguration()
+        run_configuration_file.load(made, run_configuration_file.path_of(path, name))
+        return made
+
+    @staticmethod
+    def delete(path: str | os.PathLike[str], name: str) -> None:
+        """Delete what :meth:`save` wrote.
+
+        :raises UserError: when there is none.
+        """
+        from refrain.environments.run_configuration_file import path_of
+
+        target = path_of(path, name)
+        try:
+            target.unlink()
+        except OSError as error:
+            raise UserError(f"The run configuration {str(target)!r} cannot be deleted: {error.strerror}.") from error
 
     def specification(self) -> EnvironmentSpec:
         """Return the settings as an immutable value; raises as :meth:`Environment.specification`.

@@ -16,6 +16,7 @@ from refrain.execution.inputs import ResolvedInput
 from refrain.execution.listener import Listener
 from refrain.execution.request import StepRequest
 from refrain.execution.sources import Sources
+from refrain.execution.used_models import UsedModels
 from refrain.extensions import STEPS, load, load_object
 from refrain.steps.definition import StepDefinition
 from refrain.storage.state import WorkspaceState
@@ -39,6 +40,7 @@ class Work:
     """One step run, as its body sees it.
 
     :param computes: where jobs run; a body of another package may also start them elsewhere.
+    :param models: what it has to do with registered models, as far as that is known.
     """
 
     request: StepRequest
@@ -49,6 +51,7 @@ class Work:
     sources: Sources
     computes: Computes
     listener: Listener
+    models: UsedModels
 
     @property
     def folder(self) -> str:

@@ -8,7 +8,7 @@
 A step run goes in two visits. The first marks its result as dead, so that no run begins to use its data; the second,
 a grace period later, finds that no run has used it since, and removes the data, then the run's files, and its record
 last, so that a visit that was killed is taken up by the next. Only ``azureml/<step run id>/`` on datastores, and what
-the workspace itself stores, is ever removed.
+the workspace itself stores, registered models among it, is ever removed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from refrain.errors import CorruptObjectError, DataError, RefrainError
+from refrain.data.models.content import FOLDER as MODELS
+from refrain.data.models.content import sign_key
+from refrain.data.models.record import ModelVersions
+from refrain.errors import CorruptObjectError, DataError, RefrainError, WorkspaceError
 from refrain.execution.marking import Marks, RunInUse, homes, words_in
 from refrain.execution.stage import abandoned, sweep
 from refrain.execution.submissions import SUBMISSIONS
@@ -55,6 +58,7 @@ class WasteKind(str, Enum):
     STEP = "step run"  # its data, logs and records
     RUN = "run"  # a pipeline run of which no step is left
     RESULT = "result"  # a reuse record whose run is not known any more
+    MODEL = "model"  # the bytes of registered models of which no version is left
     DATA = "data"  # outputs in a built-in datastore whose run is not known any more
     LEASE = "lease"
     RECEIPT = "receipt"
@@ -115,6 +119,7 @@ class Cleaning:
         kinds: list[Callable[[Marks], Iterator[Waste]]] = [
             self._results,
             self._orphans,
+            self._models,
             self._leases,
             self._unnamed,
             self._begun,
@@ -171,6 +176,19 @@ class Cleaning:
                     if not any(marks.is_young(stored.changed) for stored in objects):
                         size = sum(stored.bytes for stored in objects)
                         yield Waste(WasteKind.DATA, f"{folder}/{name}", "its run is not known any more", size)
+
+    def _models(self, marks: Marks) -> Iterator[Waste]:
+        """Find contents of models that no version has any more; none while one version cannot be read."""
+        contents = self._objects.names(MODELS)
+        try:
+            registered = ModelVersions(self._state.registry).digests() if contents else set()
+        except WorkspaceError:
+            return
+        for digest in contents:
+            objects = list(self._objects.walk(f"{MODELS}/{digest}"))
+            if digest not in registered and not any(marks.is_young(stored.changed) for stored in objects):
+                size = sum(stored.bytes for stored in objects)
+                yield Waste(WasteKind.MODEL, f"{MODELS}/{digest}", "no registered version has it", size)
 
     def _leases(self, marks: Marks) -> Iterator[Waste]:
         for stored in (*self._objects.walk("leases"), *self._objects.walk("probes")):
@@ -247,8 +265,8 @@ class Cleaning:
             self._remove_step(waste, marks)
         elif waste.kind is WasteKind.RUN:
             self._objects.drop(run_folder(waste.name), last=RECORD_FILE)
-        elif waste.kind is WasteKind.DATA:
-            self._objects.drop(waste.name)
+        elif waste.kind in (WasteKind.DATA, WasteKind.MODEL):
+            return self._drop(waste)
         elif waste.kind is WasteKind.UNFINISHED:
             self._state.unfinished(waste.name).remove()
         elif waste.kind is WasteKind.COPY:
@@ -257,6 +275,13 @@ class Cleaning:
             if self._limits.grace and self._objects.is_fresh(waste.name):
                 return False  # written again since the look: somebody uses it
             self._objects.delete(waste.name)
+        return True
+
+    def _drop(self, waste: Waste) -> bool:
+        is_model = waste.kind is WasteKind.MODEL
+        if is_model and self._limits.grace and self._objects.is_fresh(sign_key(waste.name.rpartition("/")[2])):
+            return False  # registered again since the look
+        self._objects.drop(waste.name)
         return True
 
     def _remove_step(self, waste: Waste, marks: Marks) -> None:

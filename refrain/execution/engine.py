@@ -32,6 +32,7 @@ from refrain.execution.registration import register_outputs, require_registrable
 from refrain.execution.request import StepRequest, StepResult
 from refrain.execution.sources import Sources
 from refrain.execution.turn import Turn, Turns
+from refrain.execution.used_models import UsedModels, of_script
 from refrain.reuse.decision import Decision
 from refrain.reuse.lookup import Lookup, Question
 from refrain.reuse.preimage import Ingredients, preimage
@@ -157,11 +158,11 @@ class Engine:
         self._is_canceled.set()
         with self._lock:
             bodies = list(self._bodies.values())
-        if bodies:
-            from concurrent.futures import ThreadPoolExecutor
+        acts = [self._computes.interrupt, *(body.cancel for body in bodies)]
+        from concurrent.futures import ThreadPoolExecutor
 
-            with ThreadPoolExecutor(len(bodies), "cancel") as pool:  # at once: each may take its time to end
-                list(pool.map(lambda body: body.cancel(), bodies))
+        with ThreadPoolExecutor(len(acts), "cancel") as pool:  # at once: each may take its time to end
+            list(pool.map(lambda act: act(), acts))
 
     def git_properties(self, directory: str) -> dict[str, str]:
         """Return the git properties of a source directory, asked for once, so that a whole run has the same."""
@@ -270,24 +271,25 @@ class Engine:
             require_filled(item, self.state, step.name)
             if item.remark:
                 self._listener.noted(step.key, item.remark)
-        body = self._body(request, record, inputs)
+        work = self._work(request, record, inputs)
+        body, models = body_for(work), work.models
         files = self.runs.files(record.run_id)
         try:
             body.prepare()
             self._listener.entered(step.key, Phase.LAUNCH)
             record = self.runs.update(record, status=RunStatus.RUNNING)
-            with self._cancelable(record.run_id, body), files.followed():
+            with models.noted(self.runs, record), self._cancelable(record.run_id, body), files.followed():
                 body.perform()
             self._listener.entered(step.key, Phase.COMMIT)
-            record = self.runs.update(record, status=RunStatus.FINALIZING)
+            record = self.runs.update(record, status=RunStatus.FINALIZING, models=models.to_json())
             return self._commit(request, record, body, inputs, turn)
         finally:
             body.close()
             if not files.leave():
                 self._listener.noted(step.key, f"its logs could not be stored with the run and stay in {files.folder}")
 
-    def _body(self, request: StepRequest, record: RunRecord, inputs: Mapping[str, ResolvedInput]) -> Body:
-        work = Work(
+    def _work(self, request: StepRequest, record: RunRecord, inputs: Mapping[str, ResolvedInput]) -> Work:
+        return Work(
             request=request,
             record=record,
             files=self.runs.files(record.run_id),
@@ -296,8 +298,8 @@ class Engine:
             sources=self.sources,
             computes=self._computes,
             listener=self._listener,
+            models=UsedModels(inputs.values()),
         )
-        return body_for(work)
 
     @contextmanager
     def _cancelable(self, run_id: str, body: Body) -> Iterator[None]:
@@ -358,6 +360,7 @@ class Engine:
             step=record.name,
             seconds=ended - (record.started or ended),
             created=ended,
+            models=of_script(record.models),
         )
         is_kept = self.lookup.records.put(known, record.key)
         return "" if is_kept else "the pinned earlier result stays the one to be reused"

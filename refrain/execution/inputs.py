@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from refrain.data.handle import DataHandle
-from refrain.data.ports import FromDatabase, FromDatastore, FromFiles, FromStep, InputMode, InputPort
-from refrain.errors import DataError, DataNotFoundError, InputChangedError
+from refrain.data.ports import FromDatabase, FromDatastore, FromFiles, FromModel, FromStep, InputMode, InputPort
+from refrain.errors import DataError, DataNotFoundError, InputChangedError, ModelNotFoundException
 from refrain.execution.stage import Stage, inside
 from refrain.steps.codec import encode
 from refrain.storage import views
@@ -40,12 +40,14 @@ class ResolvedInput:
     :param members: ``(path in the input, place)`` of each part when the input is put together from several places;
         empty when the handle's place is the data.
     :param made: the dataset that is made of it by the port's recipe.
+    :param version: of a registered model.
     """
 
     port: InputPort
     handle: DataHandle
     members: tuple[Member, ...] = ()
     made: MadeDataset | QueriedDataset | None = None
+    version: int | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -62,7 +64,7 @@ class ResolvedInput:
     @property
     def is_ours(self) -> bool:
         """Say whether an earlier step wrote the data."""
-        return not isinstance(self.port.source, (FromFiles, FromDatastore, FromDatabase))
+        return not isinstance(self.port.source, (FromFiles, FromDatastore, FromDatabase, FromModel))
 
     @property
     def is_missing(self) -> bool:
@@ -86,18 +88,11 @@ def resolve(
     :raises DataError: when data cannot be read.
     """
     try:
-        if isinstance(port.source, FromDatabase):
-            return _of_database(port, port.source, state)
-        if isinstance(port.source, (FromFiles, FromDatastore)) and state.data_identity is DataIdentity.DEFINITION:
-            return _by_definition(port, port.source, state)
-        if isinstance(port.source, FromFiles) and port.recipe:
-            return _of_files(port, _places(port.source, state.stores), state.stores)
-        if isinstance(port.source, FromFiles):
-            return _resolve_files(port, port.source, state.stores)
-        if isinstance(port.source, FromDatastore):
-            return ResolvedInput(port, _handle(state.stores.on(port.source.datastore, port.source.path)))
-    except DataError as error:
+        outside = _from_outside(port, state)
+    except (DataError, ModelNotFoundException) as error:
         raise type(error)(f"Step {step_name!r}, input {port.name!r}: {error}") from error
+    if outside is not None:
+        return outside
     if port.name not in handles:
         source = (
             f"output {port.source.output!r} of step {port.source.step!r}" if isinstance(port.source, FromStep) else ""
@@ -108,6 +103,25 @@ def resolve(
     given = handles[port.name]
     item = _gathered(port, given, state.stores) if isinstance(given, tuple) else ResolvedInput(port, given)
     return _of_output(item, state.stores, step_name) if port.recipe else item
+
+
+def _from_outside(port: InputPort, state: WorkspaceState) -> ResolvedInput | None:
+    """Resolve what no step writes; None for all else."""
+    source, stores = port.source, state.stores
+    if isinstance(source, FromDatabase):
+        return _of_database(port, source, state)
+    if isinstance(source, FromModel):
+        from refrain.data.models.record import ModelVersions
+
+        version, handle = ModelVersions(state.registry).handle(source, state)
+        return ResolvedInput(port, handle, version=version)
+    if isinstance(source, (FromFiles, FromDatastore)) and state.data_identity is DataIdentity.DEFINITION:
+        return _by_definition(port, source, state)
+    if isinstance(source, FromFiles):
+        return _of_files(port, _places(source, stores), stores) if port.recipe else _resolve_files(port, source, stores)
+    if isinstance(source, FromDatastore):
+        return ResolvedInput(port, _handle(stores.on(source.datastore, source.path)))
+    return None
 
 
 def provide(item: ResolvedInput, stage: Stage, stores: Stores) -> str:
@@ -211,7 +225,7 @@ def require_unchanged(item: ResolvedInput, state: WorkspaceState, step_name: str
 
 
 def _digest_now(item: ResolvedInput, state: WorkspaceState, step_name: str) -> str:
-    if not item.is_ours:
+    if not item.is_ours and item.version is None:  # of a model, the version that was read counts, not the newest one
         return resolve(item.port, {}, state, step_name).handle.digest
     if item.members:
         return _joined(item.members).digest

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from refrain.compute.job import Job, JobPath, JobResult, JobStatus
 from refrain.compute.spark import SparkSettings
@@ -31,7 +32,11 @@ from refrain.steps.launching import is_launched
 from refrain.storage import views
 from refrain.storage.digest import digest_bytes
 from refrain.storage.unfinished import UnfinishedWork
+from refrain.tracking.questions import Document, answered
 from refrain.tracking.run_id import StepRunId
+
+if TYPE_CHECKING:
+    from refrain.execution.model_desk import ModelDesk
 
 
 class ProcessBody:
@@ -50,6 +55,7 @@ class ProcessBody:
         self._is_canceled = False
         self._symptoms = Symptoms() if work.step.environment.uses_spark else None
         self._lock = threading.Lock()
+        self._desk: ModelDesk | None = None
 
     def prepare(self) -> None:
         """See :class:`Body`: stage the source, the inputs and the places of the outputs."""
@@ -77,7 +83,8 @@ class ProcessBody:
     def _perform(self) -> None:
         work, stage, job = self._work, self._opened(), self._made()
         last: deque[str] = deque(maxlen=TAIL_LINES)
-        result = self._run(job, last)
+        with answered(stage.questions, self._answer):
+            result = self._run(job, last)
         faults = views.end(stage.mounts)
         for note in collect(work.folder, stage, work.step, work.sources.capture(work.step.source)):
             work.listener.noted(work.step.key, note)
@@ -134,12 +141,15 @@ class ProcessBody:
 
     def _make_job(self, stage: Stage, interpreter: str) -> Job:
         work, step = self._work, self._work.step
-        read = {name: self._read(item, stage) for name, item in work.inputs.items()}
+        read = work.models.read_by = {name: self._read(item, stage) for name, item in work.inputs.items()}
         written = {port.name: self._written(port, stage) for port in step.outputs}
         log_path = prepare(work.folder, work.request, work.record, read, written, stage)
         run_id = work.record.run_id
         if UnfinishedPath() in step.command:
             self._unfinished = work.state.unfinished(_work_key(work))
+            void = work.models.go_on_with(self._unfinished, work.state)
+            if void:
+                work.listener.noted(step.key, f"begins anew, since not all of it would be made of the same: {void}")
         machine = self._compute.variables(step.environment, interpreter)
         variables = process_environment(work.request, run_id, work.folder, machine, {**read, **written})
         argv = tuple(w for t in step.command for w in self._words(t, interpreter, read, written))
@@ -187,6 +197,19 @@ class ProcessBody:
     def _written(self, port: OutputPort, stage: Stage) -> str:
         path = stage.outputs[port.name]
         return output_address(port.name, path, self._spark()) if port.mode is OutputMode.HDFS else str(path)
+
+    def _answer(self, question: Document) -> Document:
+        if self._desk is None:
+            from refrain.execution.model_desk import ModelDesk  # here: most scripts ask nothing
+
+            work, folder = self._work, self._opened().working_directory
+            self._desk = ModelDesk(work.state, work.models, folder, work.record.run_id, self._warn)
+        return self._desk.answer(question)
+
+    def _warn(self, text: str) -> None:
+        """Say what matters for those who might reuse the result."""
+        if self._work.step.allow_reuse:
+            self._work.listener.noted(self._work.step.key, text)
 
     def _spark(self) -> SparkSettings:
         return SparkSettings.of(self._work.computes.target(self._work.step.compute))

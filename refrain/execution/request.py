@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from refrain.data.handle import DataHandle
 from refrain.data.parameters import PipelineParameter, Value
+from refrain.execution.trial import Trial
 from refrain.steps.definition import StepDefinition
 from refrain.tracking.record import RunRecord
 from refrain.values import dataclass
-
-if TYPE_CHECKING:
-    from refrain.execution.trial import Trial
 
 
 @dataclass(frozen=True)

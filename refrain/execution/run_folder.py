@@ -18,7 +18,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from refrain.data.ports import InputMode
+from refrain.data.ports import MODELS_FOLDER, InputMode
 from refrain.errors import WorkspaceError
 from refrain.execution.request import StepRequest
 from refrain.execution.stage import Stage
@@ -66,6 +66,7 @@ def prepare(
         "output_links": links,
         "tags": dict(record.tags),
         "properties": dict(record.properties),
+        "questions": str(stage.questions),
     }
     try:
         os.makedirs(os.path.join(folder, "logs"), exist_ok=True)
@@ -83,6 +84,7 @@ def collect(folder: str, stage: Stage, step: StepDefinition, snapshot: Manifest)
     """
     work = stage.working_directory
     provided = [stage.outputs[port.name] for port in step.outputs]
+    provided.append(work / MODELS_FOLDER)
     provided += [work / port.path_on_compute for port in step.inputs if port.path_on_compute]
     skipped = {os.path.normpath(path) for path in provided}
     own = {entry.path for entry in snapshot.entries}

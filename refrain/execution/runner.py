@@ -59,6 +59,8 @@ class RunOptions:
     :param verification: of reused outputs; None means what the workspace says.
     :param given: by key, what steps that are not run have given in an earlier run.
     :param trial: how a step is run alone, to look into it.
+    :param file: what defines the pipeline, as a user names it; empty where that is not known.
+    :param words: the parameters that a user gave, as ``NAME=VALUE``.
     """
 
     jobs: int | None = None
@@ -67,6 +69,8 @@ class RunOptions:
     verification: Verification | None = None
     given: Mapping[str, Published] = field(default_factory=dict)
     trial: Trial | None = None
+    file: str = ""
+    words: tuple[str, ...] = ()
 
 
 _PLAIN = RunOptions()

@@ -9,6 +9,7 @@
     staging/<step run id>/inputs/               copies of inputs in download mode
     staging/<step run id>/outputs/              outputs that are uploaded afterwards
     staging/<step run id>/datasets/             what datasets are made of that the script gets as objects
+    staging/<step run id>/questions/            what the script asks the engine, and the answers
     <datastore>/.refrain-staging/<step run id>/<output>    outputs, on the file system where they will stay
     <cache>/mounts/<step run id>/<input>        links to what was fetched from another file system, or a view of it
 """
@@ -59,6 +60,11 @@ class Stage:
     def working_directory(self) -> Path:
         """The working directory of the process."""
         return self.folder / "work"
+
+    @property
+    def questions(self) -> Path:
+        """The folder of what the script asks the engine, see :mod:`refrain.runtime.questions`."""
+        return self.folder / "questions"
 
     def dataset(self, name: str) -> Path:
         """The file that says what the dataset input *name* is made of, where the script gets it as an object."""

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from refrain.compute.target import LOCAL, Target
-from refrain.errors import UserError, known
-from refrain.execution.preview import Published
-from refrain.execution.published import published_by
+from refrain.errors import UserError
 from refrain.steps.command import Interpreter
-from refrain.steps.definition import PipelineDefinition, StepDefinition
-from refrain.tracking.record import RunStatus, RunStore
+from refrain.steps.definition import StepDefinition
 from refrain.values import dataclass
 
 _ASK_SECONDS = 60.0
@@ -76,29 +74,23 @@ def require_debuggable(step: StepDefinition, target: Target) -> None:
             f"Step {step.name!r} runs on {target.name!r}, of the kind {target.kind!r}, where no debugger of this "
             "machine reaches it. Leave its compute_target out while you debug it."
         )
-    if len(step.command) < 2 or not isinstance(step.command[0], Interpreter):
+    if not _runs_python(step):
         raise UserError(f"Step {step.name!r} runs no Python script, so that no debugger can be attached to it.")
 
 
-def alone(definition: PipelineDefinition, step: StepDefinition) -> PipelineDefinition:
-    """Return a pipeline of one of its steps."""
-    return PipelineDefinition(definition.name, (step,), definition.parameters, description=definition.description)
+def _runs_python(step: StepDefinition) -> bool:
+    return len(step.command) > 1 and isinstance(step.command[0], Interpreter)
 
 
-def latest_results(step: StepDefinition, pipeline: str, runs: RunStore) -> Mapping[str, Published]:
-    """Return by key what the steps before *step* gave in the last run of the pipeline in which all of them ended well.
+def way_to_run_alone(file: str, step: StepDefinition, target: Target, parameters: Sequence[str]) -> str:
+    """Return a sentence with the command that runs a step alone.
 
-    :raises UserError: when there is no such run.
+    :param file: what defines the pipeline, as a user names it.
+    :param parameters: those of the run, as ``NAME=VALUE``.
     """
-    if not step.upstream:
-        return {}
-    for root in runs.roots():
-        if root.pipeline != pipeline:
-            continue
-        done = {record.key: record for record in runs.latest_steps(root.run_id) if record.status is RunStatus.COMPLETED}
-        if step.upstream <= done.keys():
-            return {key: published_by(done[key]) for key in step.upstream}
-    raise UserError(
-        f"Step {step.name!r} reads what {known(step.upstream)} wrote, and no run of {pipeline!r} in this workspace has "
-        "completed all of them. Run the pipeline first."
-    )
+    words = ["refrain", "run", file, "--step", step.key]
+    words += [word for given in parameters for word in ("--param", given)]
+    way = f"Run it alone, and keep its working directory: {shlex.join(words)}"
+    if target.kind == LOCAL and _runs_python(step):
+        way += "\nWith --debug its script waits for a debugger."
+    return way

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from refrain.compute.kinds import check
 from refrain.compute.target import LOCAL, Target, TargetTable
+from refrain.environments.not_here import NotHere
 from refrain.errors import ComputeTargetException, UserError, did_you_mean, known
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class ComputeTarget:
     :raises ComputeTargetException: when there is none of this name, or it is of another class.
     """
 
+    deserialize = NotHere("Use ComputeTarget(workspace, name).")
     type: ClassVar[str] = "ComputeTarget"
     kinds: ClassVar[tuple[str, ...]] = ()
 
@@ -103,7 +105,7 @@ class ComputeTarget:
     def create(
         workspace: Workspace, name: str, provisioning_configuration: ComputeTargetConfiguration
     ) -> ComputeTarget:
-        """Register a target; one that is there is replaced only by one of the same kind.
+        """Register a target; one that is there, of the same kind, keeps the settings that are not given anew.
 
         :raises ComputeTargetException: when the name belongs to a target of another kind, which the platform decided.
         :raises UserError: for a setting that the kind does not have.
@@ -121,8 +123,10 @@ class ComputeTarget:
                 f"The compute target {name!r} is there, of the kind {there.kind!r}. Use ComputeTarget(workspace, "
                 f"{name!r}), or remove it with: refrain compute remove {name}"
             )
+        if there is not None:
+            wanted = Target(name, wanted.kind, {**there.settings, **wanted.settings}, there.queue, there.pool)
         check(wanted)
-        table.put(wanted if there is None else Target(name, wanted.kind, wanted.settings, there.queue, there.pool))
+        table.put(wanted)
         return ComputeTarget(workspace, name)
 
     @staticmethod
@@ -175,6 +179,33 @@ class AmlCompute(ComputeTarget):
 
     type = "AmlCompute"
     kinds = (LOCAL, "docker", "kubernetes")
+    get = ComputeTarget.refresh_state
+    list_nodes = NotHere("Airflow decides which machine a step runs on; its page of the task says which.")
+    get_active_runs = NotHere("See 'refrain runs list'.")
+    supported_vmsizes = NotHere("The machines are your own; 'refrain compute set' says what a target's name means.")
+    list_usages = NotHere("There are no quotas; a pool of Airflow's limits what runs.")
+    list_quotas = NotHere("There are no quotas; a pool of Airflow's limits what runs.")
+    update_quotas = NotHere("There are no quotas; a pool of Airflow's limits what runs.")
+    add_identity = NotHere("Credentials are those of Airflow's connections.")
+    remove_identity = NotHere("Credentials are those of Airflow's connections.")
+
+    def update(
+        self,
+        min_nodes: int | None = None,
+        max_nodes: int | None = None,
+        idle_seconds_before_scaledown: int | None = None,  # noqa: ARG002  # Azure ML's signature
+    ) -> None:
+        """Change between how many nodes it is said to have, a remark as all of its settings.
+
+        :raises UserError: for what is no range of node counts.
+        """
+        scale = self.scale_settings
+        least = scale.minimum_node_count if min_nodes is None else min_nodes
+        most = scale.maximum_node_count if max_nodes is None else max_nodes
+        made = AmlCompute.provisioning_configuration(min_nodes=least, max_nodes=most).settings
+        nodes = {name: made[name] for name in ("min_nodes", "max_nodes")}
+        ComputeTarget.create(self.workspace, self.name, ComputeTargetConfiguration(self.kind, nodes))
+        self.refresh_state()
 
     @property
     def scale_settings(self) -> ScaleSettings:
@@ -253,6 +284,29 @@ class DatabricksCompute(ComputeTarget):
         :returns: ``databricksConnectionId``, the id of the Airflow connection.
         """
         return {"databricksConnectionId": str(self.settings.get("conn_id", "databricks_default"))}
+
+
+class SynapseCompute(ComputeTarget):
+    """A pool of Spark machines, on which a ``SynapseSparkStep`` runs: whichever Spark its name means here."""
+
+    type = "SynapseSpark"
+    kinds = ("spark",)
+
+    @staticmethod
+    def attach_configuration(
+        linked_service: Any,
+        type: str,  # Azure ML's signature
+        pool_name: str,
+    ) -> ComputeTargetConfiguration:
+        """Return which pool it was, kept as a remark; which Spark it is says ``refrain compute set NAME spark``.
+
+        :param type: must be ``SynapseSpark``.
+        :raises UserError: for another type.
+        """
+        if type != SynapseCompute.type:
+            raise UserError(f"SynapseCompute.attach_configuration: type must be 'SynapseSpark', not {type!r}.")
+        service = str(getattr(linked_service, "name", linked_service))
+        return ComputeTargetConfiguration("spark", {"linked_service": service, "pool_name": pool_name})
 
 
 def _find(workspace: Workspace, name: str) -> Target:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from refrain.compute.computes import Computes
 from refrain.data.parameters import assign, recorded
-from refrain.errors import DataError, RefrainError, RunFailedError, UserError, WorkspaceError
+from refrain.errors import DataError, RefrainError, RunFailedError, StepFailedError, UserError, WorkspaceError
+from refrain.execution.alone import latest_results
 from refrain.execution.engine import Engine
 from refrain.execution.force import Force, Wanted
 from refrain.execution.listener import Listener
@@ -22,7 +23,7 @@ from refrain.execution.preview import Explained
 from refrain.execution.request import RunContext
 from refrain.execution.runner import OnFailure, Outcome, Runner, RunOptions, process_origin
 from refrain.execution.sources import Sources
-from refrain.execution.trial import Trial, latest_results, require_debuggable
+from refrain.execution.trial import Trial, require_debuggable, way_to_run_alone
 from refrain.pipelines.workspace import Workspace
 from refrain.reuse.verification import Verification
 from refrain.steps.definition import PipelineDefinition, StepDefinition
@@ -153,6 +154,8 @@ def submit_detached(
         "continue": options.on_failure is OnFailure.CONTINUE,
         "force": {"everything": options.force.everything, "steps": sorted(options.force.steps)},
         "verify": options.verification.share if options.verification else None,
+        "file": options.file,
+        "words": options.words,
     }
     process = _start_runner(workspace, run_id, json.dumps(submission).encode())
     # Whoever comes first writes it: the run can be looked up at once, and what its own process wrote stays.
@@ -198,19 +201,33 @@ def _start_runner(workspace: Workspace, run_id: str, submission: bytes) -> subpr
 
 
 def run_submission(root: str, run_id: str, submission: Mapping[str, Any]) -> Outcome:
-    """Do what :func:`submit_detached` asked for, in this process."""
+    """Do what :func:`submit_detached` asked for, in this process, and end its log with what went wrong."""
     force = Force(submission["force"]["everything"], frozenset(submission["force"]["steps"]))
     on_failure = OnFailure.CONTINUE if submission["continue"] else OnFailure.STOP
-    runner, _ = make_runner(
-        Workspace(root, submission["workspace_name"]),
-        PipelineDefinition.from_json(submission["definition"]),
-        submission["parameters"],
-        submission["experiment"],
-        RunOptions(submission["jobs"], on_failure, force, verification_of(submission["verify"])),
-        run_id=run_id,
-    )
+    verification = verification_of(submission["verify"])
+    known = {"file": submission["file"], "words": tuple(submission["words"])}
+    options = RunOptions(submission["jobs"], on_failure, force, verification, **known)
+    workspace = Workspace(root, submission["workspace_name"])
+    definition = PipelineDefinition.from_json(submission["definition"])
+    parameters, experiment = submission["parameters"], submission["experiment"]
+    runner, _ = make_runner(workspace, definition, parameters, experiment, options, run_id=run_id)
     with interrupted_by(signal.SIGTERM):
-        return runner.run()
+        outcome = runner.run()
+    for key, error in outcome.errors.items():
+        sys.stderr.write(f"{key}: {error}\n")
+    sys.stderr.write(way_to_run_failed(outcome, definition, workspace.state, options))
+    return outcome
+
+
+def way_to_run_failed(
+    outcome: Outcome, definition: PipelineDefinition, state: WorkspaceState, options: RunOptions
+) -> str:
+    """Return how the step is run alone whose script failed; empty when none did, or the pipeline's file is unknown."""
+    failed = [key for key, error in outcome.errors.items() if isinstance(error, StepFailedError)]
+    if not failed or not options.file or outcome.is_canceled:
+        return ""
+    step = definition.step(failed[0])
+    return way_to_run_alone(options.file, step, Computes(state).target(step.compute), options.words)
 
 
 @contextlib.contextmanager
@@ -275,8 +292,6 @@ def _main() -> None:
     outcome = run_submission(root, run_id, submission)
     with contextlib.suppress(DataError):  # where it cannot be brought, the runner's log stays on this machine
         RunStore(WorkspaceState(root)).files(run_id).bring()
-    for key, error in outcome.errors.items():
-        sys.stderr.write(f"{key}: {error}\n")
     sys.exit(0 if not outcome.errors and not outcome.is_canceled else 1)
 
 

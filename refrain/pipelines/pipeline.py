@@ -17,7 +17,7 @@ from refrain.steps.definition import PipelineDefinition
 if TYPE_CHECKING:
     from refrain.pipelines.run import PipelineRun
 
-_is_defining: ContextVar[bool] = ContextVar("refrain_is_defining", default=False)
+_defined: ContextVar[list[Pipeline] | None] = ContextVar("refrain_defined", default=None)
 
 
 class Pipeline:
@@ -122,15 +122,27 @@ class Pipeline:
 
 
 @contextmanager
-def defining() -> Iterator[None]:
-    """Mark that a file is loaded for its pipelines alone: ``pipeline_dag`` then makes no DAG and loads no Airflow."""
-    token = _is_defining.set(True)
+def defining() -> Iterator[list[Pipeline]]:
+    """Mark that a file is loaded for its pipelines alone: ``pipeline_dag`` then makes no DAG and loads no Airflow.
+
+    Yields those pipelines that would have become DAGs.
+    """
+    found: list[Pipeline] = []
+    token = _defined.set(found)
     try:
-        yield
+        yield found
     finally:
-        _is_defining.reset(token)
+        _defined.reset(token)
 
 
 def is_defining() -> bool:
     """Say whether the caller runs inside :func:`defining`."""
-    return _is_defining.get()
+    return _defined.get() is not None
+
+
+def is_taken(pipeline: Pipeline) -> bool:
+    """Note a pipeline that is about to become a DAG, if the caller runs inside :func:`defining`, and say whether."""
+    found = _defined.get()
+    if found is not None:
+        found.append(pipeline)
+    return found is not None

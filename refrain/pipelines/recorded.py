@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refrain.data.handle import DataHandle
 from refrain.data.registered import files_definition
-from refrain.errors import DataNotFoundError, RunNotFoundError, known
+from refrain.errors import DataNotFoundError, ModelPathNotFoundException, RunNotFoundError, known
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.metrics import RunLog
 from refrain.tracking.record import RunRecord, RunStore
@@ -18,6 +19,7 @@ from refrain.tracking.run_files import RunFiles
 
 if TYPE_CHECKING:
     from refrain.data.definition import AnyDataset
+    from refrain.data.models.model import Model
 
 _LOGS = "user_logs/"
 _POLL_SECONDS = 0.2
@@ -106,6 +108,52 @@ class RecordedRun(ABC):
         target = output_file_path or os.path.basename(name)
         self.files().copy(path, Path(target))
         return target
+
+    def register_model(  # noqa: PLR0913  # Azure ML's signature
+        self,
+        model_name: str,
+        model_path: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        properties: Mapping[str, Any] | None = None,
+        model_framework: str | None = None,
+        model_framework_version: str | None = None,
+        description: str | None = None,
+        datasets: Sequence[tuple[str, Any]] | None = None,
+        sample_input_dataset: Any = None,
+        sample_output_dataset: Any = None,
+        resource_configuration: Any = None,
+        **kwargs: Any,
+    ) -> Model:
+        """Register an artifact, or all artifacts in a folder, as the next version of a model.
+
+        :param model_path: their name; None means that they are called like the model.
+        :raises ModelPathNotFoundException: when the run has no such artifact.
+        """
+        from refrain.data.models.model import Model
+        from refrain.data.models.registration import described, register
+
+        _ = sample_input_dataset, sample_output_dataset, resource_configuration, kwargs
+        wanted = described(
+            model_name, tags, properties, description, datasets, model_framework, model_framework_version
+        )
+        with tempfile.TemporaryDirectory(prefix="refrain-model-") as folder:
+            version = register(wanted, self._artifact(model_path or model_name, Path(folder)), self.state, self.id)
+        return Model(self, model_name, version=version)
+
+    def _artifact(self, name: str, folder: Path) -> Path:
+        """Copy an artifact, or all that are in a folder, and return where the copy is."""
+        files, wanted = self.files(), name.strip("/")
+        names = files.names("artifacts")
+        chosen = [found for found in names if found == wanted or found.startswith(f"{wanted}/")]
+        if not chosen:
+            raise ModelPathNotFoundException(
+                f"Run {self.id} has no artifact {name!r} to register as a model. Known: {known(names)}."
+            )
+        for found in chosen:
+            target = folder / found
+            target.parent.mkdir(parents=True, exist_ok=True)
+            files.copy(os.path.join("artifacts", found), target)
+        return folder / wanted
 
     def get_details(self) -> dict[str, Any]:
         """Return id, status, times, properties, datasets and error, under the names that Azure ML uses.

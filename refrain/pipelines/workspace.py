@@ -20,6 +20,7 @@ from refrain.storage.state import WorkspaceState
 
 if TYPE_CHECKING:
     from refrain.data.files.dataset import FileDataset
+    from refrain.data.models.model import Model
     from refrain.data.tabular.dataset import TabularDataset
     from refrain.environments.environment import Environment
     from refrain.pipelines.compute_target import ComputeTarget
@@ -137,6 +138,13 @@ class Workspace:
         from refrain.data.dataset import Dataset
 
         return Dataset.get_all(self)
+
+    @property
+    def models(self) -> dict[str, Model]:
+        """The newest version of every registered model, by name."""
+        from refrain.data.models.model import Model
+
+        return {model.name: model for model in Model.list(self, latest=True)}
 
     def get_default_datastore(self) -> Datastore:
         """Return the datastore of outputs that name none."""

@@ -18,6 +18,7 @@ class Verdict(str, Enum):
     CHANGED = "changed"  # something in the preimage is another than in every known result
     OUTPUT_MISSING = "output missing"  # the earlier result's output is gone
     OUTPUT_CHANGED = "output changed"  # the earlier result's output is no longer what it was
+    MODEL_CHANGED = "model changed"  # what the earlier result's script was told of registered models is no longer true
     OUTPUT_UNREADABLE = "output unreadable"  # nobody can say now whether the earlier result's output is what it was
     FORGOTTEN = "forgotten"  # the earlier result is not to be used again
     RECORD_CORRUPT = "record corrupt"  # the earlier result's record cannot be trusted

@@ -120,6 +120,9 @@ class Lookup:
     def _verified(self, record: ReuseRecord, question: Question, looks: Looks) -> Decision:
         key, is_read = record.fingerprint, question.verification.covers(record.fingerprint, question.run_id)
         looks.begin(record.outputs.values())
+        void = self._why_void(record)
+        if void:
+            return Decision(Verdict.MODEL_CHANGED, key, detail=void, preimage=question.preimage, nearest=record)
         for name, handle in record.outputs.items():
             verdict, detail = self._check(name, handle, looks, question.verification if is_read else None)
             if verdict is not Verdict.REUSED:
@@ -129,6 +132,15 @@ class Lookup:
                 )
         check = Check.CONTENT if is_read and record.outputs else Check.STAT
         return Decision(Verdict.REUSED, key, record, preimage=question.preimage, check=check)
+
+    def _why_void(self, record: ReuseRecord) -> str:
+        """Say why somebody who made the result now would be told something else of registered models."""
+        if not record.models:
+            return ""
+        from refrain.data.models.record import ModelVersions  # here: few results are made with any
+
+        versions = ModelVersions(self._state.registry)
+        return next(filter(None, (use.why_void(versions) for use in record.models)), "")
 
     def _check(
         self, name: str, handle: DataHandle, looks: Looks, verification: Verification | None

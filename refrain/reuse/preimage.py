@@ -15,7 +15,7 @@ from typing import Any
 
 from refrain.data.handle import DataHandle
 from refrain.data.parameters import PipelineParameter, Value
-from refrain.data.ports import FromDatabase, FromDatastore, FromFiles, InputPort, OutputPort
+from refrain.data.ports import FromDatabase, FromDatastore, FromFiles, FromModel, InputPort, OutputPort
 from refrain.environments.interpreter import InterpreterIdentity
 from refrain.steps.command import (
     InputPath,
@@ -155,12 +155,14 @@ def _input(port: InputPort, handle: DataHandle) -> dict[str, Any]:
         "path_on_compute": port.path_on_compute,
         "is_dataset": port.is_dataset,
         **({"recipe": port.recipe} if port.recipe else {}),
+        # A script finds a model by its name. Its version does not count: what it is, is counted.
+        **({"model": port.source.name} if isinstance(port.source, FromModel) else {}),
     }
 
 
 def _file_name(port: InputPort, handle: DataHandle) -> str | None:
     """Keep the name of a single file, by whose ending a script may choose how to read it; folders are never counted."""
-    is_users = isinstance(port.source, FromFiles | FromDatastore | FromDatabase)
+    is_users = isinstance(port.source, FromFiles | FromDatastore | FromDatabase | FromModel)
     return handle.name if is_users and handle.kind is TreeKind.FILE else None
 
 

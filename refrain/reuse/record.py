@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from refrain.data.handle import DataHandle
 from refrain.errors import CorruptObjectError, WorkspaceError
@@ -16,7 +17,11 @@ from refrain.storage.objects import ObjectStore
 from refrain.storage.sealed import sealed, unsealed
 from refrain.values import dataclass
 
-SCHEMA = 2  # 1 had no tombstones
+if TYPE_CHECKING:
+    from refrain.data.models.use import ModelUse
+
+SCHEMA = 3  # 1 had no tombstones, 2 no models
+_SCHEMA_WITHOUT_MODELS = 2  # what has none is written as before, so that an earlier Refrain reads it
 _MOST_REMEMBERED = 10
 _FOLDER_LENGTH = 2
 
@@ -38,6 +43,7 @@ class Tombstone:
 class ReuseRecord:
     """One result. ``seconds`` is how long it took to make, ``created`` when, in seconds since the epoch.
 
+    :param models: what its script was told of registered models, which has to be the same for whoever uses the result.
     :param dead: why it is not used again; None while it is. A dead one still says what a later result is compared with.
     """
 
@@ -50,6 +56,7 @@ class ReuseRecord:
     seconds: float
     created: float
     dead: Tombstone | None = None
+    models: tuple[ModelUse, ...] = ()
 
     @property
     def bytes(self) -> int:
@@ -146,7 +153,7 @@ class RecordStore:
 
     def _write(self, record: ReuseRecord, *, durable: bool = True) -> None:
         document = {
-            "schema": SCHEMA,
+            "schema": SCHEMA if record.models else _SCHEMA_WITHOUT_MODELS,
             "fingerprint": record.fingerprint,
             "preimage": record.preimage,
             "outputs": {name: handle.to_json() for name, handle in record.outputs.items()},
@@ -156,6 +163,8 @@ class RecordStore:
             "seconds": record.seconds,
             "created": record.created,
         }
+        if record.models:
+            document["models"] = [use.to_json() for use in record.models]
         if record.dead is not None:
             document["dead"] = vars(record.dead)
         payload = json.dumps(document, sort_keys=True, separators=(",", ":"))
@@ -197,6 +206,13 @@ def _parse(content: bytes, fingerprint: str) -> ReuseRecord:
         names = ("preimage", "run_id", "pipeline", "step", "seconds", "created")
         values = {name: document[name] for name in names}
         dead = Tombstone(**document["dead"]) if "dead" in document else None
-        return ReuseRecord(fingerprint=fingerprint, outputs=outputs, dead=dead, **values)
+        models = _models(document["models"]) if "models" in document else ()
+        return ReuseRecord(fingerprint=fingerprint, outputs=outputs, dead=dead, models=models, **values)
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptObjectError(f"The reuse record {fingerprint} cannot be read: {error!r}.") from error
+
+
+def _models(documents: Iterable[Mapping[str, Any]]) -> tuple[ModelUse, ...]:
+    from refrain.data.models.use import ModelUse  # here: few results are made with any
+
+    return tuple(map(ModelUse.from_json, documents))

@@ -25,7 +25,7 @@ class ArtifactFolder:
 
         :raises UserErrorException: if the name is taken.
         """
-        target = self._path(name)
+        target = self.path(name)
         try:
             os.makedirs(os.path.dirname(target), exist_ok=True)
             descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
@@ -71,7 +71,7 @@ class ArtifactFolder:
 
     def has(self, name: str) -> bool:
         """Whether an artifact *name* exists."""
-        return os.path.isfile(self._path(name))
+        return os.path.isfile(self.path(name))
 
     def names(self) -> list[str]:
         """All names, sorted."""
@@ -89,7 +89,7 @@ class ArtifactFolder:
                 "What a script writes into ./outputs and ./logs becomes an artifact after it has ended."
             )
         os.makedirs(os.path.dirname(os.path.abspath(target)), exist_ok=True)
-        with open(self._path(name), "rb") as source, open(target, "wb") as stream:
+        with open(self.path(name), "rb") as source, open(target, "wb") as stream:
             stream.writelines(_blocks(source))
 
     def copy_all(self, prefix: str, folder: str, targets: Sequence[str] | None, keep_prefix: bool) -> None:
@@ -113,10 +113,11 @@ class ArtifactFolder:
 
     def read(self, name: str) -> bytes:
         """Return the content of artifact *name*."""
-        with open(self._path(name), "rb") as stream:
+        with open(self.path(name), "rb") as stream:
             return stream.read()
 
-    def _path(self, name: str) -> str:
+    def path(self, name: str) -> str:
+        """Return where artifact *name* is, or would be."""
         return os.path.join(self._root, *artifact_name(name).split("/"))
 
 

@@ -70,6 +70,7 @@ class RunContext:
         self.properties: dict[str, str] = content.get("properties") or {}
         self.number = int(content.get("number") or 1)
         self.target: str = content.get("target") or "local"
+        self.questions: str | None = content.get("questions")
         self.started = os.stat(os.path.join(folder, "context.json")).st_mtime
 
     def labels(self, run: str) -> tuple[dict[str, str | None], dict[str, str]]:

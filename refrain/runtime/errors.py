@@ -20,5 +20,13 @@ class RunEnvironmentException(RunException, RuntimeError):
     """The process is not a step of a pipeline run, or its context cannot be read."""
 
 
+class ModelNotFoundException(UserErrorException, LookupError):
+    """No registered model has the name, the version or the labels that were asked for."""
+
+
+class ModelPathNotFoundException(UserErrorException, FileNotFoundError):
+    """Nothing is at the path that a model is to be registered from."""
+
+
 class ArtifactNotFoundException(UserErrorException, FileNotFoundError):
     """A file to upload or an artifact to download does not exist."""

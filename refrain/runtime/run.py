@@ -18,6 +18,7 @@ from refrain.runtime.datasets import InputDatasets
 from refrain.runtime.documents import error_document
 from refrain.runtime.errors import RunEnvironmentException, UserErrorException
 from refrain.runtime.journal import Journal
+from refrain.runtime.model_registrar import ModelRegistrar
 from refrain.runtime.offline import _OfflineRun
 
 TYPE_CHECKING = False
@@ -34,7 +35,7 @@ _OFFLINE: dict[str, _OfflineRun] = {}
 _TYPES = {events.OWN: "azureml.StepRun", events.PARENT: "azureml.PipelineRun"}
 
 
-class Run:
+class Run(ModelRegistrar):
     """One run: the step's own, the pipeline run above it, or a child run that the script made.
 
     A script gets its own with ``Run.get_context()``.

@@ -14,6 +14,7 @@ from refrain.data.parameters import PipelineParameter
 from refrain.environments.environment import Environment
 from refrain.environments.registered import from_json, to_json
 from refrain.environments.specification import EnvironmentSpec
+from refrain.environments.yaml_library import yaml_library
 from refrain.errors import UserError
 
 SUMMARY_ONLY, APPEND_ROW = "summary_only", "append_row"
@@ -38,7 +39,7 @@ class ParallelRunConfig:
     :param entry_script: a script with ``run(mini_batch)``, and ``init()`` and ``shutdown()`` if it needs them.
     :param error_threshold: how many files or rows may fail in all; -1 for any number.
     :param output_action: ``append_row`` writes what run() returns to one file, ``summary_only`` only counts it.
-    :param node_count: how many nodes; all of their processes run on the one machine of the step.
+    :param node_count: machines of the cluster that the compute target is; elsewhere so many times the processes.
     :param process_count_per_node: worker processes for each node; None means the machine's cores.
     :param mini_batch_size: files, 10 by default; of a table roughly bytes of its files, such as ``"10MB"``, by default
         ``"1MB"``.
@@ -105,7 +106,7 @@ class ParallelRunConfig:
         """Write the settings to a YAML file, from which :meth:`load_yaml` reads them."""
         values = {field.name: _written(getattr(self, field.name)) for field in fields(self)}
         given = {name: value for name, value in values.items() if value is not None}
-        Path(path).write_text(_yaml().safe_dump({_SECTION: given}, sort_keys=False), encoding="utf-8")
+        Path(path).write_text(yaml_library().safe_dump({_SECTION: given}, sort_keys=False), encoding="utf-8")
 
     @staticmethod
     def load_yaml(workspace: Any, path: str | os.PathLike[str]) -> ParallelRunConfig:  # noqa: ARG004  # Azure ML's
@@ -114,7 +115,7 @@ class ParallelRunConfig:
         :param workspace: accepted for Azure ML's sake.
         :raises UserError: for a file that holds none, or a setting that is not known or cannot be right.
         """
-        document = _yaml().safe_load(Path(path).read_text(encoding="utf-8"))
+        document = yaml_library().safe_load(Path(path).read_text(encoding="utf-8"))
         section = document.get(_SECTION) if isinstance(document, Mapping) else None
         if not isinstance(section, Mapping):
             raise UserError(f"{str(path)!r} has no section {_SECTION!r}; write one with save_to_yaml.")
@@ -257,11 +258,3 @@ def _read(name: str, value: Any) -> Any:
     if isinstance(value, Mapping) and _PARAMETER in value:
         return PipelineParameter(**value[_PARAMETER])
     return value
-
-
-def _yaml() -> Any:
-    try:
-        import yaml
-    except ImportError as error:
-        raise UserError("YAML files need the package pyyaml: pip install 'refrain[environments]'.") from error
-    return yaml

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -113,7 +113,8 @@ class SparkStep(ProcessStep):
         given = (resources or SparkResources()).settings(what)
         if app_name is not None:
             given["spark.app.name"] = ("app_name", str(app_name))
-        own = spark_conf.with_given(spark_conf.checked(conf or {}, what), given, what)
+        asked = {**_of_config(runconfig, given, what), **spark_conf.checked(conf or {}, what)}
+        own = spark_conf.with_given(asked, given, what)
         self.conf = spark_conf.with_lists(own, self._lists)
 
     def define(self, build: Build) -> StepDefinition:
@@ -183,6 +184,14 @@ class SynapseSparkStep(SparkStep):
             version=version,
         )
         _require_synapse(self.name, self.inputs, self.outputs)
+
+
+def _of_config(runconfig: RunConfiguration | None, given: Collection[str], what: str) -> dict[str, str]:
+    """Return what a run configuration says by Spark's keys, without what parameters of the step say."""
+    if runconfig is None:
+        return {}
+    said = {**runconfig.environment.spark.conf(), **spark_conf.checked(runconfig.spark.configuration, what)}
+    return {key: value for key, value in said.items() if key not in given}
 
 
 def _require_synapse(step_name: str, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from refrain.data.consumption import DatasetConsumptionConfig
 from refrain.data.data_path import BoundPath, is_pair
+from refrain.data.models.reference import ModelReference
 from refrain.data.output_config import OutputDatasetConfig
 from refrain.data.parameters import PipelineParameter
 from refrain.data.pipeline_data import Origin, PipelineData
@@ -21,8 +22,8 @@ from refrain.steps.wiring import Build, consumed, numbered, origin, output_name,
 class PipelineStep(ABC):
     """A step: a name, what it reads and what it writes. Everything but :meth:`run_after` is fixed at construction.
 
-    A dataset input or an output that becomes a dataset that stands in the arguments alone is added to ``inputs`` or
-    ``outputs`` (Azure ML's rule).
+    A dataset input, a model or an output that becomes a dataset that stands in the arguments alone is added to
+    ``inputs`` or ``outputs`` (Azure ML's rule).
     """
 
     def __init__(
@@ -154,9 +155,9 @@ def _listed(name: str, what: str, items: Any) -> tuple[Any, ...]:
 
 
 def _implied(arguments: tuple[Any, ...], written: set[int]) -> list[Any]:
-    """Return the dataset inputs among the arguments; a dataset of pipeline data may also be what the step writes."""
-    datasets = (DatasetConsumptionConfig, PipelineOutputAbstractDataset)
-    return [item for item in arguments if isinstance(item, datasets) and id(origin(item)) not in written]
+    """Return the dataset inputs and models among the arguments; a dataset may also be what the step writes."""
+    kinds = (DatasetConsumptionConfig, ModelReference, PipelineOutputAbstractDataset)
+    return [item for item in arguments if isinstance(item, kinds) and id(origin(item)) not in written]
 
 
 def _with_pairs(items: tuple[Any, ...], known: dict[tuple[int, int], BoundPath]) -> tuple[Any, ...]:

@@ -13,6 +13,7 @@ from refrain.data.abstract import AbstractDataset
 from refrain.data.consumption import DatasetConsumptionConfig
 from refrain.data.data_path import BoundPath, DataPath
 from refrain.data.data_value import DataKind, DataValue, data_value
+from refrain.data.models.reference import ModelReference
 from refrain.data.output_config import OutputDatasetConfig
 from refrain.data.parameters import PipelineParameter
 from refrain.data.pipeline_data import INTERMEDIATE_PATH, InputPortBinding, Origin, PipelineData
@@ -46,6 +47,7 @@ _DATA = (
     DataReference,
     DatasetConsumptionConfig,
     InputPortBinding,
+    ModelReference,
     OutputDatasetConfig,
     PipelineData,
     PipelineOutputAbstractDataset,
@@ -310,6 +312,8 @@ class Wiring:
             return InputPort(name, source, InputMode(item.mode), item.path_on_compute)
         if isinstance(item, DatasetConsumptionConfig):
             return self._dataset(item, name)
+        if isinstance(item, ModelReference):
+            return item.as_input().port(name)
         raise PipelineError(f"Step {self.step_name!r}: {_why_no_input(item)}")
 
     def _port_of_output(self, item: Any, name: str) -> InputPort:
@@ -395,6 +399,6 @@ def _why_no_input(item: Any) -> str:
             "not in inputs=[…]."
         )
     return (
-        f"{item!r} cannot be an input. Use PipelineData, a named dataset input, OutputFileDatasetConfig.as_input() or "
-        "a DataReference."
+        f"{item!r} cannot be an input. Use PipelineData, a named dataset input, OutputFileDatasetConfig.as_input(), a "
+        "DataReference or a model."
     )

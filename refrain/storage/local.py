@@ -168,7 +168,7 @@ class LocalStore:
         waiting = target.with_name(f".refrain-copy-{digest_bytes(os.fsencode(path))[:16]}")
         with _explained(path):
             if is_fresh:
-                _remove(waiting)
+                remove_path(waiting)
             waiting.mkdir(parents=True, exist_ok=True)
         with _held(waiting):
             yield str(waiting)
@@ -179,11 +179,11 @@ class LocalStore:
                 self.publish(waiting, path, MISSING)
                 if sign is not None:
                     sign.unlink()
-                    _remove(waiting)
+                    remove_path(waiting)
 
     def remove(self, path: str) -> None:
         """See :meth:`Store.remove`."""
-        _remove(Path(path))
+        remove_path(Path(path))
         with contextlib.suppress(OSError):
             Path(path).parent.rmdir()
 
@@ -252,7 +252,7 @@ def _copy_beside(source: Path, target: Path) -> None:
         flush(waiting)
         os.replace(waiting, target)
     except BaseException:
-        _remove(waiting)
+        remove_path(waiting)
         raise
 
 
@@ -302,7 +302,8 @@ def _below(target: Path, file: str, source: Path) -> Path:
     return target / os.path.relpath(file, source)
 
 
-def _remove(path: Path) -> None:
+def remove_path(path: Path) -> None:
+    """Delete a file or a folder; nothing happens when there is none."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

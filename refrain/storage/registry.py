@@ -47,7 +47,11 @@ class Registry:
     def remove(self, kind: str, name: str) -> None:
         """Delete all versions of a name, the newest first."""
         for version in reversed(self.versions(kind, name)):
-            self._objects.delete(f"registry/{kind}/{name}/{version}")
+            self.remove_version(kind, name, version)
+
+    def remove_version(self, kind: str, name: str, version: int) -> None:
+        """Delete one version of a name."""
+        self._objects.delete(f"registry/{kind}/{name}/{version}")
 
     def get(self, kind: str, name: str, version: int | None = None) -> dict[str, Any] | None:
         """Return a version's record, the newest for None, or None when there is none.

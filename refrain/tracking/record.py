@@ -70,6 +70,7 @@ class RunRecord:
     :param datasets: definitions of what a step ``read``, by input name, and ``wrote``, by output name; see
         :mod:`refrain.execution.lineage`.
     :param registered: by output name, the dataset version that it became: ``{"name", "version"}``.
+    :param models: what the step had to do with registered models, see :class:`refrain.data.models.use.ModelUse`.
     :param tags: given at the start or later by :meth:`RunStore.set_tags`; those that a script set are in its events.
     :param origin: where the run was started: ``{"kind": "local", "host", "process", …}`` or ``{"kind": "airflow", …}``.
     :param steps: the keys of a pipeline run's steps.
@@ -94,6 +95,7 @@ class RunRecord:
     outputs: Mapping[str, Any] = field(default_factory=dict)
     datasets: Mapping[str, Any] = field(default_factory=dict)
     registered: Mapping[str, Any] = field(default_factory=dict)
+    models: Sequence[Mapping[str, Any]] = ()
     error: str = ""
     properties: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 
 import pytest
@@ -132,6 +135,21 @@ def test_the_error_names_step_and_exit_code_and_shows_the_last_lines(runs: dict[
     assert "AirflowFailException: Step 'fail' failed: its script exited with code 3." in run.example.log(
         run.run_id, "fail"
     )
+
+
+def test_the_log_ends_with_the_command_that_runs_the_step_alone(runs: dict[str, Finished]) -> None:
+    run = runs["failing"]
+    file = run.example.airflow.dags_folder / "failing.py"
+    end = run.example.log(run.run_id, "fail").rstrip()[-2000:]
+    assert f"refrain run {file}:failing --step fail" in end
+    assert "With --debug its script waits for a debugger." in end
+    command = [sys.executable, "-m", "refrain.cli", "run", f"{file}:failing", "--step", "fail", "--keep-in", "kept"]
+    environment = {**os.environ, "REFRAIN_WORKSPACE": str(run.example.airflow.workspace)}
+    folder = run.example.airflow.dags_folder.parent
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
+    assert done.returncode == 1
+    assert "Step 'fail' failed: its script exited with code 3." in done.stderr
+    assert (folder / "kept" / "fail.py").is_file()
 
 
 def test_a_failed_step_stops_the_others(runs: dict[str, Finished]) -> None:

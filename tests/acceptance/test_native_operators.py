@@ -8,6 +8,9 @@ import pytest
 
 from acceptance.example import Example
 from acceptance.running_airflow import RunningAirflow
+from fakes.spark_cluster import SMALL, require_spark
+from refrain.compute.target import Target, TargetTable
+from refrain.pipelines.workspace import Workspace
 
 TRAIN = """
     import os, sys
@@ -70,6 +73,43 @@ with DAG("native", default_args={"retry_delay": timedelta(seconds=1)}) as dag:
     gather >> publish
     count(gather.output)
 """
+WORDS = """
+    import sys
+    open(sys.argv[1], "w").write("a\\nb\\na\\n")
+"""
+READ_FOLDER = """
+    import pathlib, sys
+    parts = pathlib.Path(sys.argv[1]).glob("part-*")
+    pathlib.Path(sys.argv[2]).write_text("".join(sorted(line for part in parts for line in part.open())))
+"""
+COUNT = """
+    import sys
+    from pyspark.sql import SparkSession
+    from refrain import Run
+    spark = SparkSession.builder.getOrCreate()
+    words = spark.sparkContext.textFile(sys.argv[1]).map(lambda word: (word, 1)).reduceByKey(lambda a, b: a + b)
+    spark.createDataFrame(words, ["word", "count"]).coalesce(1).write.csv(sys.argv[2])
+    Run.get_context().log("words", words.count())
+"""
+ON_SPARK = """
+from refrain import HDFSOutputDatasetConfig
+from refrain_operators import SparkOperator
+
+with DAG("on_spark", default_args={"retry_delay": timedelta(seconds=1)}) as dag:
+    text, counted, last = PipelineData("text"), HDFSOutputDatasetConfig("counted"), PipelineData("last")
+    words = operator("words", text, outputs=[text])
+    count = SparkOperator(
+        task_id="count",
+        file="count.py",
+        source_directory=str(STEPS / "count"),
+        compute_target="here",
+        arguments=[text, counted],
+        inputs=[text],
+        outputs=[counted],
+    )
+    given = counted.as_input("given")
+    read = operator("read", given, last, inputs=[given], outputs=[last])
+"""
 STEPS = {"training.make", "training.train-0", "training.train-1", "training.train-2", "gather", "many", "read"}
 
 
@@ -121,3 +161,21 @@ def test_an_instance_that_was_only_marked_as_success_is_missed(native: Example, 
     log = native.log(second_run, "gather")
     assert "Of the 3 instances of task 'training.train', 2 have published their outputs" in log
     assert "missing: training.train-1" in log
+
+
+@pytest.mark.spark
+@pytest.mark.timeout(300)
+def test_a_spark_application_is_a_task_among_others_and_is_reused(airflow: RunningAirflow) -> None:
+    require_spark()
+    registry = Workspace(airflow.workspace).state.registry
+    TargetTable(registry).put(Target("here", "spark", {"master": "local[1]", "conf": SMALL}))
+    scripts = {"words": WORDS, "count": COUNT, "read": READ_FOLDER}
+    example = Example.add(airflow, "on_spark", ON_SPARK, scripts)
+
+    first = example.run()
+
+    assert example.text(first, "read", "last") == "a,2\nb,1\n"
+    assert example.records(first)["count"].properties["StepType"] == "spark"
+    assert "local[1]" in example.log(first, "count")
+    second = example.run()
+    assert example.started(second) == set()

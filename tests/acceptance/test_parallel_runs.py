@@ -55,6 +55,13 @@ def test_each_image_has_a_line_and_most_are_right(digits: Example, digits_run: s
     assert report["accuracy"] > 0.9
 
 
+def test_the_model_is_registered_by_one_step_and_read_by_the_next(digits: Example, digits_run: str) -> None:
+    records, model = digits.records(digits_run), Workspace(digits.airflow.workspace).models["digits_model"]
+    assert (model.version, model.run_id, model.tags) == (1, records["train"].run_id, {"images": "898"})
+    assert [(use["how"], use["version"]) for use in records["train"].models] == [("registered", 1)]
+    assert [(use["how"], use["version"]) for use in records["score"].models] == [("input", 1)]
+
+
 def test_the_tasks_log_shows_the_progress(digits: Example, digits_run: str) -> None:
     log = digits.log(digits_run, "score")
     assert "18 mini-batches, 2 worker processes" in log

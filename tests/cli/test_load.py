@@ -125,6 +125,12 @@ def test_a_file_sees_that_it_is_only_asked_for_its_pipelines(refrain: Refrain, p
     assert refrain("explain", "asks.py").code == 0
 
 
+def test_a_pipeline_that_has_no_name_but_becomes_a_dag_is_found_by_its_own(refrain: Refrain, project: Path) -> None:
+    text = "from refrain.pipelines.pipeline import is_taken\nassert is_taken(pipeline)\ndel pipeline\n"
+    write(project, "dag.py", PIPELINE + text)
+    assert refrain("explain", "dag.py:retrain", "--json").document["pipeline"] == "retrain"
+
+
 def test_force_before_the_file_does_not_swallow_it(refrain: Refrain, project: Path) -> None:
     found = refrain("explain", "--force", "train", "pipeline.py", "--json").document["steps"]
     assert [step["verdict"] for step in found] == ["first run", "waits for its inputs"]

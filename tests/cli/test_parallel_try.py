@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.sample import Refrain
-from refrain import Dataset, Workspace
+from refrain import Dataset, Model, Workspace
 
 SCRIPT = """
 import argparse, os
@@ -41,6 +41,25 @@ def script(project: Path, code: str = SCRIPT) -> str:
     (project / "scoring").mkdir(exist_ok=True)
     (project / "scoring" / "score.py").write_text(code)
     return "scoring/score.py"
+
+
+def test_the_script_finds_registered_models(project: Path, data: Path) -> None:
+    (project / "net.txt").write_text("weights")
+    Model.register(Workspace(), project / "net.txt", "net")
+    code = """
+from azureml.core.model import Model
+def init():
+    global text
+    text = open(Model.get_model_path("net")).read()
+def run(mini_batch):
+    return [text for path in mini_batch]
+"""
+    tried = try_out(script(project, code), str(data), "--count", "1")
+    assert tried.returncode == 0, tried.stderr
+    assert "weights" in tried.stdout
+    assert not (project / "scoring" / "azureml-models").exists()
+    broken = try_out(script(project, code.replace('"net"', '"nett"')), str(data))
+    assert "ModelNotFoundException: Unknown model 'nett'. Known: net. Did you mean 'net'?" in broken.stderr
 
 
 def test_the_first_mini_batches_are_run_in_the_foreground(project: Path, data: Path) -> None:

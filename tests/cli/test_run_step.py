@@ -12,6 +12,7 @@ import pytest
 
 from cli.sample import Refrain, Start, write
 from fakes.servers import free_port
+from fakes.waiting import eventually
 
 BROKEN = """
 import sys
@@ -38,11 +39,19 @@ def test_a_failed_step_is_told_with_the_command_that_runs_it_alone(refrain: Refr
 
     assert called.code == 1
     end = called.err.rstrip().splitlines()
-    assert end[-1] == (
-        "Run it alone, and keep its working directory: refrain run pipeline.py --step train --param 'alpha=2 '"
-    )
+    assert end[-2:] == [
+        "Run it alone, and keep its working directory: refrain run pipeline.py --step train --param 'alpha=2 '",
+        "With --debug its script waits for a debugger.",
+    ]
     traceback = called.err.index("ValueError: alpha is too large")
     assert traceback < called.err.index("Run it alone")
+
+
+def test_the_log_of_a_run_in_the_background_ends_with_that_command(refrain: Refrain, broken: Path) -> None:
+    run_id = refrain("run", "pipeline.py", "--param", "alpha=2", "--detach").out.strip()
+    (log,) = broken.rglob(f"{run_id}/runner.log")
+    assert eventually(lambda: "--debug" in log.read_text())
+    assert f"refrain run {broken / 'pipeline.py'} --step train --param alpha=2\n" in log.read_text()
 
 
 def test_a_step_runs_alone_on_what_those_before_it_gave_and_its_folder_stays(refrain: Refrain, broken: Path) -> None:

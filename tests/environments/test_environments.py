@@ -9,16 +9,20 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from fakes.waiting import eventually
 from fakes.wheels import make_wheel
+from refrain.compute.local import LocalCompute
 from refrain.environments.environments import Environments
 from refrain.environments.interpreter import InterpreterIdentity, identify
 from refrain.environments.specification import EnvironmentSpec, ImageSpec, PackageSpec
-from refrain.errors import CorruptObjectError, EnvironmentFailedError, UserError
+from refrain.errors import CorruptObjectError, EnvironmentFailedError, StepCanceledError, UserError
+from refrain.pipelines.workspace import Workspace
 
 
 def ask(python: str, code: str) -> str:
@@ -114,7 +118,12 @@ def test_a_python_that_is_not_here_is_named_with_those_that_are(environments, wa
         environments().identify(wanted("model", python="3.99"))
 
 
-def test_conda_packages_come_from_pypi_and_are_named(environments, wanted):
+@pytest.fixture
+def no_conda(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rattler", None)
+
+
+def test_where_there_is_no_conda_its_packages_come_from_pypi_and_are_named(environments, wanted, no_conda):
     said: list[str] = []
     spec = wanted("model", conda=("numbers-x=1", "pip"), channels=("conda-forge",))
     assert plain(environments().identify(spec)) == ("model==1.0", "numbers-x==1.0")
@@ -124,12 +133,12 @@ def test_conda_packages_come_from_pypi_and_are_named(environments, wanted):
     )
 
 
-def test_conda_packages_are_refused_where_they_must_not_come_from_pypi(environments, wanted):
-    with pytest.raises(UserError, match=r"has conda packages \(numbers-x=1\), and python\.conda_from_pypi is False"):
+def test_without_conda_its_packages_are_refused_where_they_must_not_come_from_pypi(environments, wanted, no_conda):
+    with pytest.raises(EnvironmentFailedError, match=r"numbers-x=1: py-rattler.* pip install 'refrain\[conda\]'"):
         environments().identify(wanted(conda=("numbers-x=1",), conda_from_pypi=False))
 
 
-def test_what_conda_has_beside_python_packages_is_named_as_a_whole(environments, wanted):
+def test_what_conda_has_beside_python_packages_is_named_as_a_whole(environments, wanted, no_conda):
     with pytest.raises(UserError, match=r"no Python packages, .*: cudatoolkit=10\.1, r-base\. Leave them out"):
         environments().identify(wanted(conda=("cudatoolkit=10.1", "numbers-x", "r-base")))
 
@@ -192,6 +201,52 @@ def test_a_builder_that_is_killed_leaves_nothing_that_is_used(tmp_path, wheels, 
     assert list(folder.glob(".building-*")) == []
     while _programs_that_name(str(tmp_path)):  # the guard ends what the builder had started
         time.sleep(0.01)
+
+
+def test_a_canceled_step_does_not_wait_for_a_download(tmp_path, wheels):
+    """The wheel is a pipe, so that uv would wait for ever."""
+    _stall(wheels)
+    registry = Workspace(tmp_path / "workspace").state.registry
+    cache = tmp_path / "cache"
+    compute = LocalCompute(1.0, lambda run: Environments(registry, cache, run))
+    options = ("--no-index", f"--find-links={wheels}")
+    spec = EnvironmentSpec(packages=PackageSpec(requirements=("model",), options=options))
+    failed: list[BaseException] = []
+
+    def prepare() -> None:
+        try:
+            compute.prepare(spec, print)
+        except StepCanceledError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=prepare)
+    thread.start()
+    assert eventually(lambda: _programs_that_name(str(tmp_path)))
+
+    compute.interrupt()
+    thread.join(30)
+
+    assert "canceled before its environment was ready" in str(failed[0])
+    assert _programs_that_name(str(tmp_path)) == []
+    assert list(cache.glob("environments/*")) == []
+    with pytest.raises(StepCanceledError):
+        compute.prepare(spec, print)
+
+
+def test_a_canceled_step_does_not_wait_for_what_another_process_builds(tmp_path, wheels, environments, wanted):
+    environments().identify(wanted("model"))
+    _stall(wheels)
+    other = subprocess.Popen([sys.executable, _script(tmp_path, wheels)], stdout=subprocess.PIPE, text=True)
+    assert eventually(lambda: list((tmp_path / "cache" / "environments").glob(".building-*/requirements.txt")))
+    registry = Workspace(tmp_path / "workspace").state.registry
+    compute = LocalCompute(1.0, lambda run: Environments(registry, tmp_path / "cache", run))
+    threading.Timer(0.3, compute.interrupt).start()
+    with pytest.raises(StepCanceledError, match="canceled before its environment was ready"):
+        compute.prepare(wanted("model"), print)
+    assert other.poll() is None
+    other.kill()
+    other.communicate()
+    assert eventually(lambda: not _programs_that_name(str(tmp_path)))
 
 
 def _programs_that_name(text: str) -> list[str]:

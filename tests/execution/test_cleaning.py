@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from fakes.project import WRITES, Project
-from refrain import OutputFileDatasetConfig, PipelineData
+from refrain import Model, OutputFileDatasetConfig, PipelineData
 from refrain.errors import UserError, WorkspaceError
 from refrain.execution.cleaning import Cleaning, Waste, WasteKind
 from refrain.execution.marking import Marks
@@ -55,6 +55,47 @@ def kinds(wastes: list[Waste]) -> set[WasteKind]:
 def stored(project: Project) -> dict[str, tuple[int, int]]:
     root = project.state.root
     return {str(p.relative_to(root)): (p.stat().st_size, p.stat().st_mtime_ns) for p in root.rglob("*") if p.is_file()}
+
+
+def test_only_the_bytes_of_models_without_a_version_go(project: Project, tmp_path: Path) -> None:
+    def register(text: str) -> Model:
+        (tmp_path / "net").write_text(text)
+        return Model.register(project.workspace, tmp_path / "net", "net")
+
+    kept, gone, again = register("kept"), register("gone"), register("again")
+    gone.delete()
+    again.delete()
+    assert names(visit(project), WasteKind.MODEL) == []  # young
+    age(project, 8)
+    planned = [waste for waste in Cleaning(project.state, OLD).plan() if waste.kind is WasteKind.MODEL]
+    assert sorted(waste.bytes for waste in planned) == [4, 5]
+    assert {waste.reason for waste in planned} == {"no registered version has it"}
+    registered = register("again")
+    assert len(names(visit(project), WasteKind.MODEL)) == 1
+    left = [Path(model.download(tmp_path / model.id)).read_text() for model in (kept, registered)]
+    assert left == ["kept", "again"]
+    assert not Path(gone.url.removeprefix("file://")).exists()
+
+
+def test_a_model_that_is_registered_while_it_is_cleaned_stays(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "net").write_text("net")
+    Model.register(project.workspace, tmp_path / "net", "net").delete()
+    age(project, 8)
+    cleaning = Cleaning(project.state, OLD)
+    (waste,) = [waste for waste in cleaning.plan() if waste.kind is WasteKind.MODEL]
+    model = Model.register(project.workspace, tmp_path / "net", "net")
+    assert not cleaning._remove(waste, Marks(project.state, OLD, time.time()))
+    assert Path(model.download(tmp_path / "here")).read_text() == "net"
+
+
+def test_no_model_goes_while_a_version_cannot_be_read(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "net").write_text("net")
+    Model.register(project.workspace, tmp_path / "net", "net").delete()
+    Model.register(project.workspace, tmp_path / "net", "other")
+    (record,) = (project.state.root / "registry" / "models" / "other").iterdir()
+    record.write_text("damaged")
+    age(project, 8)
+    assert names(visit(project), WasteKind.MODEL) == []
 
 
 def test_without_limits_every_run_stays(project: Project) -> None:

@@ -19,6 +19,16 @@ NAMES = """
         return [os.path.basename(path) for path in mini_batch]
 """
 """Returns the names of its files."""
+SLOWLY = """
+    import os, time
+    def run(mini_batch):
+        with open("runs", "a") as file:
+            file.write(os.path.basename(mini_batch[0]) + "\\n")
+        if os.path.exists("slow"):
+            time.sleep(0.05)
+        return [os.path.basename(mini_batch[0])]
+"""
+"""Notes what it runs, and takes its time where there is a file `slow`."""
 _NUMBERS = re.compile(
     r"([\d,]+) mini-batches done.*?, ([\d,]+) failed, ([\d,]+) retried; "
     r"([\d,]+) items, ([\d,]+) results, ([\d,]+) items failed"
@@ -62,11 +72,16 @@ class Scored:
 
 
 class ParallelBench:
-    """An entry script, files to score, and a place for the journal that one try leaves to the next."""
+    """An entry script, files to score, and a place for the journal that one try leaves to the next.
+
+    :attr:`settings` and :attr:`more_environment` count for every run.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.python = sys.executable
+        self.settings: dict[str, object] = {}
+        self.more_environment: dict[str, str] = {}
         self.data = folder / "data"
         self.data.mkdir()
 
@@ -87,7 +102,7 @@ class ParallelBench:
             "process_count_per_node": 1, "run_max_try": 1, "input_fds_0": self.data,
             "refrain_journal": journal,
         }  # fmt: skip
-        named = [str(word) for name, value in {**usual, **settings}.items() if value is not None
+        named = [str(word) for name, value in {**usual, **self.settings, **settings}.items() if value is not None
                  for word in (f"--{name}", value)]  # fmt: skip
         script = ["--scoring_module_name", "score.py"]
         return [self.python, "-m", "refrain.runtime.parallel", *script, *named, *map(str, words)]
@@ -96,7 +111,8 @@ class ParallelBench:
     def environment(self) -> dict[str, str]:
         """The environment of a step's process, as far as it matters here."""
         path = os.pathsep.join([str(RUNTIME / "path")])
-        return {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+        usual = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+        return {**usual, **self.more_environment}
 
     def start(self, code: str, *words: object, **settings: object) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -108,3 +124,19 @@ class ParallelBench:
         with self.start(code, *words, **settings) as process:
             log, _ = process.communicate(timeout=100)
         return Scored(process.returncode, log, self.folder)
+
+
+def runs(bench: ParallelBench) -> list[str]:
+    """Return the files that `SLOWLY` has run, in that order."""
+    return (bench.folder / "runs").read_text().split()
+
+
+def left_processes(bench: ParallelBench) -> list[str]:
+    """Return the processes that have the folder of a test as their own."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            found += [name] if os.readlink(f"/proc/{name}/cwd") == str(bench.folder) else []
+        except OSError:
+            continue
+    return found

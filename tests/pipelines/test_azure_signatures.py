@@ -8,6 +8,7 @@ import inspect
 import pytest
 
 import refrain
+from refrain.runtime.models import Model as InStep
 
 # (class, method or None for the constructor) -> Azure ML 1.6x's parameters, as the text of a signature
 AZURE = {
@@ -140,6 +141,29 @@ AZURE = {
     ("SqlDataReference", "as_mount"): "",
     ("StoredProcedureParameter", None): "name, value, type=None",
     ("Datastore", "path"): "path=None, data_reference_name=None",
+    ("Model", None): "workspace, name=None, id=None, tags=None, properties=None, version=None, run_id=None, "
+    "model_framework=None, expand=True",
+    ("Model", "register"): "workspace, model_path, model_name, tags=None, properties=None, description=None, "
+    "datasets=None, model_framework=None, model_framework_version=None, child_paths=None, sample_input_dataset=None, "
+    "sample_output_dataset=None, resource_configuration=None",
+    ("Model", "list"): "workspace, name=None, tags=None, properties=None, run_id=None, latest=False, dataset_id=None, "
+    "expand=True, page_count=255, model_framework=None",
+    ("Model", "get_model_path"): "model_name, version=None, _workspace=None",
+    ("Model", "download"): "target_dir='.', exist_ok=False, exists_ok=None",
+    ("Model", "update"): "tags=None, description=None, sample_input_dataset=None, sample_output_dataset=None, "
+    "resource_configuration=None",
+    ("Model", "update_tags_properties"): "add_tags=None, remove_tags=None, add_properties=None",
+    ("Model", "add_tags"): "tags",
+    ("Model", "remove_tags"): "tags",
+    ("Model", "add_properties"): "properties",
+    ("Model", "serialize"): "",
+    ("Model", "delete"): "",
+    ("Run", "register_model"): "model_name, model_path=None, tags=None, properties=None, model_framework=None, "
+    "model_framework_version=None, description=None, datasets=None, sample_input_dataset=None, "
+    "sample_output_dataset=None, resource_configuration=None",
+    ("StepRun", "register_model"): "model_name, model_path=None, tags=None, properties=None, model_framework=None, "
+    "model_framework_version=None, description=None, datasets=None, sample_input_dataset=None, "
+    "sample_output_dataset=None, resource_configuration=None",
     ("Workspace", None): "subscription_id, resource_group, workspace_name",
     ("Workspace", "from_config"): "path=None",
     ("Workspace", "write_config"): "path=None",
@@ -237,6 +261,12 @@ def test_a_signature_is_azures_or_its_deviation_is_listed(key):
 def test_what_follows_azures_parameters_can_be_left_out(key):
     wanted = listed(DEVIATIONS[key][0] if key in DEVIATIONS else AZURE[key])
     assert all("=" in text for text in signature(key)[len(wanted) :])
+
+
+@pytest.mark.parametrize("method", ["__init__", "register", "list", "get_model_path", "download", "add_tags"])
+def test_models_within_a_step_have_the_same_signatures(method):
+    outside, inside = (inspect.signature(getattr(cls, method)).parameters for cls in (refrain.Model, InStep))
+    assert [_text(p) for p in inside.values()] == [_text(p) for p in outside.values()]
 
 
 def test_every_deviation_is_one():

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from refrain import AmlCompute, ComputeTarget, ComputeTargetException, DatabricksCompute, Workspace
+from refrain import AmlCompute, ComputeTarget, ComputeTargetException, DatabricksCompute, SynapseCompute, Workspace
 from refrain.compute.target import Target, TargetTable
 from refrain.errors import UserError
 
@@ -53,6 +53,31 @@ def test_what_the_platform_has_decided_is_not_replaced_by_a_notebook(workspace: 
         ComputeTarget.create(workspace, "cpu-cluster", AmlCompute.provisioning_configuration())
     with pytest.raises(ComputeTargetException, match="of the kind 'databricks', not of AmlCompute"):
         AmlCompute(workspace, "cpu-cluster")
+
+
+def test_attaching_again_keeps_what_the_platform_has_set(workspace: Workspace) -> None:
+    table = TargetTable(workspace.state.registry)
+    table.put(Target("pool", "spark", {"master": "spark://cluster:7077", "pool_name": "old"}))
+
+    made = ComputeTarget.attach(
+        workspace, "pool", SynapseCompute.attach_configuration("synapse", "SynapseSpark", "large")
+    )
+
+    assert (type(made), made.type) == (SynapseCompute, "SynapseSpark")
+    assert made.settings == {"master": "spark://cluster:7077", "linked_service": "synapse", "pool_name": "large"}
+    assert type(SynapseCompute(workspace, "pool")) is SynapseCompute
+    with pytest.raises(UserError, match="type must be 'SynapseSpark', not 'Databricks'"):
+        SynapseCompute.attach_configuration("synapse", "Databricks", "large")
+
+
+def test_the_remarks_of_a_cluster_are_updated(workspace: Workspace) -> None:
+    _as_notebooks_do(workspace, "cpu-cluster")
+    cluster = AmlCompute(workspace, "cpu-cluster")
+    cluster.update(max_nodes=8)
+    assert (cluster.scale_settings.minimum_node_count, cluster.scale_settings.maximum_node_count) == (1, 8)
+    assert cluster.settings["vm_size"] == "STANDARD_D2_V2"
+    with pytest.raises(UserError, match="min_nodes 9 and max_nodes 8 are no range"):
+        cluster.update(min_nodes=9)
 
 
 def test_a_missing_target_is_told_with_those_that_are_there(workspace: Workspace) -> None:

@@ -49,6 +49,20 @@ def test_a_run_has_its_steps_the_latest_first(project: Project) -> None:
     assert {step.pipeline_run_id for step in run.get_steps()} == {run.id}
 
 
+def test_the_artifacts_of_a_run_become_a_model(project: Project) -> None:
+    step = project.step("logs", LOGS, [PipelineData("out")])
+    (logs,) = _run(project, step).get_steps()
+    model = logs.register_model("net", "reports/x.txt", {"stage": "live"}, description="A net")
+    assert (model.id, model.run_id, model.tags, model.description) == ("net:1", logs.id, {"stage": "live"}, "A net")
+    assert Path(model.download(project.folder / "file")).read_text() == "artifact"
+    folder = Path(logs.register_model("reports").download(project.folder / "folder"))
+    assert (folder.name, (folder / "x.txt").read_text()) == ("reports", "artifact")
+    with pytest.raises(
+        DataNotFoundError, match=r"has no artifact 'x.txt' to register as a model\. Known: reports/x\.txt"
+    ):
+        logs.register_model("net", "x.txt")
+
+
 def test_a_pipeline_output_is_found_by_its_name(project: Project) -> None:
     for is_reused in (False, True):
         run = _run(project, *_steps(project))

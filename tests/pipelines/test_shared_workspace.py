@@ -16,8 +16,9 @@ import pytest
 
 from fakes.project import COPIES, WRITES, Project
 from fakes.remote_stores import S3Server, s3_server
-from refrain import Experiment, Pipeline, PipelineData, PipelineRun, Workspace
+from refrain import Experiment, Model, ModelInput, Pipeline, PipelineData, PipelineRun, Workspace
 from refrain.cli import main
+from refrain.errors import DataError
 from refrain.execution.stage import sweep
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.record import RunStatus
@@ -130,6 +131,42 @@ def test_the_commands_read_a_run_from_the_url(project: Project, capsys: pytest.C
     assert json.loads(capsys.readouterr().out)["log"] == f"{url}/runs/{ran.id}/steps/first.1/logs/std_log.txt"
     assert main(["runs", "list", "--workspace", f"{url}-other?conn_id=lake"]) == 2
     assert "There is no workspace" in capsys.readouterr().err
+
+
+MODELS = """
+    import os, sys
+    from refrain import Model, Run
+    if sys.argv[2] == "register":
+        os.makedirs("outputs/net")
+        open("outputs/net/weights", "w").write("weights")
+        text = Run.get_context().register_model("net", "outputs/net").id
+    else:
+        text = open(os.path.join(Model.get_model_path("net"), "weights")).read()
+    open(sys.argv[1], "w").write(text)
+"""
+
+
+def test_models_are_shared_verified_and_need_no_credentials_in_a_script(project: Project, tmp_path: Path) -> None:
+    made, read, asked = PipelineData("made"), PipelineData("read"), PipelineData("asked")
+    ran = project.run(project.step("made", MODELS, [made, "register"]))
+    assert ran.status == "Completed", ran.outcome.errors
+    model = Model(Workspace(project.workspace.root), "net")
+    assert (model.version, model.run_id) == (1, ran.step("made").run_id)
+    assert model.url.startswith("s3://")
+    declared = project.step("read", MODELS, [read, "read"], outputs=[read], inputs=[ModelInput("net")])
+    undeclared = project.step("asked", MODELS, [asked, "ask"])
+    ran = project.run(declared, undeclared)
+    assert ran.status == "Completed", ran.outcome.errors
+    for key, output in (("read", "read"), ("asked", "asked")):
+        place = project.state.stores.at(ran.result(key).outputs[output].uri)
+        place.download(tmp_path / key)
+        assert (tmp_path / key).read_text() == "weights"
+    assert project.run(declared, undeclared).reused() == ["asked", "read"]
+    models = project.state.objects.walk("datastores/workspaceblobstore/models")
+    (stored,) = [found for found in models if found.key.endswith("/weights")]
+    project.state.objects.put(stored.key, b"WEIGHTS")
+    with pytest.raises(DataError, match=r"Version 1 of model 'net' at s3://.* is not what was registered"):
+        model.download(tmp_path / "damaged")
 
 
 def test_a_failing_step_names_its_log_in_the_workspace(project: Project) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,3 +71,32 @@ def test_it_fires_when_another_step_stops_the_run_that_waits(tmp_path: Path) -> 
         return was_done, await firing
 
     assert asyncio.run(waited()) == (False, FINGERPRINT)
+
+
+WAITS = """
+import asyncio, sys
+from refrain_operators.result_trigger import ResultTrigger
+
+async def first():
+    async for event in ResultTrigger("memory://x?conn_id=lake", "ab" * 32).run():
+        return event.payload
+
+print(asyncio.run(first()))
+"""
+
+
+@pytest.mark.slow
+def test_the_triggerer_finds_a_login_among_airflows_connections(tmp_path: Path) -> None:
+    """A secrets backend stands for Airflow's database; in a process of its own, as Airflow reads settings once."""
+    (tmp_path / "connections.json").write_text('{"lake": "generic://"}')
+    environment = {
+        **os.environ,
+        "AIRFLOW_HOME": str(tmp_path / "home"),
+        "AIRFLOW__SECRETS__BACKEND": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
+        "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps({"connections_file_path": str(tmp_path / "connections.json")}),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", WAITS], env=environment, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.stdout.splitlines()[-1:] == [FINGERPRINT], done.stderr
+    assert "There is no connection" not in done.stdout + done.stderr

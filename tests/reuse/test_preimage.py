@@ -21,6 +21,7 @@ from refrain import Dataset, PipelineData, PipelineParameter, PythonScriptStep, 
 from refrain.data.handle import DataHandle
 from refrain.data.ports import (
     FromFiles,
+    FromModel,
     FromStep,
     InputMode,
     InputPort,
@@ -116,6 +117,8 @@ COUNTED = {
     "a number that is equal but of another type": replace(BASE, parameters={"rate": True, "verbosity": 1}),
     "an environment parameter's value": _step(parameters=(("mode", Literal("slow")),)),
     "an environment parameter's name": _step(parameters=(("made", Literal("fast")),)),
+    "the name of a model": _input(0, source=FromModel("net", 1)),
+    "the name of another model": _input(0, source=FromModel("other", 1)),
     "an input's bytes": _data("table", digest="c" * 64),
     "an earlier step's bytes": _data("prepared", digest="c" * 64),
     "file or folder": _data("table", kind=TreeKind.DIRECTORY),
@@ -175,6 +178,11 @@ def test_no_two_of_these_changes_have_the_same_fingerprint() -> None:
 @pytest.mark.parametrize("changed", NOT_COUNTED.values(), ids=NOT_COUNTED.keys())
 def test_what_cannot_change_a_result_leaves_the_fingerprint_alone(changed: Ingredients) -> None:
     assert fingerprint(preimage(changed)) == GOLDEN
+
+
+def test_the_version_of_a_model_does_not_count() -> None:
+    first, newest = (preimage(_input(0, source=FromModel("net", version))) for version in (1, None))
+    assert first == newest
 
 
 def test_of_a_spark_application_all_that_the_step_says_counts_but_amounts_of_memory() -> None:

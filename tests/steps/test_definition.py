@@ -10,6 +10,7 @@ from refrain.data.parameters import PipelineParameter
 from refrain.data.ports import (
     FromDatastore,
     FromFiles,
+    FromModel,
     FromReference,
     FromStep,
     InputMode,
@@ -46,6 +47,7 @@ SOURCES = (
     st.builds(FromStep, TEXT, TEXT)
     | st.builds(FromDatastore, TEXT, TEXT)
     | st.builds(FromFiles, LOCATIONS)
+    | st.builds(FromModel, TEXT, st.none() | st.integers(1))
     | st.builds(FromReference, TEXT)
 )
 PAIRS = st.lists(st.tuples(TEXT, TEXT), max_size=2).map(tuple)

@@ -16,6 +16,7 @@ from refrain import (
     Pipeline,
     PipelineParameter,
     RunConfiguration,
+    SparkPackage,
     SparkStep,
     SynapseSparkStep,
 )
@@ -67,6 +68,28 @@ def test_azures_parameters_become_sparks_keys(source: Path) -> None:
         "spark.x": "1",
     }
     assert step.name == "s.py"
+
+
+def test_packages_of_the_environment_and_settings_of_the_runconfig_are_sparks_too(source: Path) -> None:
+    config = RunConfiguration()
+    config.environment.spark.packages = [SparkPackage("com.example", "reader", "1.0"), SparkPackage("a", "b", "2")]
+    config.environment.spark.repositories = ["https://maven.example"]
+    config.spark.configuration = {"spark.app.name": "of the config", "spark.executor.memory": "1g", "spark.y": "config"}
+    step = SparkStep("s.py", str(source), app_name="own", conf={"spark.executor.memory": "2g"}, runconfig=config)
+    assert step.conf == {
+        "spark.app.name": "own",
+        "spark.executor.memory": "2g",
+        "spark.jars.packages": "com.example:reader:1.0,a:b:2",
+        "spark.jars.repositories": "https://maven.example",
+        "spark.y": "config",
+    }
+
+
+def test_a_package_without_a_version_is_refused(source: Path) -> None:
+    config = RunConfiguration()
+    config.environment.spark.packages = [SparkPackage("com.example", "reader")]
+    with pytest.raises(UserError, match="is no SparkPackage with group, artifact and version"):
+        SparkStep("s.py", str(source), runconfig=config)
 
 
 def test_a_step_becomes_a_command_with_its_settings_before_the_script(project: Project, source: Path) -> None:

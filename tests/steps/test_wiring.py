@@ -8,12 +8,14 @@ import pytest
 
 from refrain.data.consumption import DatasetConsumptionConfig
 from refrain.data.dataset import Dataset
+from refrain.data.models.reference import ModelInput
 from refrain.data.output_config import OutputFileDatasetConfig
 from refrain.data.parameters import PipelineParameter
 from refrain.data.pipeline_data import PipelineData
 from refrain.data.ports import (
     FromDatastore,
     FromFiles,
+    FromModel,
     FromStep,
     InputMode,
     InputPort,
@@ -22,7 +24,7 @@ from refrain.data.ports import (
     OutputPort,
     Registration,
 )
-from refrain.errors import PipelineError
+from refrain.errors import PipelineError, UserError
 from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, ParameterValue
 from refrain.steps.wiring import numbered
 
@@ -375,3 +377,31 @@ def test_two_builds_of_one_file_are_equal(step, define, store):
 )
 def test_a_given_name_is_never_taken(names, filled):
     assert numbered(names, "x") == filled
+
+
+# ---- models
+
+
+def test_a_model_among_the_arguments_is_an_input_by_its_path(step, define):
+    model = ModelInput("digits-model", 3).as_download("here")
+    definition = define(step("--model", model))
+    assert arguments(definition) == (Literal("--model"), InputPath("digits_model"))
+    assert definition.inputs == (InputPort("digits_model", FromModel("digits-model", 3), InputMode.DOWNLOAD, "here"),)
+
+
+def test_a_model_is_no_text(define, step):
+    refused(define, "the argument 'net' is data, but neither", step([ModelInput("net")]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("a b",), "'a b' is no valid name for a model"),
+        (("net", 0), r"Model 'net': the version 0 is no number from 1 on, nor None\."),
+        (("net", "1"), r"Model 'net': the version '1' is no number"),
+        (("net", None, "direct"), r"Model 'net': mode 'direct' is not one of mount, download\."),
+    ],
+)
+def test_an_input_that_cannot_be_a_model_is_refused(arguments, message):
+    with pytest.raises(UserError, match=message):
+        ModelInput(*arguments)

@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 from refrain.errors import UntrustedReferenceError
 from refrain.storage.local import file_uri, local_path, local_text
 
-parts = st.lists(st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=8), min_size=1, max_size=4)
+# What a file system may have: any bytes but these two, which Python shows as text or as lone surrogates.
+texts = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=8)
+octets = st.binary(min_size=1, max_size=8).filter(lambda name: not {0, ord("/")} & set(name)).map(os.fsdecode)
+parts = st.lists(texts | octets, min_size=1, max_size=4)
 
 
 @given(parts)

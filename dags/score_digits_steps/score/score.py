@@ -1,21 +1,19 @@
 """Say which digit each image file shows: one line for each, ``<file>: <digit>``."""
 
-import argparse
 from pathlib import Path
 
 import joblib
 import numpy as np
 
+from refrain import Model
+
 HEADER = b"P5 8 8 16\n"
 
 
 def init() -> None:
-    """Load the model, once in each process."""
+    """Load the registered model, once in each process."""
     global model  # noqa: PLW0603  # how entry scripts keep what they load
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--model", type=Path, required=True, help="folder with model.joblib")
-    args, _ = parser.parse_known_args()
-    model = joblib.load(args.model / "model.joblib")
+    model = joblib.load(Model.get_model_path("digits_model"))
 
 
 def run(mini_batch: list[str]) -> list[str]:

@@ -18,8 +18,10 @@ from refrain.errors import (
     RunNotFoundError,
     StepCanceledError,
     SuspendedError,
+    WorkspaceError,
 )
 from refrain.execution.body import Work
+from refrain.execution.databricks.abandon import is_to_be_ended
 from refrain.execution.step_log import StepLog
 from refrain.execution.submissions import Submission, Submissions, scope_of_one_run
 from refrain.tracking.record import RunStatus, RunStore
@@ -60,6 +62,7 @@ class DatabricksJob:
         self._scope = _scope(work)
         self._submission: Submission | None = None
         self._lock = threading.Lock()
+        self._is_left = False
         self.service = Databricks(open_channel(settings.conn_id))
         self.request: Mapping[str, Any] = {}
 
@@ -131,17 +134,31 @@ class DatabricksJob:
         return str(output.get("error") or "")
 
     def cancel(self) -> None:
-        """Ask Databricks to end the run, from any thread; a submission that is on its way is waited for."""
+        """Ask Databricks to end the run, unless another step run needs it; from any thread.
+
+        A submission that is on its way is waited for.
+        """
         with self._lock:
             submission = self._submission
         if submission is None or submission.job_id is None:
             return  # whoever submits looks at the flag afterwards
+        if self._is_wanted(submission.job_id):
+            self._is_left = True
+            return
         try:
             self.service.cancel(submission.job_id)
         except DatabricksError as error:
             self._work.listener.noted(
                 self._work.step.key, f"run {submission.job_id} in Databricks could not be canceled: {error}"
             )
+
+    def _is_wanted(self, job_id: int) -> bool:
+        """Say whether another step run goes on with the job, as far as can be seen."""
+        try:
+            return not is_to_be_ended(self._work.state, self._scope, self._work.record.run_id, job_id)
+        except WorkspaceError as error:
+            self._log.say(f"who else waits for run {job_id} cannot be seen: {error}")
+            return False
 
     def settle(self) -> None:
         """Forget the job, whose end has been dealt with."""
@@ -210,6 +227,11 @@ class DatabricksJob:
 
     def _wait_canceled(self, run: DatabricksRun) -> DatabricksRun:
         """Wait a moment for the end of a canceled run: Airflow does not let a task take long over it."""
+        if self._is_left:
+            raise StepCanceledError(
+                f"Step {self._work.step.name!r} was canceled; its run {run.run_id} in Databricks goes on, because "
+                f"another step run waits for it, too: {run.page}"
+            )
         until = time.monotonic() + _CANCELED_WITHIN_SECONDS
         while run.ending is None and time.monotonic() < until:
             time.sleep(_FIRST_PAUSE)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
-
 UNLIMITED = -1
 
 
-class Limits(NamedTuple):
+class Limits:
     """How much may fail.
 
     :param tries: how often a mini-batch is run in all before it is given up.
@@ -17,10 +15,17 @@ class Limits(NamedTuple):
         for any number.
     """
 
-    tries: int = 3
-    error_threshold: int = 0
-    failed_count: Optional[int] = None  # evaluated on Python 3.8
-    failed_percent: Optional[float] = None
+    def __init__(
+        self,
+        tries: int = 3,
+        error_threshold: int = 0,
+        failed_count: int | None = None,
+        failed_percent: float | None = None,
+    ) -> None:
+        self.tries = tries
+        self.error_threshold = error_threshold
+        self.failed_count = failed_count
+        self.failed_percent = failed_percent
 
 
 class Accounts:

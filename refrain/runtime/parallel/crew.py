@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import selectors
 import time
 from collections import deque
 from enum import Enum
+from functools import partial
 
-from refrain.runtime.parallel.peer import Peer
+from refrain.runtime.parallel.switchboard import Switchboard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Deque, Iterator, List
+    from typing import Deque, Dict, Iterable, Iterator
 
-    from refrain.runtime.parallel.frames import Fields
+    from refrain.runtime.parallel.frames import Fields, Frame
     from refrain.runtime.parallel.logs import Logs
     from refrain.runtime.parallel.mini_batch import MiniBatch
-
-_WORKER = "refrain.runtime.parallel.worker"
+    from refrain.runtime.parallel.nodes.node import Node
+    from refrain.runtime.parallel.places import Place, Places, WorkerPeer
+    from refrain.runtime.parallel.stream import Stream
 
 
 class State(Enum):
@@ -33,14 +33,18 @@ class State(Enum):
 class Member:
     """One worker process. ``tasks`` are the mini-batches that it has; it runs the first of them."""
 
-    def __init__(self, number: int, node: str, peer: Peer) -> None:
-        self.name = f"process{number:03}"
-        self.node = node
-        self.peer = peer
+    def __init__(self, name: str, place: Place) -> None:
+        self.name = name
+        self.place = place
+        self.node = place.name
+        self.peer: WorkerPeer = place.start(name)
         self.state = State.STARTING
         self.since = time.monotonic()
         self.tasks: Deque[MiniBatch] = deque()
-        self.is_watched_for_room = False
+        self.verdict = ""
+        """Why it is being ended."""
+        self.convicted: MiniBatch | None = None
+        """The mini-batch for which it is being ended."""
 
     def give(self, task: MiniBatch, attempt: int) -> None:
         """Let the worker run a mini-batch after those that it has."""
@@ -55,6 +59,14 @@ class Member:
         self.enter(State.RUNNING if self.tasks else State.IDLE)
         return task
 
+    @property
+    def culprit(self) -> MiniBatch | None:
+        """The mini-batch that is to blame if it is gone now; none when its machine is gone."""
+        running = self.tasks[0] if self.state is State.RUNNING else None
+        if self.convicted is not None:
+            return running if running is self.convicted else None
+        return None if self.peer.is_lost else running
+
     def enter(self, state: State) -> None:
         """Note that something begins now."""
         self.state, self.since = state, time.monotonic()
@@ -64,7 +76,7 @@ class Event:
     """What a worker said, or that it is gone.
 
     :param died: how it ended, in words; empty as long as it lives.
-    :param blamed: the mini-batch that it was running then.
+    :param blamed: the mini-batch that ended it.
     """
 
     __slots__ = ("blamed", "content", "died", "fields", "member")
@@ -83,84 +95,113 @@ class Crew:
     """All workers.
 
     :param start: what each is told first, but for its own name.
+    :param places: where they are.
     :param timeout: how many seconds one call of run() may take.
     """
 
-    def __init__(self, start: Fields, nodes: int, timeout: float, logs: Logs) -> None:
-        self._start = {**start, "dispatcher": os.getpid(), "logs": logs.folder}
-        self._nodes = nodes
+    def __init__(self, start: Fields, places: Places, timeout: float, logs: Logs) -> None:
+        self._start = {**start, "logs": logs.folder}
+        self._places = places
         self.timeout = timeout
         self._logs = logs
-        self._selector = selectors.DefaultSelector()
+        self._switchboard = Switchboard()
         self._number = 0
-        self.members: List[Member] = []
+        self._members: Dict[str, Member] = {}
 
-    def watch(self, peer: Peer) -> None:
-        """Wake :meth:`events` when another process says something."""
-        self._selector.register(peer, selectors.EVENT_READ, None)
+    @property
+    def members(self) -> list[Member]:
+        """Who is there."""
+        return list(self._members.values())
 
-    def forget(self, peer: Peer) -> None:
-        """Take :meth:`watch` back."""
-        self._selector.unregister(peer)
+    @property
+    def nodes(self) -> list[Place]:
+        """The nodes that are there."""
+        return list(self._places.now)
 
-    def hire(self) -> Member:
-        """Start a worker process; it is given a name that none has had."""
-        number, node = self._number, f"{self._number % self._nodes:03}"
+    @property
+    def size(self) -> int:
+        """How many workers there may be now."""
+        return sum(place.size for place in self._places.now)
+
+    @property
+    def has_room(self) -> bool:
+        """Say whether there may be more workers than there are."""
+        return any(place.taken < place.size for place in self._places.now)
+
+    def gather(self) -> None:
+        """See that there are nodes."""
+        self._places.open(self)
+
+    def look(self) -> str:
+        """Take in which nodes have come and gone; return why there are none and will be none, or an empty text."""
+        return self._places.look()
+
+    def watch(self, stream: Stream) -> None:
+        """Wake :meth:`events` when somebody who is no worker says something."""
+        self._switchboard.add(stream, _nothing)
+
+    def forget(self, stream: Stream) -> None:
+        """Take :meth:`watch` or :meth:`join` back."""
+        self._switchboard.remove(stream)
+
+    def join(self, node: Node) -> None:
+        """Hear what the workers of a node say."""
+        self._switchboard.add(node.stream, partial(self._relayed, node))
+
+    def hire(self) -> None:
+        """Start a worker process where most room is; it is given a name that none has had."""
+        place = max(self._places.now, key=lambda place: place.size - place.taken)
+        member = Member(f"process{self._number:03}", place)
         self._number += 1
-        name = f"process{number:03}"
-        stdout, stderr = self._logs.streams(node, name)
-        with stdout, stderr:
-            member = Member(number, node, Peer(_WORKER, name, stdout, stderr))
-        member.peer.send({"do": "start", "name": name, "node": node, **self._start})
-        self._selector.register(member.peer, selectors.EVENT_READ, member)
-        self.members.append(member)
-        self._logs.note(f"{name} started")
-        return member
+        place.taken += 1
+        member.peer.send({"do": "start", "name": member.name, "node": member.node, **self._start})
+        if member.peer.own_stream is not None:
+            self._switchboard.add(member.peer.own_stream, partial(self._received, member))
+        self._members[member.name] = member
+        self._logs.note(f"{member.name} started")
 
     def events(self, seconds: float) -> Iterator[Event]:
         """Wait at most so long, and yield what workers said in the meantime."""
-        for key, mask in self._selector.select(seconds):
-            member = key.data
-            if member is None:
-                continue
-            if mask & selectors.EVENT_WRITE:
-                member.peer.flush()
-            if mask & selectors.EVENT_READ:
-                yield from self._received(member)
+        for hear in self._switchboard.heard(seconds):
+            yield from hear()
 
     def deaths(self) -> Iterator[Event]:
         """End who has taken too long, and yield the events of those who are gone, with what they said last."""
         now = time.monotonic()
-        for member in list(self.members):
-            self._logs.bound(member.node, member.name)
-            if member.state is State.RUNNING and now - member.since > self.timeout:
-                yield from self._ended_late(member)
-            elif not member.peer.is_open or member.peer.ending is not None:
-                yield from self._buried(member)
-
-    def look_after(self) -> None:
-        """Wait for room to write where something could not be sent at once."""
         for member in self.members:
-            if member.peer.has_unsent != member.is_watched_for_room and member.peer.is_open:
-                member.is_watched_for_room = member.peer.has_unsent
-                room = selectors.EVENT_WRITE if member.is_watched_for_room else 0
-                self._selector.modify(member.peer, selectors.EVENT_READ | room, member)
+            self._logs.bound(member.node, member.name)
+            if member.state is State.RUNNING and now - member.since > self.timeout and not member.verdict:
+                member.verdict = f"run() had not returned after {self.timeout:g} seconds"
+                member.convicted = member.tasks[0]
+                member.peer.kill()
+            if member.peer.is_gone:
+                yield from self._buried(member)
 
     def dismiss(self, member: Member) -> None:
         """Let a worker that has nothing to do call shutdown() and end."""
         member.enter(State.STOPPING)
         member.peer.send({"do": "stop"})
 
-    def end(self, member: Member) -> list[tuple[Fields, bytes]]:
+    def end(self, member: Member) -> list[Frame]:
         """End a process at once; return what it had said."""
-        self._selector.unregister(member.peer)
-        self.members.remove(member)
+        if member.peer.own_stream is not None:
+            self._switchboard.remove(member.peer.own_stream)
+        del self._members[member.name]
+        member.place.taken -= 1
         return member.peer.end()
 
     def end_all(self) -> None:
-        """End all processes at once."""
-        for member in list(self.members):
+        """End all processes at once, and give up their nodes."""
+        for member in self.members:
             self.end(member)
+        self._places.close()
+
+    def _relayed(self, node: Node) -> Iterator[Event]:
+        """Yield what the workers of another machine have said."""
+        for name in node.receive():
+            member = self._members.get(name)  # it may have been ended, and have spoken before it knew
+            if member is not None:
+                yield from self._received(member)
 
     def _received(self, member: Member) -> Iterator[Event]:
         for fields, content in member.peer.receive():
@@ -169,19 +210,12 @@ class Crew:
             yield from self._buried(member)
 
     def _buried(self, member: Member) -> Iterator[Event]:
-        """Yield the events of a worker that ended by itself."""
+        """Yield the events of a worker that has ended; what it said last may have been the result."""
         for fields, content in self.end(member):
             yield Event(member, fields, content)
-        blamed = member.tasks[0] if member.state is State.RUNNING else None
-        yield Event(
-            member, {"is": "gone"}, died=member.peer.ending or "its process closed its connection", blamed=blamed
-        )
+        how = member.verdict or member.peer.ending or "its process closed its connection"
+        yield Event(member, {"is": "gone"}, died=how, blamed=member.culprit)
 
-    def _ended_late(self, member: Member) -> Iterator[Event]:
-        """End a worker whose run() takes too long; what it said last may have been the result."""
-        blamed = member.tasks[0]
-        for fields, content in self.end(member):
-            yield Event(member, fields, content)
-        is_blamed = bool(member.tasks) and member.tasks[0] is blamed
-        how = f"run() had not returned after {self.timeout:g} seconds"
-        yield Event(member, {"is": "gone"}, died=how, blamed=blamed if is_blamed else None)
+
+def _nothing() -> Iterable[Event]:
+    return ()

@@ -15,11 +15,9 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from array import array
 
-from refrain.runtime.parallel.lifeline import die_with
-from refrain.runtime.parallel.line import Line
+from refrain.runtime.parallel.line import Line, begin
 from refrain.runtime.parallel.pieces import pieces
 from refrain.runtime.parallel.trace import described
 
@@ -43,12 +41,7 @@ class _Notes(logging.Handler):
 
 def main() -> None:
     """Cut until everything is cut, or the dispatcher is gone."""
-    line = Line(int(sys.argv[1]))
-    messages = line.messages()
-    order = next(messages, None)
-    if order is None:
-        return
-    die_with(order["dispatcher"])
+    line, messages, order = begin()
     logging.getLogger().addHandler(_Notes(line))
     try:
         _cut(line, messages, order)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import NamedTuple
 
 from refrain.runtime.parallel.crew import State
 
@@ -46,13 +45,16 @@ _FORGETS = 0.95
 _MOST_TOLD = 100  # failures, one by one
 
 
-class Waits(NamedTuple):
-    """After how many seconds without a sign of life a parallel run gives up."""
+class Waits:
+    """After how many seconds without a sign of life a parallel run gives up.
 
-    init: float
-    """In which no run() ends, while all workers are starting."""
-    data: float
-    """In which no mini-batch is made, while none is left."""
+    :param init: in which no run() ends, while all workers are starting.
+    :param data: in which no mini-batch is made, while none is left.
+    """
+
+    def __init__(self, init: float, data: float) -> None:
+        self.init = init
+        self.data = data
 
 
 class Failure:
@@ -66,7 +68,6 @@ class Failure:
 class Dispatcher:
     """One parallel run.
 
-    :param processes: how many workers there are.
     :param waits: when it gives up.
     """
 
@@ -78,8 +79,6 @@ class Dispatcher:
         journal: Journal,
         logs: Logs,
         report: Report,
-        *,
-        processes: int,
         waits: Waits,
     ) -> None:
         self._source = source
@@ -88,7 +87,6 @@ class Dispatcher:
         self._journal = journal
         self._logs = logs
         self._report = report
-        self._processes = processes
         self._waits = waits
         self._again: Deque[MiniBatch] = deque()
         self._scheduled = 0
@@ -113,7 +111,9 @@ class Dispatcher:
     def run(self) -> Failure | None:
         """Work to the end; return why it failed, or None when it did not."""
         try:
-            self._fill()
+            if self._needs_more():
+                self._crew.gather()
+                self._fill()
             while self._failure is None and not self._is_done():
                 if self._most > _GATHERED:
                     time.sleep(_GATHER_SECONDS)
@@ -126,8 +126,7 @@ class Dispatcher:
                     self._fill()
                     self._failure = self._excess()
                 self._journal.flush()
-                self._report.tell(self._accounts, self._source.total, self._crew.members)
-                self._crew.look_after()
+                self._report.tell(self._accounts, self._source.total, self._crew)
             if self._failure is None:
                 self._part()
         finally:
@@ -147,9 +146,9 @@ class Dispatcher:
     def _fill(self) -> None:
         """Give each worker that is ready as much as it should have, and see that there are enough of them."""
         for member in self._crew.members:
-            if member.state in (State.IDLE, State.RUNNING):
+            if member.state in (State.IDLE, State.RUNNING) and not member.verdict:
                 self._give(member)
-        while len(self._crew.members) < self._processes and self._needs_more():
+        while self._crew.has_room and self._needs_more():
             self._crew.hire()
 
     def _needs_more(self) -> bool:
@@ -264,7 +263,7 @@ class Dispatcher:
         self._logs.died(member.node, member.name, event.died)
         if blamed is not None:
             self._attempt_failed(blamed, member, event.died, "")
-        elif member.state is State.STARTING:
+        elif member.state is State.STARTING and not member.peer.is_lost:
             self._init_failed(member, {"text": event.died, "trace": ""})
 
     def _init_failed(self, member: Member, error: dict[str, str]) -> None:
@@ -273,7 +272,7 @@ class Dispatcher:
         self._moved = time.monotonic()
         self._broken_inits += 1
         self._logs.raised(member.node, member.name, f"before the first mini-batch: {error['text']}", error["trace"])
-        most = _INIT_TRIES * self._processes
+        most = _INIT_TRIES * max(self._crew.size, 1)
         self._logs.say(f"{member.name} failed to start ({self._broken_inits} of {most}): {error['text']}")
         if self._broken_inits >= most:
             reason = f"the entry script could not be started, {most} times in a row: {error['text']}"
@@ -314,7 +313,8 @@ class Dispatcher:
         self._ticked = now = time.monotonic()
         for event in self._crew.deaths():
             self._hear(event)
-        if not self._source.is_over and not self._has_work() and now - self._fed > self._waits.data:
+        is_hungry = self._crew.members and not self._source.is_over and not self._has_work()
+        if is_hungry and now - self._fed > self._waits.data:
             self._give_up(f"no mini-batch could be made of the data for {self._waits.data:g} seconds", [])
         starting = all(member.state is State.STARTING for member in self._crew.members)
         if starting and self._crew.members and now - self._moved > self._waits.init:
@@ -323,8 +323,8 @@ class Dispatcher:
             self._give_up(f"init() has not returned in {names} for {self._waits.init:g} seconds", tails)
 
     def _look(self) -> None:
-        """Take in what the source has made."""
-        trouble = self._source.look()
+        """Take in what the source has made, and which nodes there are."""
+        trouble = self._source.look() or self._crew.look()
         if trouble:
             self._give_up(trouble, [])
 
@@ -337,11 +337,11 @@ class Dispatcher:
                 self._crew.dismiss(member)
         ends = time.monotonic() + self._crew.timeout
         while self._crew.members and time.monotonic() < ends:
+            self._crew.look()
             for event in self._crew.events(_TICK_SECONDS):
                 self._hear(event)
             for event in self._crew.deaths():
                 self._hear(event)
-            self._crew.look_after()
         for member in self._crew.members:
             self._logs.say(
                 f"{member.name}: shutdown() had not returned after {self._crew.timeout:g} seconds; it was ended"

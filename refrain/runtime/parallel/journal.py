@@ -3,7 +3,7 @@
 ::
 
     <folder>/journal                one record for each mini-batch that run() returned for
-    <folder>/rows/<b>-<try>-<pid>   rows that are too many to stand in a record
+    <folder>/rows/<b>-<try>-<hex>   rows that are too many to stand in a record
     <folder>/output/                what the entry script writes to the step's output
 
 A record is a line of JSON, the bytes of the rows, and a line end. A process that is killed leaves at most one that is
@@ -16,7 +16,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import zlib
 from array import array
 
@@ -61,9 +60,9 @@ class Journal:
             os.close(self._descriptor)
             raise JournalInUse(folder) from error
         self._starts = array("q")  # where the rows of each mini-batch begin
-        self._sizes = array("q")
-        self._items = array("q")
-        self._results = array("q")
+        self._sizes = array("i")  # small ones: there may be millions of them
+        self._items = array("i")
+        self._results = array("i")
         self._waiting: list[bytes] = []
         self._end = self._read()
         os.ftruncate(self._descriptor, self._end)
@@ -224,4 +223,6 @@ def _link(source: str, target: str) -> None:
     try:
         os.link(source, target)
     except OSError:  # another file system, or one without hard links
+        import shutil
+
         shutil.copyfile(source, target)

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from refrain.runtime.parallel.frames import Frames, frame
+from refrain.runtime.parallel.lifeline import die_with
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterator
+    from typing import Iterator, Tuple
 
     from refrain.runtime.parallel.frames import Fields
 
 _READ = 1 << 18
+
+
+def begin() -> Tuple[Line, Iterator[Fields], Fields]:
+    """Tie this process to the one that has started it; return the line to it, what it says, and the first of that.
+
+    Ends the process when that one is gone already. It is started by :class:`refrain.runtime.parallel.peer.Peer`, with
+    the number of its end of the connection and that of the other process as its arguments.
+    """
+    die_with(int(sys.argv[2]))
+    line = Line(int(sys.argv[1]))
+    messages = line.messages()
+    for first in messages:
+        return line, messages, first
+    sys.exit(0)
 
 
 class Line:

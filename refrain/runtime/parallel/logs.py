@@ -81,7 +81,7 @@ class Logs:
     def bound(self, node: str, name: str) -> None:
         """Empty the output of a process that has filled it beyond what anybody reads."""
         for path in self._streams(node, name):
-            if os.stat(path).st_size > _LARGEST:
+            if os.path.exists(path) and os.stat(path).st_size > _LARGEST:  # on another machine it may be made just now
                 os.truncate(path, 0)
                 with open(path, "ab", buffering=0) as file:
                     file.write(_CUT)

@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import sys
-import tempfile
 import time
 
 from refrain.runtime.context import current_folder, read_context
@@ -16,9 +15,9 @@ from refrain.runtime.parallel.dispatcher import Dispatcher, Failure, Waits
 from refrain.runtime.parallel.files import EmptySource, FileSource
 from refrain.runtime.parallel.journal import Journal, JournalInUse
 from refrain.runtime.parallel.logs import Logs
+from refrain.runtime.parallel.places import Here
 from refrain.runtime.parallel.report import Report
-from refrain.runtime.parallel.settings import DEFAULT_BYTES, DEFAULT_FILES
-from refrain.runtime.parallel.tables import TableSource
+from refrain.runtime.parallel.settings import DEFAULT_BYTES, DEFAULT_FILES, cores
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 
     from refrain.runtime.parallel.dispatcher import Source
     from refrain.runtime.parallel.frames import Fields
+    from refrain.runtime.parallel.nodes.order import Order
+    from refrain.runtime.parallel.places import Places
     from refrain.runtime.parallel.settings import Settings
 
 
@@ -38,6 +39,7 @@ class ParallelRun:
     def __init__(self, settings: Settings, words: Sequence[str]) -> None:
         self._settings = settings
         self._words = list(words)
+        self._order = _order()
         self._logs = Logs()
         self._accounts = Accounts(settings.limits)
         self._began = time.monotonic()
@@ -67,6 +69,8 @@ class ParallelRun:
         """Do the work with the journal in *folder*; without one, with a journal for this process alone."""
         with contextlib.ExitStack() as stack:
             if folder is None:
+                import tempfile  # here, as what few runs need costs all of them time
+
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=".parallel-", dir="."))
             journal = stack.enter_context(contextlib.closing(Journal(folder)))
             failure = self._dispatch(journal)
@@ -76,7 +80,8 @@ class ParallelRun:
 
     def _dispatch(self, journal: Journal) -> Failure | None:
         settings, logs = self._settings, self._logs
-        crew = Crew(self._start(journal), settings.nodes, settings.timeout, logs)
+        places = self._places(journal)
+        crew = Crew(self._start(journal), places, settings.timeout, logs)
         report = Report(logs, current_folder())
         source = self._source(journal, crew)
         logs.say(self._opening(source))
@@ -87,18 +92,31 @@ class ParallelRun:
             journal,
             logs,
             report,
-            processes=settings.processes,
-            waits=Waits(settings.patience, settings.data_patience),
+            Waits(settings.patience, settings.data_patience),
         )
         failure = dispatcher.run()
-        report.tell(self._accounts, source.total, [], is_last=True)
+        report.tell(self._accounts, source.total, crew, is_last=True)
         return failure
+
+    def _places(self, journal: Journal) -> Places:
+        settings, logs, order = self._settings, self._logs, self._order
+        if order is None:
+            return Here(settings.nodes, settings.processes_per_node or cores(), logs)
+        from refrain.runtime.parallel.nodes.cluster import Cluster  # here: most parallel runs are on one machine
+
+        inputs = [_Inputs().path(name) for name in settings.files]
+        needed = [settings.script, *inputs, *(folder for folder in [current_folder()] if folder)]
+        folders = [os.path.abspath(folder) for folder in (logs.folder, journal.rows)]
+        paths = [os.path.abspath(path) for path in needed]
+        return Cluster(order, settings.nodes, settings.processes_per_node, logs, folders, paths)
 
     def _source(self, journal: Journal, crew: Crew) -> Source:
         settings, inputs = self._settings, _Inputs()
         if settings.empty_count:
             return EmptySource(settings.empty_count)
         if settings.tables:
+            from refrain.runtime.parallel.tables import TableSource
+
             descriptions = [inputs.description(name) for name in settings.tables]
             cut = {"size": settings.size or DEFAULT_BYTES, "keys": settings.keys}
             return TableSource(descriptions, cut, journal, crew, self._logs, ahead=settings.processes + 2)
@@ -124,6 +142,8 @@ class ParallelRun:
     def _opening(self, source: Source) -> str:
         settings = self._settings
         what = f"{source.total:,} mini-batches" if source.total is not None else "mini-batches of a table"
+        if self._order is not None:
+            return f"{what}, {settings.nodes} nodes of {self._order.place}"
         nodes = f" ({settings.nodes} nodes' worth, all on this machine)" if settings.nodes > 1 else ""
         return f"{what}, {settings.processes} worker processes{nodes}"
 
@@ -153,6 +173,15 @@ class ParallelRun:
             f"{accounts.failed_now:,} failed, {accounts.retried:,} retried; {accounts.items:,} items, "
             f"{accounts.results:,} results, {accounts.failed_items:,} items failed"
         )
+
+
+def _order() -> Order | None:
+    """Return on which cluster the nodes are; None where this machine is all there is."""
+    if "REFRAIN_NODES" not in os.environ:
+        return None
+    from refrain.runtime.parallel.nodes.order import take_order
+
+    return take_order()
 
 
 class _Inputs:

@@ -6,19 +6,18 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from contextlib import suppress
 
-from refrain.runtime.parallel.frames import Frames, frame
+from refrain.runtime.parallel.frames import Frames
+from refrain.runtime.parallel.stream import Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import IO
+    from typing import IO, Mapping, Sequence
 
     from refrain.runtime.parallel.frames import Fields, Frame
 
 MARK = "REFRAIN_PARALLEL_PROCESS"
-_READ = 1 << 18
 _LOOKS = 3  # one that forks while it is being killed is met again
 _END_SECONDS = 1.0
 _PAUSE = 0.2
@@ -28,68 +27,67 @@ _OUT_OF_MEMORY = "; it may have used too much memory"
 class Peer:
     """A process, and frames to and from it. Nothing here ever waits for it.
 
-    :param module: run with ``python -m``, with the number of its end of the connection as its argument.
+    :param command: started with two more words: the number of its end of the connection, and that of this process.
     :param name: tells it, and what it starts, from others of this step.
+    :param environment: its variables; None for our own.
     """
 
-    def __init__(self, module: str, name: str, stdout: IO[bytes], stderr: IO[bytes]) -> None:
+    is_lost = False
+    """Whether it is gone because its machine is."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        name: str,
+        stdout: IO[bytes],
+        stderr: IO[bytes],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         ours, theirs = socket.socketpair()
         self._mark = f"{os.getpid()}-{name}"
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", module, str(theirs.fileno())],
+                [*command, str(theirs.fileno()), str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
-                env={**os.environ, MARK: self._mark},
+                env={**(os.environ if environment is None else environment), MARK: self._mark},
             )
-        ours.setblocking(False)
-        self._socket = ours
+        self.stream = Stream(ours)
+        self.own_stream: Stream | None = self.stream
+        """The connection that nobody else speaks on; always there."""
         self._frames = Frames()
-        self._unsent = bytearray()
+        self._is_killed = False
         self._was_killed = False
-        self.is_open = True
-
-    def fileno(self) -> int:
-        """Return the number of our end of the connection."""
-        return self._socket.fileno()
 
     @property
-    def has_unsent(self) -> bool:
-        """Whether something waits until the process has read what was sent."""
-        return bool(self._unsent)
+    def is_open(self) -> bool:
+        """Whether it may have more to say."""
+        return self.stream.is_open
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it has ended, or was killed."""
+        return self._is_killed or not self.is_open or self._process.poll() is not None
 
     def put(self, fields: Fields) -> None:
         """Have a frame sent by the next :meth:`flush`."""
-        self._unsent += frame(fields)
+        self.stream.put(fields)
 
     def send(self, fields: Fields) -> None:
         """Send a frame, as far as it fits now."""
-        self.put(fields)
-        self.flush()
+        self.stream.put(fields)
+        self.stream.flush()
 
     def flush(self) -> None:
         """Send what is to be sent, as far as it fits."""
-        if self._unsent:
-            del self._unsent[: self._write(self._unsent)]
+        self.stream.flush()
 
     def receive(self) -> list[Frame]:
         """Return the frames that have come; :attr:`is_open` says whether there can be more."""
-        received: list[Frame] = []
-        while self.is_open:
-            try:
-                data = self._socket.recv(_READ)
-            except BlockingIOError:
-                break
-            except OSError:  # it was killed with something unread
-                data = b""
-            self.is_open = bool(data)
-            received += self._frames.feed(data)
-            if len(data) < _READ:
-                break
-        return received
+        return list(self._frames.feed(self.stream.read()))
 
     @property
     def ending(self) -> str | None:
@@ -102,22 +100,13 @@ class Peer:
         name = signal.Signals(-code).name if -code in signal.Signals._value2member_map_ else f"signal {-code}"
         return f"its process was ended by {name}" + (_OUT_OF_MEMORY if name == "SIGKILL" else "")
 
-    def end(self) -> list[Frame]:
-        """Kill the process, and whatever it has started, and return the last frames that it had sent whole."""
-        self._kill()
-        last: list[Frame] = []
-        while True:
-            received = self.receive()
-            if not received:
-                break
-            last += received
-        self._socket.close()
-        self.is_open = False
-        return last
-
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """End the process, and whatever it has started."""
+        if self._is_killed:
+            return
         if not self.is_open:  # it is about to end by itself, which tells more than our signal would
             self._wait(_PAUSE)
+        self._is_killed = True
         self._was_killed = self._process.poll() is None
         _signal_group(self._process.pid)
         for _ in range(_LOOKS):
@@ -128,19 +117,27 @@ class Peer:
                 break
         self._wait(_END_SECONDS)  # one that hangs in the kernel dies when that lets it
 
+    def rest(self) -> bytes:
+        """Kill the process, close the connection, and return what it had said last."""
+        self.kill()
+        parts = []
+        while True:
+            data = self.stream.read()
+            if not data:
+                break
+            parts.append(data)
+        self.stream.close()
+        return b"".join(parts)
+
+    def end(self) -> list[Frame]:
+        """Kill the process, and return the last frames that it had sent whole."""
+        return list(self._frames.feed(self.rest()))
+
     def _wait(self, seconds: float) -> None:
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             return
-
-    def _write(self, data: bytes | bytearray) -> int:
-        try:
-            return self._socket.send(data)
-        except BlockingIOError:
-            return 0
-        except OSError:  # it is gone, which is noticed where its end is looked for
-            return len(data)
 
 
 def _signal_group(group: int) -> None:

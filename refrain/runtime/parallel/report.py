@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from refrain.runtime.events import Event
     from refrain.runtime.parallel.accounts import Accounts
-    from refrain.runtime.parallel.crew import Member
+    from refrain.runtime.parallel.crew import Crew, Member
     from refrain.runtime.parallel.logs import Logs
 
 _EVERY_SECONDS = 2.0
@@ -38,18 +38,19 @@ class Report:
         self._told = time.monotonic()
         self._seen: Deque[Tuple[float, int]] = deque([(self._told, 0)], maxlen=_RATE_OVER)
 
-    def tell(self, accounts: Accounts, total: int | None, members: Sequence[Member], *, is_last: bool = False) -> None:
+    def tell(self, accounts: Accounts, total: int | None, crew: Crew, *, is_last: bool = False) -> None:
         """Tell how far the work is, unless that was told just now."""
         now = time.monotonic()
         if now - self._told < _EVERY_SECONDS and not is_last:
             return
-        self._told = now
+        self._told, members = now, crew.members
         self._seen.append((now, accounts.done - accounts.kept))
         rate, total = self._rate(), accounts.total or (total and max(total, accounts.done))  # of a table it is a guess
-        line = _line(accounts, total, rate, members, now)
+        nodes = [[node.name, node.title, node.taken] for node in crew.nodes]
+        line = _line(accounts, total, rate, members, now) + (f", on {len(nodes)} nodes" if len(nodes) > 1 else "")
         self._logs.say(line)
         self._logs.overview(line)
-        self._note(_event(accounts, total, rate, members, now))
+        self._note({**_event(accounts, total, rate, members, now), "nodes": nodes})
 
     def _rate(self) -> float:
         (begin, first), (end, last) = self._seen[0], self._seen[-1]

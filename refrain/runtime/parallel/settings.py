@@ -47,7 +47,7 @@ class Settings:
         self.timeout: float = found.run_invocation_timeout
         self.output: str | None = found.output
         self.nodes: int = found.refrain_node_count
-        self.processes_per_node: int = found.process_count_per_node or _cores()
+        self.processes_per_node: int | None = found.process_count_per_node
         self.data_patience: float = found.first_task_creation_timeout
         self.profiles: bool = found.profiling_module is not None
         self.patience: float = found.progress_update_timeout or 3 * self.timeout + 30
@@ -57,8 +57,8 @@ class Settings:
 
     @property
     def processes(self) -> int:
-        """How many worker processes there are."""
-        return self.nodes * self.processes_per_node
+        """How many worker processes there are, if all nodes are like this machine."""
+        return self.nodes * (self.processes_per_node or cores())
 
 
 class _Parser(argparse.ArgumentParser):
@@ -154,5 +154,6 @@ def _float(text: str) -> float:
         return -1.0
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

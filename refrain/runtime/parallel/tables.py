@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections import deque
 
@@ -43,8 +44,8 @@ class TableSource:
         with open(done, "wb") as file:
             file.write(journal.done_items())
         self._peer = _start(logs)
-        crew.watch(self._peer)
-        order = {"dispatcher": os.getpid(), "descriptions": list(descriptions), "folder": self._folder, "done": done}
+        crew.watch(self._peer.stream)
+        order = {"descriptions": list(descriptions), "folder": self._folder, "done": done}
         self._peer.send({"do": "cut", **order, **cut})
         for _ in range(ahead):
             self._peer.send({"do": "more"})
@@ -64,10 +65,9 @@ class TableSource:
         if not self._peer.is_open:
             return ""
         trouble = "".join([self._take(fields) for fields, _ in self._peer.receive()])
-        if self._peer.has_unsent:
-            self._peer.flush()
+        self._peer.flush()
         if not self._peer.is_open:
-            self._crew.forget(self._peer)
+            self._crew.forget(self._peer.stream)
             self._peer.end()
             if not trouble and not self._is_cut:
                 tail = " ".join(self._logs.tail("cutter", "cutter"))
@@ -78,7 +78,7 @@ class TableSource:
     def close(self) -> None:
         """End the process, and remove what nobody will read."""
         if self._peer.is_open:
-            self._crew.forget(self._peer)
+            self._crew.forget(self._peer.stream)
             self._peer.end()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -109,4 +109,4 @@ def _mini_batch(fields: Fields) -> MiniBatch:
 def _start(logs: Logs) -> Peer:
     stdout, stderr = logs.streams("cutter", "cutter")
     with stdout, stderr:
-        return Peer(_CUTTER, "cutter", stdout, stderr)
+        return Peer([sys.executable, "-m", _CUTTER], "cutter", stdout, stderr)

@@ -1,7 +1,8 @@
 """Worker: a process that loads the entry script once, calls init() once, and runs the mini-batches that it is given.
 
 It is started with the number of a descriptor, over which it speaks to the dispatcher (see
-:mod:`refrain.runtime.parallel.frames`). Its standard output and error are files.
+:mod:`refrain.runtime.parallel.frames`), and with that of the process with which it ends. Its standard output and error
+are files.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ import sys
 import time
 
 from refrain.runtime.parallel.entry_script import MiniBatchContext, place_worker
-from refrain.runtime.parallel.lifeline import die_with
-from refrain.runtime.parallel.line import Line
+from refrain.runtime.parallel.line import Line, begin
 from refrain.runtime.parallel.mini_batch import data_of, keys_of
 from refrain.runtime.parallel.results import is_counted, rows_of
 from refrain.runtime.parallel.script import Script
@@ -124,7 +124,7 @@ class Worker:
         rows = rows_of(result) if self._keeps_rows else b""
         if len(rows) <= _LARGE:
             return {"is": "done", "results": count}, rows
-        name = f"{task['batch']}-{task['try']}-{self._process}"
+        name = f"{task['batch']}-{task['try']}-{os.urandom(8).hex()}"  # machines have the same process ids
         with open(os.path.join(self._rows_folder, name), "wb") as file:
             file.write(rows)
         return {"is": "done", "results": count, "rows": name, "bytes": len(rows)}, b""
@@ -137,12 +137,7 @@ class Worker:
 
 def main() -> None:
     """Work until the dispatcher says stop, or is gone."""
-    line = Line(int(sys.argv[1]))
-    messages = line.messages()
-    start = next(messages, None)
-    if start is None:
-        return
-    die_with(start["dispatcher"])
+    line, messages, start = begin()
     faulthandler.enable()
     sys.argv = list(start["argv"])
     logging.basicConfig(

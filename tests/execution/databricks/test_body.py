@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -20,9 +21,10 @@ from refrain import (
     PythonScriptStep,
 )
 from refrain.errors import DatabricksError, DatabricksRefusedError, DataNotFoundError, OutputError, StepFailedError
+from refrain.execution.submissions import Submissions
 from refrain.reuse.decision import Verdict
 from refrain.testing.databricks.task import TaskEnd
-from refrain.tracking.record import RunStatus
+from refrain.tracking.record import RunStatus, RunStore
 
 SLEEPS = """
     import time
@@ -210,6 +212,30 @@ def test_a_canceled_step_ends_its_run_on_databricks(databricks):
     assert run.end is not None
     assert run.end.result == "CANCELED"
     assert databricks.jobs() == []
+
+
+def test_a_canceled_step_leaves_the_run_that_another_step_run_waits_for(databricks):
+    runner, root_id = databricks.runner(databricks.script(SLEEPS))
+    thread = threading.Thread(target=runner.run)
+    thread.start()
+    assert eventually(lambda: any(run.phase == "RUNNING" for run in databricks.server.runs.all()))
+    jobs, runs = Submissions(databricks.state.objects), RunStore(databricks.state)
+    (own,) = runs.steps(root_id)
+    assert eventually(lambda: jobs.find(own.fingerprint).job_id is not None)
+    other = f"{'b' * 32}.work.1"
+    runs.put(replace(own, run_id=other))
+    jobs.follow(own.fingerprint, jobs.find(own.fingerprint), other)
+
+    runner._engine.cancel()
+    thread.join(60)
+
+    (run,) = databricks.server.runs.all()
+    assert run.end is None
+    assert len(databricks.jobs()) == 1
+    (own,) = runs.steps(root_id)
+    assert own.status is RunStatus.CANCELED
+    assert "goes on, because another step run waits for it, too: http" in own.error
+    databricks.server.runs.cancel({"run_id": run.run_id})
 
 
 def test_a_run_that_somebody_canceled_on_databricks_says_so(databricks):

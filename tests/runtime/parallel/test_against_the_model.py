@@ -2,124 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import random
-from collections import Counter
-from pathlib import Path
-
 import pytest
 
 from fakes.parallel_bench import ParallelBench
-from runtime.parallel.model import FAULTS, RETURNS, Prediction, Rules, predict
-
-ITEMS = 2
-SCRIPT = """
-    import ctypes, json, os, sys, time
-    plan = json.load(open("plan.json"))
-    def attempt(batch):
-        with open(f"attempts/{batch}", "a") as file:
-            file.write("x")
-        return os.path.getsize(f"attempts/{batch}")
-    def run(mini_batch, mini_batch_context):
-        batch = mini_batch_context.minibatch_index
-        number = attempt(batch)
-        time.sleep(0.12)  # else the worker has two mini-batches, of which the second comes before a retry
-        outcome = plan[batch][number - 1]
-        rows = [f"{batch} {number} {outcome} {os.path.basename(path)}" for path in mini_batch]
-        if outcome == "raise":
-            raise ValueError(f"bad {batch}")
-        if outcome == "hang":
-            time.sleep(1000)
-        if outcome == "exit":
-            os._exit(3)
-        if outcome == "segfault":
-            ctypes.string_at(0)
-        if outcome == "quit":
-            sys.exit(42)
-        return {"ok": rows, "huge": [row + " " + "x" * 300_000 for row in rows], "short": rows[:1], "none": None,
-                "wrong": 7}[outcome]
-"""
-OUTCOMES = ["ok"] * 12 + ["short", "none", "wrong", "huge", "raise", "raise", "exit", "segfault", "quit"]
-
-
-def random_plan(chance: random.Random) -> list[list[str]]:
-    plan = [[chance.choice(OUTCOMES) for _ in range(3)] for _ in range(chance.randint(4, 10))]
-    if chance.random() < 0.5:  # each costs its second
-        plan[chance.randrange(len(plan))][0] = "hang"
-    return plan
-
-
-def random_rules(chance: random.Random) -> Rules:
-    return Rules(
-        chance.randint(1, 3),
-        chance.choice([-1, -1, 0, 1, 3, 6]),
-        chance.choice([None, None, -1, 0, 1, 2]),
-        chance.choice([None, None, 0, 25, 50, 100]),
-    )
-
-
-def settings(rules: Rules) -> dict[str, object]:
-    return {
-        "run_max_try": rules.tries,
-        "error_threshold": rules.error_threshold,
-        "allowed_failed_count": rules.failed_count,
-        "allowed_failed_percent": rules.failed_percent,
-        "mini_batch_size": ITEMS,
-        "run_invocation_timeout": 1,
-    }
-
-
-def prepare(bench: ParallelBench, plan: list[list[str]]) -> None:
-    bench.files(len(plan) * ITEMS)
-    (bench.folder / "attempts").mkdir()
-    (bench.folder / "plan.json").write_text(json.dumps(plan))
-
-
-def rows(predicted: Prediction) -> list[list[str]]:
-    """The rows of the result, without what makes the large ones large."""
-    return [
-        [str(batch), str(attempt), outcome, f"f{batch * ITEMS + number:05}"]
-        for batch, attempt, outcome in predicted.returned
-        for number in range(int(ITEMS * RETURNS[outcome]))
-    ]
-
-
-def attempts(folder: Path) -> dict[int, int]:
-    return {int(path.name): path.stat().st_size for path in (folder / "attempts").iterdir()}
+from runtime.parallel.trials import try_attempts, try_many_workers, try_one_worker
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_one_worker_does_what_the_model_says(bench: ParallelBench, seed: int) -> None:
-    chance = random.Random(seed)
-    plan, rules = random_plan(chance), random_rules(chance)
-    prepare(bench, plan)
-    predicted = predict(plan, ITEMS, rules)
-    scored = bench.run(SCRIPT, **settings(rules))
-    assert (scored.code == 0, scored.counts) == (predicted.is_success, predicted.counts), scored.log
-    if predicted.is_success:
-        assert [row.split()[:4] for row in scored.rows] == rows(predicted)
+    try_one_worker(bench, seed)
 
 
 @pytest.mark.parametrize("seed", range(100, 104))
 def test_three_workers_come_to_the_same_result(bench: ParallelBench, seed: int) -> None:
-    chance = random.Random(seed)
-    plan, rules = random_plan(chance), Rules(chance.randint(1, 3), error_threshold=-1)
-    prepare(bench, plan)
-    predicted = predict(plan, ITEMS, rules)
-    scored = bench.run(SCRIPT, **settings(rules), process_count_per_node=3)
-    assert (scored.code, scored.counts) == (0, predicted.counts), scored.log
-    assert [row.split()[:4] for row in scored.rows] == rows(predicted)
+    try_many_workers(bench, seed, process_count_per_node=3)
 
 
 @pytest.mark.parametrize("seed", range(200, 204))
 def test_no_attempt_is_made_that_the_tries_do_not_allow(bench: ParallelBench, seed: int) -> None:
-    chance = random.Random(seed)
-    plan, tries = random_plan(chance), chance.randint(1, 3)
-    prepare(bench, plan)
-    bench.run(SCRIPT, **settings(Rules(tries)), process_count_per_node=2)
-    expected = {}
-    for batch, outcomes in enumerate(plan):
-        ended = [number for number, outcome in enumerate(outcomes[:tries], 1) if outcome not in FAULTS]
-        expected[batch] = ended[0] if ended else tries
-    assert attempts(bench.folder) == expected
-    assert Counter(expected.values())
+    try_attempts(bench, seed, process_count_per_node=2)

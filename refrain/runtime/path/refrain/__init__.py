@@ -1,4 +1,4 @@
-"""Stand-in for refrain inside a step: becomes the installed package where there is one, otherwise offers Run alone.
+"""Stand-in for refrain inside a step: becomes the installed package where there is one, otherwise offers Run and Model.
 
 This folder's parent ends a step's PYTHONPATH, which Python searches before the installed packages.
 """
@@ -31,6 +31,7 @@ def _become(spec):
     module.__path__ = list(spec.submodule_search_locations or [])
     module.__loader__ = spec.loader
     spec.loader.exec_module(module)
+    getattr(module, "_MODULES", {})["Model"] = "refrain.runtime.models"  # in a step, the engine is asked for models
     module.__spec__ = spec  # last: until here, other threads wait for the import to end
 
 
@@ -59,10 +60,14 @@ def _attribute(name):
         from refrain.runtime.run import Run
 
         return Run
+    if name == "Model":
+        from refrain.runtime.models import Model
+
+        return Model
     if name.startswith("__"):
         raise AttributeError(name)
     raise ImportError(
-        "refrain is not installed in this step's environment, where only refrain.Run is there, not refrain.%s. "
+        "refrain is not installed in this step's environment, where only refrain.Run and Model are there, not refrain.%s. "
         "Add refrain to the packages of the environment." % name
     )
 

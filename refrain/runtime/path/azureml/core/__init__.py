@@ -1,4 +1,4 @@
-"""Stand-in for azureml.core inside a step: Run, and whatever else refrain itself offers under the same name."""
+"""Stand-in for azureml.core inside a step: Run, Model, and whatever else refrain itself offers under the same name."""
 
 
 def __getattr__(name):
@@ -6,6 +6,10 @@ def __getattr__(name):
         from azureml.core.run import Run
 
         return Run
+    if name == "Model":
+        from azureml.core.model import Model
+
+        return Model
     if name.startswith("__"):
         raise AttributeError(name)
     import refrain
@@ -14,5 +18,5 @@ def __getattr__(name):
         return getattr(refrain, name)
     except (AttributeError, ImportError) as error:
         raise ImportError(
-            "azureml.core is refrain's stand-in inside a step: it has Run, and not %s (%s)." % (name, error)
+            "azureml.core is refrain's stand-in inside a step: it has Run and Model, and not %s (%s)." % (name, error)
         ) from error

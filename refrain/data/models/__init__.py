@@ -1,0 +1,1 @@
+"""Models: registered files and folders, and how steps and scripts come by them."""

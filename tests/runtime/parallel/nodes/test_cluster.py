@@ -1,0 +1,269 @@
+"""Parallel runs on the nodes of a real cluster: the model's predictions, and what becomes of nodes that go."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fakes.certificates import certificates
+from fakes.dask_cluster import DaskCluster, dask_cluster
+from fakes.parallel_bench import NAMES, SLOWLY, ParallelBench, left_processes, runs
+from fakes.waiting import eventually
+from runtime.parallel.trials import try_attempts, try_many_workers, try_one_worker
+
+pytestmark = pytest.mark.slow
+
+
+def told_of(bench: ParallelBench, cluster: DaskCluster, **settings: object) -> None:
+    """Let the compute target say something else."""
+    bench.more_environment = {"REFRAIN_NODES": cluster.order(**settings)}
+
+
+def lines(bench: ParallelBench) -> int:
+    path = bench.folder / "runs"
+    return len(path.read_text().split()) if path.exists() else 0
+
+
+# ---- the same semantics
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_one_worker_on_a_node_does_what_the_model_says(bench: ParallelBench, seed: int) -> None:
+    bench.settings = {"refrain_node_count": 1}
+    try_one_worker(bench, seed)
+
+
+@pytest.mark.parametrize("seed", range(100, 104))
+def test_workers_on_two_nodes_come_to_the_same_result(bench: ParallelBench, seed: int) -> None:
+    try_many_workers(bench, seed, process_count_per_node=2)
+
+
+@pytest.mark.parametrize("seed", range(200, 204))
+def test_no_attempt_is_made_that_the_tries_do_not_allow(bench: ParallelBench, seed: int) -> None:
+    try_attempts(bench, seed)
+
+
+def test_a_hanging_run_on_a_node_is_ended_with_what_it_has_started(bench: ParallelBench) -> None:
+    names = bench.files(4)
+    code = """
+        import os, subprocess, time
+        def run(mini_batch):
+            if mini_batch[0].endswith("1") and not os.path.exists("was here"):
+                open("was here", "w").close()
+                subprocess.Popen(["sleep", "76543210"], start_new_session=True)
+                time.sleep(1000)
+            return [os.path.basename(mini_batch[0])]
+    """
+    scored = bench.run(code, run_invocation_timeout=1, run_max_try=2)
+    assert (scored.code, scored.rows, scored.counts.retried) == (0, names, 1), scored.log
+    assert "run() had not returned after 1 seconds; it is tried again" in scored.log
+    assert eventually(lambda: left_processes(bench) == [], 10)
+
+
+# ---- telling
+
+
+def test_it_is_told_which_nodes_there_are_and_what_each_has_done(bench: ParallelBench) -> None:
+    names = bench.files(60)
+    (bench.folder / "slow").touch()
+    run = bench.folder / "run"
+    run.mkdir()
+    context = {"schema": 1, "run_id": "r.score.1", "name": "score", "experiment": "e"}
+    (run / "context.json").write_text(json.dumps({**context, "workspace": {"name": "w", "root": "/"}}))
+    bench.more_environment["REFRAIN_RUN_DIR"] = str(run)
+    scored = bench.run(SLOWLY)
+    host = os.uname().nodename
+    assert (scored.code, scored.rows) == (0, names), scored.log
+    assert "2 nodes of compute target 'cluster' (Dask at tcp://127.0.0.1:" in scored.log
+    assert f"Node 000 is {host}: 1 worker processes" in scored.log
+    assert {path.parent.name for path in (bench.folder / "logs").glob("sys/node/*/*.txt")} == {"000", "001"}
+    told = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    assert ", on 2 nodes" in scored.log
+    assert ["000", host, 1] in max((event["nodes"] for event in told), key=len)
+    assert list(bench.folder.rglob(".nodes-*")) == []
+
+
+def test_as_many_processes_run_on_a_node_as_it_has_cores_unless_that_is_said(bench: ParallelBench) -> None:
+    bench.files(1)
+    scored = bench.run(NAMES, process_count_per_node=None)
+    assert f": {len(os.sched_getaffinity(0))} worker processes" in scored.log
+
+
+# ---- nodes that go
+
+
+def test_a_node_that_is_killed_loses_nothing_and_costs_no_mini_batch_an_attempt(
+    bench: ParallelBench, cluster: DaskCluster
+) -> None:
+    names = bench.files(120)
+    (bench.folder / "slow").touch()
+    with bench.start(SLOWLY, process_count_per_node=2, run_max_try=1, error_threshold=0) as process:
+        assert eventually(lambda: lines(bench) > 20)
+        cluster.workers[-1].send_signal(signal.SIGKILL)
+        log, _ = process.communicate(timeout=100)
+    rows = (bench.folder / "out" / "parallel_run_step.txt").read_text().split()
+    assert (process.returncode, rows) == (0, names), log
+    assert "is lost: its connection was closed; what it had is given to others" in log
+    assert "120 mini-batches done, 0 failed, 0 retried" in log
+    again = [name for name in names if runs(bench).count(name) > 1]
+    assert len(again) <= 4  # what two workers had in flight
+
+
+def test_a_node_that_joins_late_takes_part(bench: ParallelBench, cluster: DaskCluster) -> None:
+    names = bench.files(20)
+    code = """
+        import os, time
+        def run(mini_batch):
+            with open("runs", "a") as file:
+                file.write(os.path.basename(mini_batch[0]) + "\\n")
+            while not os.path.exists("go"):
+                time.sleep(0.05)
+            time.sleep(0.2)
+            return [os.path.basename(mini_batch[0])]
+    """
+    with bench.start(code, run_max_try=1) as process:
+        assert eventually(lambda: lines(bench) == 2)
+        cluster.workers[-1].send_signal(signal.SIGKILL)
+        cluster.add_worker()
+        assert eventually(lambda: "Node 002 is " in (bench.folder / "logs" / "sys" / "master_role.txt").read_text())
+        assert eventually(lambda: lines(bench) == 3)
+        (bench.folder / "go").touch()
+        log, _ = process.communicate(timeout=100)
+    assert (process.returncode, (bench.folder / "out" / "parallel_run_step.txt").read_text().split()) == (0, names), log
+    assert list((bench.folder / "logs").glob("sys/node/002/*.txt"))
+
+
+def test_a_node_of_which_nothing_is_heard_is_given_up(bench: ParallelBench, cluster: DaskCluster) -> None:
+    names = bench.files(80)
+    (bench.folder / "slow").touch()
+    told_of(bench, cluster, lost_seconds=2)
+    with bench.start(SLOWLY, run_max_try=1) as process:
+        assert eventually(lambda: lines(bench) > 10)
+        frozen = cluster.hosts(cluster.workers[-1])
+        assert frozen
+        os.kill(frozen[0], signal.SIGSTOP)
+        try:
+            log, _ = process.communicate(timeout=100)
+        finally:
+            os.kill(frozen[0], signal.SIGCONT)
+    assert (process.returncode, (bench.folder / "out" / "parallel_run_step.txt").read_text().split()) == (0, names), log
+    assert "is lost: nothing was heard of it for 2 seconds" in log
+    assert eventually(lambda: left_processes(bench) == [], 10)
+
+
+def test_a_run_that_has_no_node_left_fails_and_says_which_was_lost(bench: ParallelBench, cluster: DaskCluster) -> None:
+    bench.files(200)
+    (bench.folder / "slow").touch()
+    told_of(bench, cluster, start_seconds=10)
+    with bench.start(SLOWLY) as process:
+        assert eventually(lambda: lines(bench) > 5)
+        for worker in cluster.workers:
+            worker.send_signal(signal.SIGKILL)
+        log, _ = process.communicate(timeout=100)
+    assert process.returncode == 1
+    last = log.splitlines()[-1]
+    assert last.startswith("Failed: compute target 'cluster' (Dask at tcp://127.0.0.1:"), log
+    assert "has had no node for 10 seconds. Node 00" in last
+
+
+# ---- the dispatcher goes
+
+
+def test_a_run_whose_dispatcher_was_killed_ends_on_the_nodes_and_is_gone_on_with(bench: ParallelBench) -> None:
+    names = bench.files(60)
+    (bench.folder / "slow").touch()
+    with bench.start(SLOWLY) as process:
+        assert eventually(lambda: lines(bench) > 10)
+        process.kill()
+    assert eventually(lambda: left_processes(bench) == [], 20)
+    before = runs(bench)
+    (bench.folder / "slow").unlink()
+    again = bench.run(SLOWLY)
+    assert (again.code, again.rows) == (0, names), again.log
+    assert 0 < len(before) - again.is_kept <= 4  # those in flight
+    assert len(runs(bench)) - len(before) == 60 - again.is_kept
+
+
+def test_a_canceled_run_leaves_nothing_on_the_nodes(bench: ParallelBench, cluster: DaskCluster) -> None:
+    bench.files(200)
+    (bench.folder / "slow").touch()
+    with bench.start(SLOWLY) as process:
+        assert eventually(lambda: lines(bench) > 5)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert eventually(lambda: left_processes(bench) == [], 10)
+    assert eventually(lambda: not any(cluster.hosts(w) for w in cluster.workers if w.poll() is None), 10)
+    assert list(bench.folder.rglob(".nodes-*")) == []
+
+
+# ---- clusters that cannot be used
+
+
+def test_a_scheduler_that_does_not_answer_is_named_with_its_target(bench: ParallelBench, cluster: DaskCluster) -> None:
+    bench.files(1)
+    told_of(bench, cluster, scheduler="tcp://127.0.0.1:9")
+    scored = bench.run(NAMES)
+    assert scored.code == 1
+    last = scored.log.splitlines()[-1]
+    assert last.startswith("Failed: compute target 'cluster' (Dask at tcp://127.0.0.1:9) cannot be used: OSError: ")
+    assert last.endswith("correct the address with: refrain compute set cluster dask scheduler=tcp://HOST:PORT.")
+
+
+def test_an_interpreter_without_dask_is_told_with_the_way_out(bench: ParallelBench, cluster: DaskCluster) -> None:
+    bench.files(1)
+    python = bare_interpreter(bench.folder)
+    told_of(bench, cluster, launcher=python)
+    scored = bench.run(NAMES)
+    assert scored.code == 1
+    assert (
+        f"the interpreter {python} has no Dask (No module named 'distributed'): pip install 'refrain[dask]'"
+        in (scored.log.splitlines()[-1])
+    )
+
+
+def test_a_node_with_other_packages_is_not_used(bench: ParallelBench, cluster: DaskCluster) -> None:
+    bench.files(1)
+    told_of(bench, cluster, python=bare_interpreter(bench.folder))
+    scored = bench.run(NAMES)
+    last = scored.log.splitlines()[-1]
+    assert scored.code == 1
+    assert "has no node left. Node 00" in last
+    assert "cannot be used: its interpreter differs: without " in last
+
+
+def test_an_interpreter_that_no_node_has_is_told(bench: ParallelBench, cluster: DaskCluster) -> None:
+    bench.files(1)
+    told_of(bench, cluster, python="/not/there/python")
+    scored = bench.run(NAMES)
+    assert scored.code == 1
+    assert "has no node left. A host was given up: the host ended with exit code 127: env: " in scored.log
+
+
+def bare_interpreter(folder: Path) -> str:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "bare"], check=True)
+    return str(folder / "bare" / "bin" / "python")
+
+
+# ---- encrypted
+
+
+def test_nodes_and_dispatcher_speak_encrypted_where_the_cluster_does(tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    files = certificates(tmp_path / "certificates")
+    names = [str(path) for path in files]
+    options = [word for pair in zip(("--tls-ca-file", "--tls-cert", "--tls-key"), names, strict=True) for word in pair]
+    with dask_cluster(workers=1, options=options, scheme="tls") as cluster:
+        made = ParallelBench(tmp_path)
+        scored_names = made.files(30)
+        told_of(made, cluster, certificates=names)
+        scored = made.run(f"{NAMES.rstrip()} + ['x' * 200_000]", mini_batch_size=3)
+        assert (scored.code, [row for row in scored.rows if row[0] == "f"]) == (0, scored_names), scored.log
+        told_of(made, cluster)
+        assert "cannot be used: " in made.run(NAMES, journal="another").log.splitlines()[-1]

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing, suppress
+
+import pytest
+
+from fakes.waiting import eventually
+from refrain.runtime.parallel.frames import frame
+from refrain.runtime.parallel.nodes.door import Door
+from refrain.runtime.parallel.nodes.handshake import StrangerError, greet_dispatcher, receive_node
+
+SECRET = b"s" * 32
+
+
+@pytest.fixture
+def door() -> Iterator[Door]:
+    with closing(Door("127.0.0.1", SECRET, None)) as made:
+        yield made
+
+
+def called(door: Door) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", door.port), 10)
+
+
+def test_who_knows_the_secret_is_let_in(door: Door) -> None:
+    with called(door) as connection:
+        greet_dispatcher(connection, SECRET)
+        connection.sendall(b"hello")
+        assert eventually(lambda: len(door.arrived) == 1, 5)
+        stream = door.arrived.popleft()
+        assert eventually(lambda: stream.read() == b"hello", 5)
+        stream.close()
+
+
+def test_who_does_not_know_the_secret_is_not_let_in(door: Door) -> None:
+    with called(door) as connection, pytest.raises(StrangerError, match="speaks another language"):
+        greet_dispatcher(connection, b"x" * 32)  # it is hung up on
+    assert not door.arrived
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"\xff" * 4096,
+        frame({}),
+        frame({"nonce": 1, "proof": ["a"]}),
+        frame({"proof": "\udcff"}),
+        b"\0\0\0\2\0\0\0\0[]",
+        b"\0\0\1\0\0\0\0\0" + b"[" * 256,
+    ],
+)
+def test_who_says_anything_else_is_not_let_in(door: Door, said: bytes) -> None:
+    with called(door) as connection:
+        with suppress(OSError):
+            connection.sendall(said)
+            connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(5)
+        with suppress(ConnectionResetError):
+            while connection.recv(1024):
+                pass
+    assert not door.arrived
+
+
+def test_strangers_keep_nobody_out(door: Door) -> None:
+    strangers = [called(door) for _ in range(20)]
+    with called(door) as connection:
+        greet_dispatcher(connection, SECRET)
+        assert eventually(lambda: len(door.arrived) == 1, 5)
+    for stranger in strangers:
+        stranger.close()
+
+
+def test_a_dispatcher_that_does_not_know_the_secret_is_not_worked_for() -> None:
+    ours, theirs = socket.socketpair()
+
+    def pretend() -> None:
+        theirs.sendall(frame({"nonce": "00"}))
+        theirs.recv(1024)
+        theirs.sendall(frame({"proof": "00" * 32}))
+
+    with ours, theirs:
+        ours.settimeout(5)
+        thread = threading.Thread(target=pretend)
+        thread.start()
+        with pytest.raises(StrangerError, match="does not know the secret"):
+            greet_dispatcher(ours, SECRET)
+        thread.join()
+
+
+def test_a_proof_that_was_overheard_is_of_no_use() -> None:
+    first, second = socket.socketpair()
+    with first, second:
+        for end in (first, second):
+            end.settimeout(5)
+        overheard = frame({"nonce": "00", "proof": "11" * 32})
+        second.sendall(overheard)
+        with pytest.raises(StrangerError):
+            receive_node(first, SECRET)
+
+
+def test_a_door_that_is_closed_lets_nobody_in() -> None:
+    door = Door("127.0.0.1", SECRET, None)
+    door.close()
+    with pytest.raises(OSError, match="refused"):
+        called(door)
