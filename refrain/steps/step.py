@@ -10,13 +10,14 @@ from typing import Any
 from refrain.data.consumption import DatasetConsumptionConfig
 from refrain.data.data_path import BoundPath, is_pair
 from refrain.data.models.reference import ModelReference
+from refrain.data.names import numbered
 from refrain.data.output_config import OutputDatasetConfig
 from refrain.data.parameters import PipelineParameter
 from refrain.data.pipeline_data import Origin, PipelineData
 from refrain.data.pipeline_output import PipelineOutputAbstractDataset
 from refrain.errors import PipelineError, UserError
 from refrain.steps.definition import SourceCode, StepDefinition
-from refrain.steps.wiring import Build, consumed, numbered, origin, output_name, parameter_of
+from refrain.steps.wiring import Build, consumed, origin, output_name, parameter_of
 
 
 class PipelineStep(ABC):
