@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import BinaryIO
 
 from refrain.compute.job import OnLine
@@ -85,6 +87,26 @@ class OutputStream:
 
             logging.getLogger(__name__).exception("The listener of a step's output failed and hears no more of it")
             self._on_line = None
+
+
+def mask_file(path: str, secrets: Sequence[str]) -> None:
+    """Mask secrets in a file that nobody writes to any more; one that holds none is left as it is.
+
+    :raises OSError: when it cannot be read, or not be written anew.
+    """
+    content = masked = Path(path).read_bytes() if secrets else b""
+    for secret in sorted(_parts(secrets), key=len, reverse=True):
+        masked = masked.replace(secret, MASK)
+    if masked == content:
+        return
+    waiting = f"{path}.masked"
+    try:
+        Path(waiting).write_bytes(masked)
+        os.replace(waiting, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(waiting)
+        raise
 
 
 def _parts(secrets: Sequence[str]) -> set[bytes]:

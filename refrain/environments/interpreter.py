@@ -24,6 +24,7 @@ _ASK = (
 )
 _OURS = "refrain"
 _METADATA = (".dist-info", ".egg-info")
+_NO_FOLDER = ("#", "import ", "import\t")
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,9 @@ class InterpreterIdentity:
     """What an interpreter is.
 
     ``packages`` are ``name==version`` lines, sorted, read from the names of the metadata folders, so that deciding
-    costs a directory listing and no import. Known limitation: a package in development mode counts by its version,
-    not by its files. Refrain itself is left out: its own upgrades must not disturb anybody's results.
+    costs a directory listing and no import; also of the folders that ``.pth`` files add to the path. Known limitation:
+    a package in development mode counts by its version, not by its files. Refrain itself is left out: its own upgrades
+    must not disturb anybody's results.
     """
 
     path: str
@@ -112,13 +114,26 @@ def _stat(path: str) -> tuple[int, ...]:
 
 
 def _packages(folders: Iterable[str]) -> tuple[str, ...]:
-    stems = (name.rsplit(".", 1)[0].split("-") for folder in folders for name in _metadata(folder))
+    found = [(folder, name) for folder in folders for name in _listed(folder)]
+    added = {more for folder, name in found if name.endswith(".pth") for more in _added(folder, name)} - {*folders}
+    names = [name for _, name in found] + [name for folder in added for name in _listed(folder)]
+    stems = (name.rsplit(".", 1)[0].split("-") for name in names if name.endswith(_METADATA))
     named = {(stem[0].lower(), *stem[1:2]) for stem in stems}
     return tuple(sorted("==".join(parts) for parts in named if parts[0] != _OURS))
 
 
-def _metadata(folder: str) -> list[str]:
+def _added(folder: str, name: str) -> list[str]:
+    """Return the folders that a ``.pth`` file puts on the path, as the site module reads it."""
     try:
-        return [name for name in os.listdir(folder) if name.endswith(_METADATA)]
+        with open(os.path.join(folder, name), encoding="utf-8", errors="surrogateescape") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return []
+    return [os.path.join(folder, line.rstrip()) for line in lines if line.strip() and not line.startswith(_NO_FOLDER)]
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
     except OSError:
         return []  # not every folder that a path may name is there

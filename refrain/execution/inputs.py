@@ -21,7 +21,7 @@ from refrain.storage.identity import DataIdentity
 from refrain.storage.manifest import MISSING, Basis, Entry, Manifest, TreeKind
 from refrain.storage.pattern import is_pattern, literal_part
 from refrain.storage.state import WorkspaceState
-from refrain.storage.store import Place, common_folder
+from refrain.storage.store import Place, common_folder, is_below
 from refrain.storage.stores import Stores
 from refrain.storage.trees import DATA
 from refrain.values import dataclass
@@ -307,15 +307,16 @@ def _named_members(places: Sequence[Place]) -> tuple[Member, ...]:
 
 
 def _expanded(places: list[Place]) -> list[Place]:
-    """Expand globs, to files only; a place that is named without one may be a folder."""
-    found: dict[str, Place] = {}
+    """Expand globs, to files only; a place that is named without one may be a folder, and stands for what is in it."""
+    found, named = dict[str, Place](), set[str]()
     for place in places:
         is_glob = place.is_pattern()
         paths = place.store.match(place.path) if is_glob else [place.path]
         if not paths or not (is_glob or place.exists()):
             raise DataNotFoundError(f"{place.path!r} matches no file. To take a folder, name it without a pattern.")
         found.update((path, Place(place.store, path)) for path in paths)
-    return [found[path] for path in sorted(found)]
+        named.update(() if is_glob else paths)
+    return [found[path] for path in sorted(found) if not is_below(path, named)]
 
 
 def _combined(port: InputPort, members: tuple[Member, ...]) -> ResolvedInput:

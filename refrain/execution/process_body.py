@@ -26,7 +26,7 @@ from refrain.execution.process_environment import process_environment, text_of
 from refrain.execution.rank_logs import RankLogs
 from refrain.execution.run_folder import LOG_FILE, collect, prepare
 from refrain.execution.stage import Stage, make_output_folders, open_stage
-from refrain.reuse.preimage import is_secret
+from refrain.reuse.preimage import secret_texts
 from refrain.steps.command import InputPath, Interpreter, OutputPath, SparkSubmit, Token, UnfinishedPath
 from refrain.steps.launching import is_launched
 from refrain.storage import views
@@ -86,7 +86,8 @@ class ProcessBody:
         with answered(stage.questions, self._answer):
             result = self._run(job, last)
         faults = views.end(stage.mounts)
-        for note in collect(work.folder, stage, work.step, work.sources.capture(work.step.source)):
+        snapshot = work.sources.capture(work.step.source)
+        for note in collect(work.folder, stage, work.step, snapshot, job.secrets):
             work.listener.noted(work.step.key, note)
         if self._is_canceled:
             raise StepCanceledError(f"Step {work.step.name!r} was canceled.")
@@ -159,7 +160,7 @@ class ProcessBody:
             working_directory=str(stage.working_directory),
             environment=variables | (self._spark().variables() if step.environment.uses_spark else {}),
             log_path=log_path,
-            secrets=tuple(text for name, text in step.environment.variables if is_secret(name, text)),
+            secrets=tuple(sorted({t for variable in step.environment.variables for t in secret_texts(*variable)})),
             scratch=str(stage.folder),
             paths=lambda: self._paths(stage, read),
             runs_in=step.environment,

@@ -12,12 +12,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from refrain.compute.output import mask_file
 from refrain.data.ports import MODELS_FOLDER, InputMode
 from refrain.errors import WorkspaceError
 from refrain.execution.request import StepRequest
@@ -28,7 +30,8 @@ from refrain.storage.snapshot import NEVER_CAPTURED
 from refrain.tracking.record import RunRecord
 
 LOG_FILE = "logs/std_log.txt"
-KEPT = ("outputs", "logs")
+LOGS = "logs"
+KEPT = ("outputs", LOGS)
 """Folders of the working directory that become artifacts of the run (Azure ML's rule)."""
 
 _MOST_NAMED = 5
@@ -76,11 +79,15 @@ def prepare(
     return os.path.join(folder, LOG_FILE)
 
 
-def collect(folder: str, stage: Stage, step: StepDefinition, snapshot: Manifest) -> list[str]:
+def collect(
+    folder: str, stage: Stage, step: StepDefinition, snapshot: Manifest, secrets: Sequence[str] = ()
+) -> list[str]:
     """Keep ``./outputs`` and ``./logs`` as artifacts; return remarks on what was left and is not kept.
 
     A file that the script uploaded under the same name stays as it was uploaded. Never fails: a run must not be lost
     for want of its artifacts.
+
+    :param secrets: texts that are masked in ``./logs``, as they are in the output.
     """
     work = stage.working_directory
     provided = [stage.outputs[port.name] for port in step.outputs]
@@ -90,7 +97,7 @@ def collect(folder: str, stage: Stage, step: StepDefinition, snapshot: Manifest)
     own = {entry.path for entry in snapshot.entries}
     left = [path for path in _written(str(work), skipped) if path not in own]
     kept = [path for path in left if path.split("/")[0] in KEPT]
-    failed = [path for path in kept if not _keep(str(work / path), os.path.join(folder, "artifacts", path))]
+    failed = [path for path in kept if not _keep(work, path, os.path.join(folder, "artifacts", path), secrets)]
     lost = [path for path in left if path not in kept]
     notes = []
     if failed:
@@ -102,16 +109,23 @@ def collect(folder: str, stage: Stage, step: StepDefinition, snapshot: Manifest)
     return notes
 
 
-def _keep(path: str, target: str) -> bool:
+def _keep(work: Path, path: str, target: str, secrets: Sequence[str]) -> bool:
     if os.path.lexists(target):
         return True
+    source = str(work / path)
+    if not os.path.isfile(source):  # a pipe would be waited for by whoever copies it, and a device has no end
+        return False
     try:
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        if os.path.islink(path):  # what it leads to may be gone with the working directory
-            shutil.copyfile(path, target)
+        if os.path.islink(source):  # what it leads to may be gone with the working directory
+            shutil.copyfile(source, target)
         else:
-            shutil.move(path, target)
+            shutil.move(source, target)
+        if path.startswith(f"{LOGS}/"):
+            mask_file(target, secrets)
     except (OSError, shutil.Error):
+        with contextlib.suppress(OSError):
+            os.unlink(target)
         return False
     return True
 

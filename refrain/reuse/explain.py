@@ -9,7 +9,7 @@ from typing import Any
 
 from refrain.errors import RefrainError
 from refrain.reuse.decision import Change
-from refrain.reuse.preimage import Preimage
+from refrain.reuse.preimage import Preimage, canonical
 from refrain.reuse.record import ReuseRecord
 from refrain.storage.blobs import BlobStore, blob_key
 from refrain.storage.digest import digest_bytes
@@ -132,7 +132,7 @@ _TITLES = {
 
 def _differences(old: Preimage, new: Preimage) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
     for key in ("kind", "version", "snapshot", "is_part", "after", "schema"):
-        if old.get(key) != new.get(key):
+        if not _is_same(old.get(key), new.get(key)):
             yield (key,), old.get(key), new.get(key)
     commands = (dict(enumerate(_words(old["command"]), 0)), dict(enumerate(_words(new["command"]), 0)))
     yield from _by_key(
@@ -170,8 +170,13 @@ def _words(command: Sequence[Sequence[Any]]) -> list[Any]:
 def _by_key(group: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
     for key in sorted(old.keys() | new.keys()):
         before, after = old.get(key, _ABSENT), new.get(key, _ABSENT)
-        if before is _ABSENT or after is _ABSENT or before != after:
+        if before is _ABSENT or after is _ABSENT or not _is_same(before, after):
             yield (group, key), before, after
+
+
+def _is_same(before: Any, after: Any) -> bool:
+    """Compare as a fingerprint does, for which ``1``, ``1.0`` and ``True`` differ, and ``0.0`` and ``-0.0``."""
+    return before is after or canonical(before) == canonical(after)
 
 
 def _arrow(before: Any, after: Any) -> str:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
+from urllib.parse import unquote
 
 from refrain.data.handle import DataHandle
 from refrain.data.parameters import PipelineParameter, Value
@@ -38,10 +39,13 @@ _PREFIX = b"refrain fingerprint\n"
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 _SECRET = re.compile(
     r"password|passwd|passphrase|secret|token|api[_.]?key|access[_.]?key|private[_.]?key|account[_.]?key|credential"
-    r"|authorization|_sas$|^sas_|connection_string",
+    r"|authorization|_sas$|^sas_|connection_string|_pwd$|_pass$|^sshpass$",
     re.IGNORECASE,
 )
-_URL_WITH_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@")
+_SECRET_IN_VALUE = re.compile(
+    r"://[^/@\s:]*:([^/@\s]+)@|(?:password|pwd|accountkey|sharedaccesskey|[?&]sig)=([^;&\s]+)", re.IGNORECASE
+)
+"""The password of a URL, and what a connection string or a signed URL holds."""
 _ONLY_SIZES = frozenset(
     {
         "spark.driver.memory",
@@ -51,6 +55,9 @@ _ONLY_SIZES = frozenset(
     }
 )
 """Of a Spark application: whether it fits, not what it makes. How many cores it has decides how data is cut."""
+
+_SHORTEST_PART = 4
+"""A shorter one would mask half of a log."""
 
 Preimage = dict[str, Any]
 
@@ -108,15 +115,28 @@ def preimage(of: Ingredients) -> Preimage:
 
 def fingerprint(value: Preimage) -> str:
     """Return the fingerprint of a preimage: 64 hexadecimal digits."""
-    return digest_bytes(_PREFIX + _CANONICAL.encode(value).encode("ascii"))
+    return digest_bytes(_PREFIX + canonical(value).encode("ascii"))
+
+
+def canonical(value: Any) -> str:
+    """Return the one text that a preimage, or a part of one, is written as."""
+    return _CANONICAL.encode(value)
 
 
 def is_secret(name: str, value: str = "") -> bool:
     """Say whether an environment variable holds something that must not be written down.
 
-    :param value: when given, a URL with a password in it counts as well, whatever the name.
+    :param value: when given, a URL or a connection string with a password in it counts as well, whatever the name.
     """
-    return _SECRET.search(name) is not None or _URL_WITH_PASSWORD.search(value) is not None
+    return _SECRET.search(name) is not None or _SECRET_IN_VALUE.search(value) is not None
+
+
+def secret_texts(name: str, value: str) -> set[str]:
+    """Return what of an environment variable no log may show: its value, and a password in that by itself."""
+    if not is_secret(name, value):
+        return set()
+    parts = {part for found in _SECRET_IN_VALUE.findall(value) for part in found if len(part) >= _SHORTEST_PART}
+    return {value, *parts, *map(unquote, parts)}
 
 
 _ALIKE = {Interpreter: "interpreter", Setting: "setting", UnfinishedPath: "unfinished"}

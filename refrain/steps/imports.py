@@ -5,13 +5,15 @@ whatever it depends on; every file that a name can mean counts, and the ``__init
 code could import what no statement names (``importlib``, ``exec``, a changed ``sys.path``, an unpickled object, another
 process), nobody can say what it reaches: that is the *doubt*, and the whole source has to count.
 
-Known limitation: an installed package that imports modules of the source by a name which it was given, such as a
-framework with plugins. Its most usual ways are in the tables below.
+Known limitations: an installed package that imports modules of the source by a name which it was given, such as a
+framework with plugins, whose most usual ways are in the tables below; and one that finds a module of the source where
+it looks for another installed package.
 """
 
 from __future__ import annotations
 
 import ast
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -95,7 +97,7 @@ def closure(script: str, files: Iterable[str], imported: Callable[[str], Importe
     """
     places = _Places(tuple(files), dirname(script))
     reached: set[str] = set()
-    waiting = [script]
+    waiting = [script, *places.shadowing()]
     while waiting:
         path = waiting.pop()
         if path in reached:
@@ -135,6 +137,16 @@ class _Places:
             found[dirname(module)].append(module)
             found[dirname(dirname(module))].append(dirname(module))
         return found
+
+    def shadowing(self) -> list[str]:
+        """Return what takes the place of a module of Python's own, which installed modules import as well."""
+        start = join(self._top, "")
+        return [
+            path
+            for module, paths in self._modules.items()
+            if module.startswith(start) and module[len(start) :].split("/")[0] in sys.stdlib_module_names
+            for path in paths
+        ]
 
     def of(self, item: Import, importer: str) -> list[str]:
         """Return every file that an import can load."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -198,6 +198,11 @@ class Place:
     def download(self, target: Path) -> None:
         """Copy the tree at this place to the local path *target*."""
         self.store.get((self.below(file).path, target / file if file else target) for file in self.files())
+
+
+def is_below(path: str, folders: Container[str]) -> bool:
+    """Say whether a path leads through one of *folders*, which are paths themselves."""
+    return any(path[:at] in folders for at, character in enumerate(path) if character == "/")
 
 
 def common_folder(places: Sequence[Place]) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from refrain.compute.output import OutputStream
+from refrain.compute.output import OutputStream, mask_file
 
 
 def _through(chunks: list[bytes], secrets: tuple[str, ...] = ()) -> tuple[bytes, list[str]]:
@@ -81,3 +82,14 @@ def test_a_full_disk_does_not_keep_lines_from_the_listener() -> None:
     lines: list[str] = []
     OutputStream(Full(), lines.append).feed(b"still\nheard\n")
     assert lines == ["still", "heard"]
+
+
+def test_a_file_is_masked_like_an_output_and_one_without_secrets_stays_the_same_file(tmp_path: Path) -> None:
+    told, clean = tmp_path / "told.txt", tmp_path / "clean.txt"
+    told.write_bytes(b"one: first line\xff\nsecond line, and short\n")
+    clean.write_bytes(b"nothing\n")
+    before = clean.stat()
+    for path in (told, clean):
+        mask_file(str(path), ("first line\nsecond line", "short"))
+    assert told.read_bytes() == b"one: ***\xff\n***, and ***\n"
+    assert (clean.stat().st_ino, clean.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)

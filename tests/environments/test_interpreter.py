@@ -79,6 +79,15 @@ def test_the_digest_of_packages_is_golden(packages):
     assert identify(None).packages_digest == "3ac8a408c5a8a24fad3123946ccf4922de7b17e12b2a98436c16937c70e6ea4e"
 
 
+def test_packages_of_a_folder_that_a_pth_file_adds_count(packages, tmp_path):
+    add(packages, "here-1.0.dist-info")
+    add(tmp_path / "shared", "elsewhere-2.0.dist-info")
+    (packages / "team.pth").write_text(f"# our own\nimport sys; sys.x = 1\n\n{tmp_path}/shared\n../not-there\n")
+    assert identify(None).packages == ("elsewhere==2.0", "here==1.0")
+    (tmp_path / "shared/elsewhere-2.0.dist-info").rename(tmp_path / "shared/elsewhere-2.1.dist-info")
+    assert identify(None).packages == ("elsewhere==2.1", "here==1.0")
+
+
 def test_the_users_own_packages_count_where_they_are_in_use(packages, tmp_path, monkeypatch):
     add(tmp_path / "user", "mine-1.0.dist-info")
     monkeypatch.setattr(site, "getusersitepackages", lambda: str(tmp_path / "user"))

@@ -41,6 +41,23 @@ def test_an_input_that_does_not_exist_names_step_input_and_path(project: Project
     _nothing_stays(project)
 
 
+@pytest.mark.parametrize("mode", ["as_mount", "as_download"])
+def test_a_file_that_is_named_beside_its_folder_is_there_once(project: Project, mode: str) -> None:
+    folder = project.folder / "data"
+    (folder / "a").mkdir(parents=True)
+    for name in ("a/x", "a-b", "c"):
+        (folder / name).write_text(name)
+    data = Dataset.File.from_files([str(folder / name) for name in ("a/x", "a", "a-b", "c")]).as_named_input("i")
+    code = """
+        import pathlib, sys
+        folder = pathlib.Path(sys.argv[1])
+        names = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+        pathlib.Path(sys.argv[2]).write_text(" ".join(names))
+    """
+    ran = project.run(project.step("read", code, [getattr(data, mode)(), _out()]))
+    assert ran.text("read", "out") == "a-b a/x c"
+
+
 def test_a_script_that_changes_what_an_earlier_step_wrote_fails_and_the_earlier_step_runs_again(
     project: Project,
 ) -> None:

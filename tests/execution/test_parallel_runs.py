@@ -136,6 +136,15 @@ def test_the_error_of_a_failed_step_has_what_failed_and_the_counts(scoring: Scor
     assert "Failed: 2 items failed; error_threshold allows 0." in error.splitlines()[-1]
 
 
+def test_mini_batches_of_another_size_are_not_taken_for_those_that_are_done(scoring: Scoring) -> None:
+    step = scoring.step(mini_batch_size=PipelineParameter("size", 3, affects_reuse=False))
+    (scoring.notes / "bad").touch()
+    scoring.run(step)  # f003 to f005 are done, as mini-batch 1
+    (scoring.notes / "bad").unlink()
+    again = scoring.run(step, parameters={"size": 17})  # f017 to f019 are mini-batch 1
+    assert scoring.rows(again) == scoring.names
+
+
 def test_another_script_does_not_go_on_with_what_this_one_has_done(scoring: Scoring) -> None:
     (scoring.notes / "bad").touch()
     scoring.run()

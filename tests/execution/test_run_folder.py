@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from fakes.project import WRITES, Project, Ran
-from refrain import OutputFileDatasetConfig, PipelineData
+from refrain import OutputFileDatasetConfig, PipelineData, RunConfiguration
 
 
 def _folder(ran: Ran, key: str) -> Path:
@@ -31,6 +31,32 @@ def test_what_is_below_outputs_and_logs_becomes_artifacts(project: Project) -> N
     ran = project.run(project.step("leave", LEAVES))
     assert _artifacts(ran, "leave") == {"outputs/deep/a.txt": "a", "logs/b.txt": "b"}
     assert ran.heard.notes == []
+
+
+def test_secrets_are_masked_in_the_logs_that_the_script_writes_itself(project: Project) -> None:
+    code = """
+        import os
+        os.makedirs("logs/deep")
+        open("logs/deep/a.txt", "w").write(f"a token: {os.environ['API_TOKEN']}!")
+        open("logs/b.txt", "w").write("none")
+    """
+    config = RunConfiguration()
+    config.environment_variables = {"API_TOKEN": "hunter2hunter2"}
+    ran = project.run(project.step("leave", code, runconfig=config))
+    assert _artifacts(ran, "leave") == {"logs/deep/a.txt": "a token: ***!", "logs/b.txt": "none"}
+
+
+def test_pipes_and_devices_are_no_artifacts_and_nobody_waits_for_them(project: Project) -> None:
+    code = """
+        import os
+        os.mkdir("outputs")
+        os.mkfifo("outputs/pipe")
+        os.symlink("/dev/zero", "outputs/zeros")
+        open("outputs/a.txt", "w").write("a")
+    """
+    ran = project.run(project.step("leave", code))
+    assert _artifacts(ran, "leave") == {"outputs/a.txt": "a"}
+    assert ran.heard.notes == ["files could not be kept as artifacts: outputs/pipe, outputs/zeros"]
 
 
 def test_artifacts_of_a_failed_step_are_kept_as_well(project: Project) -> None:

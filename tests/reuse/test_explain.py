@@ -52,6 +52,15 @@ def test_a_changed_parameter_is_told_once_with_both_values(project: Project) -> 
     assert sentence == "runs: changed: parameter rate: 0.1 → 0.2"
 
 
+@pytest.mark.parametrize(("before", "after"), [(1, True), (1, 1.0), (0.0, -0.0)])
+def test_values_that_python_calls_equal_are_told_apart_as_the_fingerprint_does(
+    project: Project, before: Any, after: Any
+) -> None:
+    _sentence(project, arguments=[PipelineParameter("rate", before)])
+    sentence = _sentence(project, arguments=[PipelineParameter("rate", after)])
+    assert sentence == f"runs: changed: parameter rate: {before} → {after}"
+
+
 def test_a_changed_argument_is_shown_with_its_place(project: Project) -> None:
     _sentence(project, arguments=["fast"])
     assert _sentence(project, arguments=["slow"]) == "runs: changed: argument 3: 'fast' → 'slow'"

@@ -33,7 +33,7 @@ from refrain.data.ports import (
 from refrain.environments.interpreter import InterpreterIdentity
 from refrain.environments.specification import EnvironmentSpec
 from refrain.reuse.decision import Decision
-from refrain.reuse.preimage import Ingredients, fingerprint, is_secret, preimage
+from refrain.reuse.preimage import Ingredients, fingerprint, is_secret, preimage, secret_texts
 from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, ParameterValue, SparkSubmit
 from refrain.steps.definition import SourceCode, StepDefinition
 from refrain.storage.manifest import TreeKind
@@ -216,7 +216,7 @@ def test_secrets_are_kept_as_keyed_hashes() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["DB_PASSWORD", "apiKey", "API_KEY", "AZURE_CLIENT_SECRET", "token", "ACCOUNT_KEY", "BLOB_SAS"]
+    "name", ["DB_PASSWORD", "apiKey", "API_KEY", "AZURE_CLIENT_SECRET", "token", "ACCOUNT_KEY", "BLOB_SAS", "MYSQL_PWD"]
 )
 def test_secrets_are_known_by_their_names(name: str) -> None:
     assert is_secret(name)
@@ -225,6 +225,23 @@ def test_secrets_are_known_by_their_names(name: str) -> None:
 def test_a_url_with_a_password_is_a_secret_whatever_its_name() -> None:
     assert is_secret("DATABASE", "postgresql://user:pass@host/db")
     assert not is_secret("DATABASE", "postgresql://user@host:5432/db")
+
+
+@pytest.mark.parametrize(
+    ("value", "password"),
+    [
+        ("postgresql://user:p%40ss@host/db", "p@ss"),
+        ("Server=host;Database=db;Uid=user;Pwd=p@ss;", "p@ss"),
+        ("DefaultEndpointsProtocol=https;AccountName=a;AccountKey=Eby8vdM02xNO==;", "Eby8vdM02xNO=="),
+        ("https://a.blob.core.windows.net/c?sv=2024&sig=abc%2Fdef&se=1", "abc/def"),
+    ],
+)
+def test_a_password_within_a_value_is_no_text_for_a_log_either(value: str, password: str) -> None:
+    assert {value, password} <= secret_texts("ADDRESS", value)
+
+
+def test_what_is_no_secret_has_no_texts_to_hide() -> None:
+    assert secret_texts("ADDRESS", "https://host/path?page=2") == set()
 
 
 scalars = st.one_of(st.booleans(), st.integers(), st.floats(allow_nan=False), st.text())

@@ -79,6 +79,13 @@ def test_imports_reach(files: dict[str, str], reached: set[str]) -> None:
     assert _closure(files) == Closure(frozenset({"train.py", *reached}))
 
 
+def test_what_takes_the_place_of_a_module_of_pythons_own_counts_whoever_imports_that() -> None:
+    files = {"train.py": "import tempfile", "random.py": "", "json/__init__.py": "", "json/decoder.py": "", "b.py": ""}
+    assert _closure(files).paths == {"train.py", "random.py", "json/__init__.py", "json/decoder.py"}
+    below = {"jobs/train.py": "import tempfile", "jobs/random.py": "", "random.py": "", "jobs/a/json.py": ""}
+    assert _closure(below, "jobs/train.py").paths == {"jobs/train.py", "jobs/random.py"}
+
+
 def test_a_script_in_a_folder_looks_there_and_not_at_the_top() -> None:
     files = {"jobs/train.py": "import a", "a.py": "", "jobs/a.py": ""}
     assert _closure(files, "jobs/train.py").paths == {"jobs/train.py", "jobs/a.py"}

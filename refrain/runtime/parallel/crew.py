@@ -28,6 +28,7 @@ class State(Enum):
     IDLE = "idle"
     RUNNING = "running"
     STOPPING = "stopping"  # it is in shutdown()
+    LEAVING = "leaving"  # shutdown() has returned; only what the script has started can keep it
 
 
 class Member:

@@ -6,6 +6,7 @@ import time
 from collections import deque
 
 from refrain.runtime.parallel.crew import State
+from refrain.runtime.parallel.journal import RowsFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ _SHORT_SECONDS = 0.1  # a run() that returns sooner has the next mini-batch wait
 _GATHERED = 32  # so many ahead, and a worker does not notice that we wait until there is more to hear at once
 _GATHER_SECONDS = 0.0005
 _FORGETS = 0.95
+_LEAVING_SECONDS = 2.0  # for what is done at the exit of a process
 _MOST_TOLD = 100  # failures, one by one
 
 
@@ -207,7 +209,8 @@ class Dispatcher:
 
     def _note_results(self, task: MiniBatch, event: Event) -> None:
         fields = event.fields
-        self._journal.add(task.index, task.items, fields["results"], fields.get("rows", event.content))
+        rows = RowsFile(fields["rows"], fields["crc"]) if "rows" in fields else event.content
+        self._journal.add(task.index, task.items, fields["results"], rows)
 
     def _take_results(self, event: Event) -> None:
         fields, member = event.fields, event.member
@@ -254,7 +257,7 @@ class Dispatcher:
     def _mourn(self, event: Event) -> None:
         """Do what is to be done when a worker process is gone."""
         member, blamed = event.member, event.blamed
-        if member.state is State.STOPPING:
+        if member.state in (State.STOPPING, State.LEAVING):
             return
         self._moved = time.monotonic()
         unstarted = [task for task in member.tasks if task is not blamed]
@@ -283,6 +286,7 @@ class Dispatcher:
         if error is not None:
             self._logs.raised(member.node, member.name, f"shutdown(): {error['text']}", error["trace"])
             self._logs.say(f"{member.name}: shutdown() raised {error['text']}; the results stand")
+        member.enter(State.LEAVING)
 
     # ---- failing
 
@@ -338,6 +342,7 @@ class Dispatcher:
         ends = time.monotonic() + self._crew.timeout
         while self._crew.members and time.monotonic() < ends:
             self._crew.look()
+            self._see_off()
             for event in self._crew.events(_TICK_SECONDS):
                 self._hear(event)
             for event in self._crew.deaths():
@@ -346,6 +351,13 @@ class Dispatcher:
             self._logs.say(
                 f"{member.name}: shutdown() had not returned after {self._crew.timeout:g} seconds; it was ended"
             )
+
+    def _see_off(self) -> None:
+        """End who is kept by threads of the script, which Python waits for; the results are here."""
+        latest = time.monotonic() - _LEAVING_SECONDS
+        for member in [m for m in self._crew.members if m.state is State.LEAVING and m.since < latest]:
+            self._crew.end(member)
+            self._logs.say(f"{member.name}: a thread of the entry script kept its process from ending; it was ended")
 
 
 def _indented(text: str) -> list[str]:

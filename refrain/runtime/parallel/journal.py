@@ -18,6 +18,7 @@ import json
 import os
 import zlib
 from array import array
+from typing import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
 
     Record = Dict[str, Any]
 
-SCHEMA = 1
-_HEAD = {"journal": "refrain parallel run", "schema": SCHEMA}
+SCHEMA = 2  # 1 did not say how the data was cut
 _HEAD_OF_ROWS = b'{"b":%d,"n":%d,"r":%d,"z":%d,"c":%d}\n'
 _LONGEST_HEAD = 1024
 _NONE = -1
@@ -39,19 +39,31 @@ class JournalInUse(Exception):
     """Another process holds the journal right now."""
 
 
+class RowsFile(NamedTuple):
+    """A file of its own for the rows of a mini-batch.
+
+    :param name: below :attr:`Journal.rows`.
+    :param crc: the checksum of what was written there.
+    """
+
+    name: str
+    crc: int
+
+
 class Journal:
     """The journal of one piece of work; held by one process at a time.
 
+    :param cut: what decides which items are in a mini-batch, as JSON values: a size need not be in the fingerprint, so
+        that a journal of data that was cut in another way is begun anew.
     :raises JournalInUse: when another one holds it.
     :raises OSError: when the folder cannot be written.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, cut: Record | None = None) -> None:
         self.folder = folder
         self.rows = os.path.join(folder, "rows")
         self.output = os.path.join(folder, "output")
-        for path in (folder, self.rows, self.output):
-            os.makedirs(path, exist_ok=True)
+        os.makedirs(folder, exist_ok=True)
         self._path = os.path.join(folder, "journal")
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
@@ -64,12 +76,14 @@ class Journal:
         self._items = array("i")
         self._results = array("i")
         self._waiting: list[bytes] = []
-        self._end = self._read()
+        head = {"journal": "refrain parallel run", "schema": SCHEMA, "cut": cut or {}}
+        self._end = self._read(head)
         os.ftruncate(self._descriptor, self._end)
         os.lseek(self._descriptor, self._end, os.SEEK_SET)
         if not self._end:
-            self._append(_line(_HEAD))
-            self.flush()
+            self._begin(head)
+        for path in (self.rows, self.output):
+            os.makedirs(path, exist_ok=True)
 
     def done(self, batch: int, items: int) -> int | None:
         """Return how many results a mini-batch of so many items has, if all of them succeeded; else None."""
@@ -82,13 +96,13 @@ class Journal:
         pairs = zip(self._items, self._results)
         return array("q", [items if results >= items else _NONE for items, results in pairs]).tobytes()
 
-    def add(self, batch: int, items: int, results: int, rows: bytes | str) -> None:
+    def add(self, batch: int, items: int, results: int, rows: bytes | RowsFile) -> None:
         """Note what came of a mini-batch; it counts once :meth:`flush` has returned.
 
-        :param rows: the lines of its results, or the name of the file below :attr:`rows` that holds them.
+        :param rows: the lines of its results, or the file that holds them.
         """
-        if isinstance(rows, str):
-            head, content = _line({"b": batch, "n": items, "r": results, "file": rows}), b""
+        if isinstance(rows, RowsFile):
+            head, content = _line({"b": batch, "n": items, "r": results, "file": rows.name, "f": rows.crc}), b""
             start, size = self._end, _IN_FILE
         else:
             content, size = rows, len(rows)
@@ -145,16 +159,36 @@ class Journal:
         self._waiting.append(data)
         self._end += len(data)
 
-    def _read(self) -> int:
-        """Take in what is there, and return where the whole records end."""
+    def _begin(self, head: Record) -> None:
+        """Begin anew, without what was written for other mini-batches."""
+        import shutil
+
+        for path in (self.rows, self.output):
+            shutil.rmtree(path, ignore_errors=True)
+        self._append(_line(head))
+        self.flush()
+
+    def _read(self, head: Record) -> int:
+        """Take in what is there, and return where the whole records end; 0 when they are of other work."""
         with open(self._path, "rb") as file:
-            if _parsed(file.readline()) != _HEAD:
+            if _parsed(file.readline()) != head:
                 return 0
             end = file.tell()
             for record, rows, after in _records(file):
-                self._note(record["b"], record["n"], record["r"], rows)
+                if "file" not in record or self._is_whole(RowsFile(record["file"], record["f"])):
+                    self._note(record["b"], record["n"], record["r"], rows)
                 end = after
         return end
+
+    def _is_whole(self, rows: RowsFile) -> bool:
+        """Say whether a file has what was written to it; after a loss of power a record may outlive its rows."""
+        crc = 0
+        try:
+            for block in _blocks(os.path.join(self.rows, rows.name)):
+                crc = zlib.crc32(block, crc)
+        except OSError:
+            return False
+        return crc == rows.crc
 
     def _contents(self) -> Iterator[bytes]:
         """Yield the rows of each mini-batch; records that lie near each other are read at once."""

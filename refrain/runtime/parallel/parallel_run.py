@@ -72,7 +72,7 @@ class ParallelRun:
                 import tempfile  # here, as what few runs need costs all of them time
 
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=".parallel-", dir="."))
-            journal = stack.enter_context(contextlib.closing(Journal(folder)))
+            journal = stack.enter_context(contextlib.closing(Journal(folder, self._settings.cut)))
             failure = self._dispatch(journal)
             if failure is None:
                 self._write_output(journal)

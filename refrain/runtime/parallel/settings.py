@@ -11,7 +11,7 @@ from refrain.runtime.parallel.accounts import Limits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Sequence
+    from typing import Any, Dict, Sequence
 
 SUMMARY_ONLY, APPEND_ROW = "summary_only", "append_row"
 ROWS_FILE = "parallel_run_step.txt"
@@ -54,6 +54,11 @@ class Settings:
         self.empty_count: int | None = found.rank_mini_batch_count
         self.journal: str | None = found.refrain_journal
         self.files, self.tables = _inputs(rest)
+
+    @property
+    def cut(self) -> Dict[str, Any]:
+        """What decides which items of the data are in a mini-batch."""
+        return {"size": self.size, "keys": self.keys, "empty": self.empty_count}
 
     @property
     def processes(self) -> int:

@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 import time
+import zlib
 
 from refrain.runtime.parallel.entry_script import MiniBatchContext, place_worker
 from refrain.runtime.parallel.line import Line, begin
@@ -107,15 +108,15 @@ class Worker:
         self._log.add(task, str(answer.get("results", "failed")), began, seconds)
 
     def stop(self) -> None:
-        """Call shutdown()."""
+        """Call shutdown(); whoever has been told that it is over may be ended."""
+        over: Fields = {"is": "over"}
         try:
             self._script.shutdown()
         except BaseException as error:  # noqa: BLE001  # the results stand
-            self._line.say({"is": "over", "error": described(error)})
-        else:
-            self._line.say({"is": "over"})
+            over["error"] = described(error)
         self._log.flush()
         self._profile.write()
+        self._line.say(over)
 
     def _answer(self, result: Any, task: Fields) -> tuple[Fields, bytes]:
         if not is_counted(result):
@@ -127,7 +128,7 @@ class Worker:
         name = f"{task['batch']}-{task['try']}-{os.urandom(8).hex()}"  # machines have the same process ids
         with open(os.path.join(self._rows_folder, name), "wb") as file:
             file.write(rows)
-        return {"is": "done", "results": count, "rows": name, "bytes": len(rows)}, b""
+        return {"is": "done", "results": count, "rows": name, "crc": zlib.crc32(rows)}, b""
 
     def _require_own_process(self) -> None:
         """End a child that run() forked and that returned from it: two must not speak for one."""

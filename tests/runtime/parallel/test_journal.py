@@ -3,12 +3,13 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import zlib
 from array import array
 from pathlib import Path
 
 import pytest
 
-from refrain.runtime.parallel.journal import Journal, JournalInUse
+from refrain.runtime.parallel.journal import Journal, JournalInUse, RowsFile
 
 
 @pytest.fixture
@@ -20,6 +21,11 @@ def written(journal: Journal) -> bytes:
     path = os.path.join(journal.folder, "result.txt")
     journal.write_rows(path)
     return Path(path).read_bytes()
+
+
+def rows_file(journal: Journal, rows: bytes) -> RowsFile:
+    Path(journal.rows, "1-1-77").write_bytes(rows)
+    return RowsFile("1-1-77", zlib.crc32(rows))
 
 
 def filled(folder: str, batches: int = 5) -> None:
@@ -51,12 +57,25 @@ def test_records_of_all_sizes_come_out_whole(folder: str) -> None:
 
 def test_rows_in_a_file_of_their_own_stand_in_their_place(folder: str) -> None:
     journal = Journal(folder)
-    Path(journal.rows, "1-1-77").write_bytes(b"large\n" * 500_000)
     journal.add(0, 1, 1, b"first\n")
-    journal.add(1, 1, 1, "1-1-77")
+    journal.add(1, 1, 1, rows_file(journal, b"large\n" * 500_000))
     journal.add(2, 1, 1, b"last\n")
     journal.flush()
     assert written(journal) == b"first\n" + b"large\n" * 500_000 + b"last\n"
+
+
+@pytest.mark.parametrize("left", [b"large\n", b"large\nlarg", b"large\n\0\0\0\0\0\0", None])
+def test_a_mini_batch_whose_file_of_rows_is_not_whole_is_run_again(folder: str, left: bytes | None) -> None:
+    journal = Journal(folder)
+    rows = rows_file(journal, b"large\nlarge\n")
+    journal.add(0, 1, 1, rows)
+    journal.add(1, 1, 1, b"small\n")
+    journal.flush()
+    journal.close()
+    path = Path(journal.rows, rows.name)
+    path.unlink() if left is None else path.write_bytes(left)
+    again = Journal(folder)
+    assert [again.done(batch, 1) for batch in range(2)] == [None, 1]
 
 
 def test_what_was_noted_is_known_to_the_next_process(folder: str) -> None:
@@ -68,6 +87,17 @@ def test_what_was_noted_is_known_to_the_next_process(folder: str) -> None:
 def test_a_mini_batch_of_another_size_is_another_one(folder: str) -> None:
     filled(folder)
     assert Journal(folder).done(0, 3) is None
+
+
+def test_a_journal_of_data_that_was_cut_in_another_way_is_begun_anew(folder: str) -> None:
+    journal = Journal(folder, {"size": 4})
+    journal.add(1, 4, 4, b"items 4 to 7\n")
+    Path(journal.output, "of-mini-batch-1").touch()
+    journal.flush()
+    journal.close()
+    other = Journal(folder, {"size": 6})
+    assert other.done(1, 4) is None
+    assert (os.listdir(other.output), written(other)) == ([], b"")
 
 
 def test_a_mini_batch_with_failed_items_is_run_again_by_the_next_try(folder: str) -> None:
@@ -110,7 +140,7 @@ def test_a_record_whose_bytes_were_changed_ends_the_journal(folder: str) -> None
     assert [journal.done(batch, 2) for batch in range(3)] == [2, None, None]
 
 
-@pytest.mark.parametrize("content", [b"", b"no journal", b'{"journal":"refrain parallel run","schema":2}\n'])
+@pytest.mark.parametrize("content", [b"", b"no journal", b'{"journal":"refrain parallel run","schema":3}\n'])
 def test_what_is_no_journal_of_ours_is_begun_anew(folder: str, content: bytes) -> None:
     os.makedirs(folder)
     Path(folder, "journal").write_bytes(content)

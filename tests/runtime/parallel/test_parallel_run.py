@@ -323,6 +323,18 @@ def test_a_shutdown_that_never_returns_is_ended(bench: ParallelBench) -> None:
     assert "process000: shutdown() had not returned after 1 seconds; it was ended" in scored.log
 
 
+def test_a_thread_that_never_ends_does_not_keep_the_run(bench: ParallelBench) -> None:
+    names = bench.files(1)
+    code = f"""{NAMES}
+    def init():
+        import threading, time
+        threading.Thread(target=time.sleep, args=(1000,)).start()
+    """
+    scored = bench.run(code, run_invocation_timeout=90)
+    assert (scored.code, scored.rows) == (0, names)
+    assert "process000: a thread of the entry script kept its process from ending; it was ended" in scored.log
+
+
 def test_settings_that_are_none_are_refused_before_anything_is_started(bench: ParallelBench) -> None:
     scored = bench.run(NAMES, run_max_try=0)
     assert (scored.code, scored.log) == (2, "Parallel run: argument --run_max_try: '0' is no whole number from 1 on.\n")
