@@ -129,8 +129,7 @@ def provide(item: ResolvedInput, stage: Stage, stores: Stores) -> str:
 
     :raises DataError: when the copy cannot be made.
     """
-    target = _target(item.port, stage.working_directory)
-    view = stage.mounts / item.port.name
+    target, view = _target(item.port, stage.working_directory), stage.mounts / item.port.name
     try:
         if item.made is not None:
             return item.made.provide(item.port.mode, target, view, stage.dataset(item.port.name))
