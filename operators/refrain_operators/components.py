@@ -50,6 +50,11 @@ _JOB_MODULES = (
     "airflow.cli.commands.scheduler_command",
     "airflow.cli.commands.dag_processor_command",
     "airflow.cli.commands.triggerer_command",
+    # What every DAG file of a pipeline and every task of one loads: those that read and run them are forks.
+    "refrain.execution.engine",
+    "refrain.steps.python_script",
+    "refrain_operators.dag",
+    "refrain_operators.reuse_sensor",
 )
 # All but `airflow.api_fastapi.main`, which builds the application and may look into the database.
 _API_MODULES = (

@@ -13,7 +13,7 @@ from refrain.data.ports import FromStep
 from refrain.errors import UserError
 from refrain.pipelines.pipeline import Pipeline, is_taken
 from refrain.pipelines.workspace import Workspace
-from refrain.steps import databricks
+from refrain.steps import python_script
 from refrain.steps.definition import PipelineDefinition, StepDefinition
 from refrain.steps.sharing import shared_sources
 from refrain_operators.doc_pages import FORCE_PARAM, PLAN_PAGE, dag_page, parameters_of, task_page
@@ -171,6 +171,10 @@ def _operator(step: StepDefinition, operators: Mapping[str, Any], settings: Mapp
 
 def _operator_class(kind: str) -> type[StepOperator]:
     from refrain_operators.step_operator import StepOperator
+
+    if kind == python_script.KIND:  # most are, and need nothing of the others
+        return StepOperator
+    from refrain.steps import databricks
 
     if kind == databricks.KIND:
         from refrain_operators.databricks_operator import DatabricksOperator

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 from refrain.data.ports import FromStep
 from refrain.errors import PipelineError
-from refrain.steps.definition import StepDefinition
+from refrain.steps.definition import SourceCode, StepDefinition
 from refrain.steps.step import PipelineStep
 from refrain.steps.wiring import consumed, origin
 
@@ -28,6 +28,7 @@ class NativeBuild:
         self.key = key
         self.default_datastore = default_datastore
         self.read: dict[FromStep, Any] = {}
+        self.located: dict[tuple[str, str], tuple[SourceCode, str]] = {}
 
     def key_of(self, step: Any) -> str:  # noqa: ARG002  # there is one step only
         """Return the operator's task id."""

@@ -6,8 +6,9 @@ import contextlib
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from refrain.values import dataclass
 
 OK = 0
 FAILED = 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from refrain import __version__
@@ -22,8 +24,12 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{self.format_usage().rstrip()}\n{self.prog}: {message}. Try '{self.prog} --help'.")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser; ``command`` in what it returns is ``module:function``."""
+def build_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Return the parser; ``command`` in what it returns is ``module:function``.
+
+    :param words: what it will parse. Where a command stands first, the others are left out: to put all together takes
+        as long as to decide dozens of steps.
+    """
     parser = _Parser(
         prog="refrain",
         description="Machine-learning pipelines that do not repeat what has not changed.",
@@ -31,19 +37,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"refrain {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    _add_init(commands)
-    _add_run(commands)
-    _add_explain(commands)
-    _add_runs(commands)
-    _add_data(commands)
-    _add_model(commands)
-    _add_parallel(commands)
-    _add_reuse(commands)
-    _add_compute(commands)
-    _add_env(commands)
-    _add_gc(commands)
-    _add_airflow(commands, "up", ".refrain/airflow", "start Airflow on this project's workspace and stay until Ctrl-C")
-    _add_airflow(commands, "demo", ".refrain/demo", "run the example pipeline twice on Airflow and see what is reused")
+    chosen = [words[0]] if words and words[0] in _COMMANDS else list(_COMMANDS)
+    for name in chosen:
+        _COMMANDS[name](commands)
     return parser
 
 
@@ -304,3 +300,31 @@ def _add_airflow(commands: Any, name: str, home: str, description: str) -> None:
     parser.add_argument("--home", metavar="FOLDER", help=f"Airflow's home (default: {home})")
     parser.add_argument("--dags", metavar="FOLDER", help="DAG files (default: ./dags, else the examples)")
     parser.add_argument("--keep", action="store_true", help="stay until Ctrl-C")
+
+
+_COMMANDS: dict[str, Callable[[Any], None]] = {
+    "init": _add_init,
+    "run": _add_run,
+    "explain": _add_explain,
+    "runs": _add_runs,
+    "data": _add_data,
+    "model": _add_model,
+    "parallel": _add_parallel,
+    "reuse": _add_reuse,
+    "compute": _add_compute,
+    "env": _add_env,
+    "gc": _add_gc,
+    "up": partial(
+        _add_airflow,
+        name="up",
+        home=".refrain/airflow",
+        description="start Airflow on this project's workspace and stay until Ctrl-C",
+    ),
+    "demo": partial(
+        _add_airflow,
+        name="demo",
+        home=".refrain/demo",
+        description="run the example pipeline twice on Airflow and see what is reused",
+    ),
+}
+"""In the order in which help names them."""

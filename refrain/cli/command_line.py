@@ -23,7 +23,7 @@ def answer(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     is_json = "--json" in words
     try:
-        options = build_parser().parse_args(words)
+        options = build_parser(words).parse_args(words)
         module, _, function = options.command.partition(":")
         found: Answer | int = getattr(import_module(module), function)(options)
         return found if isinstance(found, int) else _print(found, is_json)

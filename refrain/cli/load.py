@@ -7,7 +7,6 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from refrain.data.parameters import parse
 from refrain.errors import RefrainError, UserError, did_you_mean, known
 from refrain.pipelines.pipeline import Pipeline, defining
 from refrain.steps.definition import PipelineDefinition
+from refrain.values import dataclass
 
 if TYPE_CHECKING:
     from traceback import FrameSummary

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Protocol, runtime_checkable
 
 from refrain.environments.interpreter import InterpreterIdentity
 from refrain.environments.specification import EnvironmentSpec
+from refrain.values import dataclass
 
 OnLine = Callable[[str], None]
 

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -21,6 +21,7 @@ from refrain.compute.watchman import watchman
 from refrain.environments.interpreter import InterpreterIdentity, identify
 from refrain.environments.specification import SPARK_VARIABLES, EnvironmentSpec
 from refrain.errors import StepCanceledError, StepFailedError, UnknownNameError, UserError
+from refrain.values import dataclass
 
 if TYPE_CHECKING:
     import subprocess
@@ -69,7 +70,7 @@ class LocalCompute:
 
     def identify(self, environment: EnvironmentSpec) -> InterpreterIdentity:
         """See :meth:`refrain.compute.job.Compute.identify`."""
-        wanted = replace(environment, variables=())
+        wanted = replace(environment, variables=()) if environment.variables else environment
         with self._lock:
             if wanted not in self._identities:
                 made = identify(wanted.interpreter) if wanted.is_there else self.environments.identify(wanted)

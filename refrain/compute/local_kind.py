@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +44,8 @@ class LocalKind:
 
     def examine(self, target: Target, state: WorkspaceState) -> Iterator[str]:
         """See :class:`TargetKind`."""
+        import tempfile
+
         compute = self.compute(target, state, _TRIAL_SECONDS)
         identity = compute.identify(EnvironmentSpec())
         yield f"{identity.path} is {identity.version} on {identity.platform}, with {len(identity.packages)} packages"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from refrain.errors import UnknownNameError, UserError, WorkspaceSchemaError, did_you_mean, known
 from refrain.storage.connections import is_secret_name
 from refrain.storage.registry import Registry
+from refrain.values import dataclass
 
 LOCAL = "local"
 

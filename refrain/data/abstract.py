@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from refrain.data.data_value import DataValue
@@ -13,6 +13,7 @@ from refrain.data.recipe import canonical, dataset_id, recipe_of
 from refrain.data.registered import DatasetRecord, DatasetVersions
 from refrain.data.versions import Labels, texts
 from refrain.errors import UserError
+from refrain.values import dataclass
 
 if TYPE_CHECKING:
     from typing_extensions import Self

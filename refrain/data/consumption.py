@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from refrain.data.names import dataset_name
 from refrain.data.ports import InputMode
 from refrain.errors import UserError
+from refrain.values import dataclass
 
 
 @dataclass(frozen=True, eq=False)

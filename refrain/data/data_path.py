@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from refrain.data.data_value import DataKind, DataValue
@@ -12,6 +11,7 @@ from refrain.data.ports import FromDatastore
 from refrain.data.reference import DataReference, NamedDatastore, store_name
 from refrain.errors import UserError
 from refrain.storage.datastores import normalized
+from refrain.values import dataclass
 
 _MODES = ("mount", "download")
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from typing import Protocol, runtime_checkable
 
 from refrain.data.ports import FromDatabase, FromDatastore, FromFiles, InputMode, InputPort
+from refrain.values import dataclass
 
 
 class DataKind(str, Enum):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from refrain.errors import UntrustedReferenceError
 from refrain.storage.digest import is_digest
 from refrain.storage.local import local_path
 from refrain.storage.manifest import TreeKind
+from refrain.values import dataclass
 
 
 @dataclass(frozen=True)

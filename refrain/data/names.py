@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Sequence
+from itertools import count
 
 from refrain.errors import UserError
 
@@ -51,3 +53,16 @@ def model_name(name: object) -> str:
             "a digit, 255 at most."
         )
     return name
+
+
+def numbered(names: Sequence[str | None], word: str) -> list[str]:
+    """Fill in missing names by position, so that they are the same in every process: ``input_1``, ``input_2``."""
+    if None not in names:
+        return list(names)  # type: ignore[arg-type]  # as was just said
+    taken = set(names)
+    filled = []
+    for position, name in enumerate(names, 1):
+        free = (f"{word}_{number}" for number in count(position) if f"{word}_{number}" not in taken)
+        filled.append(next(free) if name is None else name)
+        taken.add(filled[-1])
+    return filled

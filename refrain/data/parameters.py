@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from refrain.data.data_value import AnyData, DataKind, DataValue, data_value
 from refrain.data.ports import TABLE_MODES, InputMode
 from refrain.errors import ParameterError, did_you_mean, known
+from refrain.values import dataclass
 
 if TYPE_CHECKING:
     from refrain.data.datastore import HasState

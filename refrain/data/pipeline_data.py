@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from refrain.data.names import port_name
 from refrain.data.ports import OUTPUT_NAME, RUN_ID, InputMode
 from refrain.data.reference import NamedDatastore, store_name
 from refrain.errors import UserError
+from refrain.values import dataclass
 
 if TYPE_CHECKING:
     from refrain.data.pipeline_output import PipelineOutputFileDataset

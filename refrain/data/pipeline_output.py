@@ -7,7 +7,7 @@ data. Methods return copies, which all stand for the same output.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from refrain.data.names import dataset_name
@@ -15,6 +15,7 @@ from refrain.data.pipeline_data import Origin, PipelineData
 from refrain.data.ports import Registration
 from refrain.data.tabular.promotion import PromoteHeadersBehavior, promotion
 from refrain.errors import UserError
+from refrain.values import dataclass
 
 if TYPE_CHECKING:
     from typing_extensions import Self

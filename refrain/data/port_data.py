@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from refrain.data.names import port_name
 from refrain.data.ports import InputMode
 from refrain.errors import DataError, UserError
 from refrain.storage.store import Place
+from refrain.values import dataclass
 
 if TYPE_CHECKING:
     from refrain.storage.state import WorkspaceState

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from refrain.values import dataclass
 
 RUN_ID = "{run-id}"
 OUTPUT_NAME = "{output-name}"

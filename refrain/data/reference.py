@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from refrain.data.names import port_name
 from refrain.errors import UserError
 from refrain.storage.datastores import normalized
+from refrain.values import dataclass
 
 _MODES = ("mount", "download", "upload")
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from refrain.data.handle import DataHandle
@@ -19,6 +19,7 @@ from refrain.data.ports import DATASETS
 from refrain.data.recipe import canonical, dataset_id, recipe_of
 from refrain.data.versions import Labels, Tags, Versions, require_readable
 from refrain.errors import UserError
+from refrain.values import dataclass
 
 SCHEMA = 2
 _OUTPUT_SCHEMA = 1  # a record that is the handle of a step's output, without a definition

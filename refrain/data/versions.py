@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, ClassVar
 
 from refrain.errors import UnknownNameError, UserError, WorkspaceSchemaError, did_you_mean, known
 from refrain.storage.registry import Registry
+from refrain.values import dataclass
 
 LATEST = "latest"
 _LABELS_SCHEMA = 1

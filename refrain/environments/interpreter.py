@@ -8,11 +8,11 @@ import platform
 import site
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from refrain.errors import UserError
 from refrain.storage.digest import digest_bytes
+from refrain.values import dataclass
 
 # The folders are those that the site module puts on the path: a virtual environment's own, the system's where that
 # environment shows them, Debian's dist-packages, and the user's own where it is in use.
@@ -42,12 +42,12 @@ class InterpreterIdentity:
     platform: str
     packages: tuple[str, ...]
 
-    @property
+    @cached_property
     def packages_text(self) -> bytes:
         """The packages as one text, for storing."""
         return "\n".join(self.packages).encode()
 
-    @property
+    @cached_property
     def packages_digest(self) -> str:
         """The digest of :attr:`packages_text`."""
         return digest_bytes(self.packages_text)

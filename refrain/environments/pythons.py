@@ -7,10 +7,10 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from refrain.environments.interpreter import base_interpreter, describe
 from refrain.errors import UserError, known
+from refrain.values import dataclass
 
 OLDEST = (3, 8)
 _NEWEST_TRIED = 15

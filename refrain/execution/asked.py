@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from refrain.data.handle import DataHandle
 from refrain.data.parameters import recorded
 from refrain.execution.inputs import ResolvedInput
-from refrain.execution.lineage import lineage
+from refrain.execution.lineage import Holders, lineage
 from refrain.execution.request import StepRequest
 from refrain.reuse.decision import Decision
 from refrain.reuse.record import ReuseRecord
-from refrain.storage.stores import Stores
 from refrain.tracking.record import RunRecord, RunStatus
 from refrain.tracking.run_id import StepRunId
+from refrain.values import dataclass
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def new_record(request: StepRequest, run_id: StepRunId, **known: Any) -> RunReco
 
 
 def reused_record(
-    asked: Asked, earlier: ReuseRecord, run_id: StepRunId, registered: Mapping[str, Any], stores: Stores
+    asked: Asked, earlier: ReuseRecord, run_id: StepRunId, registered: Mapping[str, Any], among: Holders
 ) -> RunRecord:
     """Return the record of a step run for which an earlier result stands.
 
@@ -68,7 +68,7 @@ def reused_record(
         reused_from=earlier.run_id,
         seconds_saved=earlier.seconds,
         outputs=references(earlier.outputs),
-        datasets=lineage(asked.request.step, asked.inputs.values(), earlier.outputs, stores),
+        datasets=lineage(asked.request.step, asked.inputs.values(), earlier.outputs, among),
         registered=registered,
         properties={
             "azureml.reusedrunid": earlier.run_id,

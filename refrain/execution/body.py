@@ -7,7 +7,6 @@ class that does its work; those of other packages come by the entry point ``refr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol, cast
 
 from refrain.compute.computes import Computes
@@ -23,6 +22,7 @@ from refrain.steps.definition import StepDefinition
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.record import RunRecord
 from refrain.tracking.run_files import RunFiles
+from refrain.values import dataclass
 
 _PROCESS = "refrain.execution.process_body:ProcessBody"
 _BODIES = {

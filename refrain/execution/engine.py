@@ -25,7 +25,7 @@ from refrain.execution.inputs import (
     require_unchanged,
     resolve,
 )
-from refrain.execution.lineage import lineage
+from refrain.execution.lineage import Holders, lineage
 from refrain.execution.listener import Listener, Phase, shielded
 from refrain.execution.packages import keep_packages
 from refrain.execution.registration import register_outputs, require_registrable
@@ -83,6 +83,7 @@ class Engine:
         self._is_canceled = threading.Event()
         self._turns = Turns(state, self._is_canceled, self._listener, waits=waits)
         self._committed: set[str] = set()
+        self._holders = Holders(state.stores)
         self._gathers = gathers
         self._notes: dict[str, Notes] = {}
         self._git_lock = threading.Lock()
@@ -234,7 +235,7 @@ class Engine:
         step, sentence = asked.request.step, asked.decision.sentence()
         self._tell(step.key, asked.decision, str(run_id))
         registered = register_outputs(step.outputs, earlier.outputs, earlier.run_id, self.state)
-        record = reused_record(asked, earlier, run_id, registered, self.state.stores)
+        record = reused_record(asked, earlier, run_id, registered, self._holders)
         if asked.request.resumes is None:
             self._notes_of(asked.request).add(record)
         else:  # its own record is there
@@ -244,7 +245,7 @@ class Engine:
 
     def _notes_of(self, request: StepRequest) -> Notes:
         root = request.run.root_id
-        return self._notes.setdefault(root, Notes(self.runs, root, are_held=self._gathers))
+        return self._notes.get(root) or self._notes.setdefault(root, Notes(self.runs, root, are_held=self._gathers))
 
     def _begun(self, request: StepRequest, **known: Any) -> RunRecord:
         run_id = self.runs.new_step_run(request.run.root_id, request.step.key, request.attempt)
@@ -327,7 +328,7 @@ class Engine:
             outputs = body.publish()
             if is_sound:
                 self._remember_inputs(step, inputs.values())
-            datasets = lineage(step, inputs.values(), outputs, self.state.stores)
+            datasets = lineage(step, inputs.values(), outputs, self._holders)
             made, ended = references(outputs), time.time()
             record = replace(record, status=RunStatus.COMPLETED, ended=ended, outputs=made, datasets=datasets)
             self.runs.put(record, durable=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from refrain.errors import UnknownNameError, UserError
 from refrain.steps.definition import PipelineDefinition
+from refrain.values import dataclass
 
 WITH_FOLLOWERS = "+"
 """Behind a step's name: that step and everything after it, as in ``train+``."""

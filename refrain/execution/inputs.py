@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from refrain.storage.state import WorkspaceState
 from refrain.storage.store import Place, common_folder, is_below
 from refrain.storage.stores import Stores
 from refrain.storage.trees import DATA
+from refrain.values import dataclass
 
 if TYPE_CHECKING:
     from refrain.execution.datasets import MadeDataset
@@ -128,8 +129,7 @@ def provide(item: ResolvedInput, stage: Stage, stores: Stores) -> str:
 
     :raises DataError: when the copy cannot be made.
     """
-    target = _target(item.port, stage.working_directory)
-    view = stage.mounts / item.port.name
+    target, view = _target(item.port, stage.working_directory), stage.mounts / item.port.name
     try:
         if item.made is not None:
             return item.made.provide(item.port.mode, target, view, stage.dataset(item.port.name))

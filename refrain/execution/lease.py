@@ -22,13 +22,14 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from refrain.compute.processes import is_alive, machine, start_mark
 from refrain.errors import UserError, WorkspaceError
 from refrain.storage.objects import ObjectStore
 from refrain.storage.state import WorkspaceState
+from refrain.values import dataclass
 
 SCHEMA = 1
 VARIABLE = "REFRAIN_LEASE_SECONDS"

@@ -115,6 +115,7 @@ class PlainView:
     def __init__(self, stream: TextIO) -> None:
         """Write to *stream*."""
         self._stream = stream
+        self._time = (0, "")
 
     def began(self, run: RunTally) -> None:
         """See :meth:`View.began`."""
@@ -155,7 +156,10 @@ class PlainView:
         self._stream.flush()
 
     def _say(self, text: str) -> None:
-        self._stream.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+        now = int(time.time())
+        if now != self._time[0]:  # most lines of a run that reuses everything come in one second
+            self._time = (now, time.strftime("%H:%M:%S", time.localtime(now)))
+        self._stream.write(f"{self._time[1]} {text}\n")
 
 
 def show_progress(stream: TextIO | None = None, *, is_verbose: bool = False) -> Progress:

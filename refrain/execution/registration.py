@@ -9,7 +9,7 @@ from refrain.data.handle import DataHandle
 from refrain.data.ports import OutputPort, Registration
 from refrain.data.registered import DatasetRecord, DatasetVersions
 from refrain.errors import UserError
-from refrain.execution.lineage import dataset_written
+from refrain.execution.lineage import Holders, dataset_written
 from refrain.steps.definition import StepDefinition
 from refrain.storage.state import WorkspaceState
 from refrain.storage.stores import Stores
@@ -53,6 +53,6 @@ def register_outputs(
 def _record(
     registration: Registration, port: OutputPort, handle: DataHandle, run_id: str, stores: Stores
 ) -> DatasetRecord:
-    definition = dataset_written(port, handle, stores)
+    definition = dataset_written(port, handle, Holders(stores))
     content = None if port.kind.linked else handle  # of a link, the data is elsewhere
     return DatasetRecord(definition, registration.description, dict(registration.tags), content, run_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from refrain.data.handle import DataHandle
@@ -11,6 +11,7 @@ from refrain.data.parameters import PipelineParameter, Value
 from refrain.execution.trial import Trial
 from refrain.steps.definition import StepDefinition
 from refrain.tracking.record import RunRecord
+from refrain.values import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from functools import partial
 from threading import Thread
@@ -33,6 +33,7 @@ from refrain.reuse.verification import Verification
 from refrain.steps.definition import PipelineDefinition, StepDefinition
 from refrain.steps.sharing import shared_sources
 from refrain.tracking.record import RunRecord, RunStatus
+from refrain.values import dataclass
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -72,6 +73,9 @@ class RunOptions:
     words: tuple[str, ...] = ()
 
 
+_PLAIN = RunOptions()
+
+
 @dataclass
 class Outcome:
     """How a pipeline run went: the results of completed steps, the errors of failed ones, and those that never ran."""
@@ -98,7 +102,7 @@ class Runner:
         definition: PipelineDefinition,
         run: RunContext,
         parameters: Mapping[str, Value],
-        options: RunOptions = RunOptions(),
+        options: RunOptions = _PLAIN,
         listener: Listener | None = None,
     ) -> None:
         """Prepare a run; ``parameters`` holds every declared parameter's value."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shutil
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from refrain.storage.digest import digest_bytes
 from refrain.storage.manifest import Manifest, TreeKind
 from refrain.storage.snapshot import Snapshot, capture, read_manifest, restore, take_snapshot
 from refrain.storage.state import WorkspaceState
+from refrain.values import dataclass
 
 if TYPE_CHECKING:
     from refrain.steps.imports import Imported

@@ -22,7 +22,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +33,7 @@ from refrain.storage import views
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.record import RunStatus, RunStore
 from refrain.tracking.run_id import StepRunId
+from refrain.values import dataclass
 
 OUTPUT_STAGING = ".refrain-staging"
 _OWNER = "owner.json"

@@ -156,4 +156,4 @@ class RunTally:
 
     def step(self, key: str) -> StepTally:
         """Return a step, a new one if the run did not announce it."""
-        return self.steps.setdefault(key, StepTally(key, key))
+        return self.steps.get(key) or self.steps.setdefault(key, StepTally(key, key))

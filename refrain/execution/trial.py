@@ -6,13 +6,13 @@ import os
 import shlex
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from refrain.compute.target import LOCAL, Target
 from refrain.errors import UserError
 from refrain.steps.command import Interpreter
 from refrain.steps.definition import StepDefinition
+from refrain.values import dataclass
 
 _ASK_SECONDS = 60.0
 

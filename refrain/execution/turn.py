@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from refrain.errors import BeingMadeError, StepCanceledError
 from refrain.execution.lease import Lease, Leases
@@ -13,6 +12,7 @@ from refrain.execution.listener import Listener
 from refrain.reuse.decision import Decision, Verdict
 from refrain.reuse.record import record_key
 from refrain.storage.state import WorkspaceState
+from refrain.values import dataclass
 
 LOOK_SECONDS = 0.5
 REMOTE_LOOK_SECONDS = 2.0

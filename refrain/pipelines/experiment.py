@@ -12,11 +12,11 @@ from refrain.execution.force import Force, Wanted
 from refrain.execution.runner import OnFailure, RunOptions
 from refrain.pipelines.pipeline import Pipeline
 from refrain.pipelines.workspace import Workspace
-from refrain.steps.script_run import ScriptRunConfig
 from refrain.tracking.record import RunStore
 
 if TYPE_CHECKING:
     from refrain.pipelines.run import PipelineRun
+    from refrain.steps.script_run import ScriptRunConfig
 
 _NAME = re.compile(r"[a-zA-Z0-9][\w\-]{0,254}", re.ASCII)
 
@@ -64,6 +64,7 @@ class Experiment:
         from refrain.pipelines.backends import backend, default_backend
         from refrain.pipelines.run import PipelineRun
         from refrain.pipelines.script_run import ScriptRun
+        from refrain.steps.script_run import ScriptRunConfig
 
         kind = ScriptRun if isinstance(config, ScriptRunConfig) else PipelineRun
         if isinstance(config, ScriptRunConfig):

@@ -11,7 +11,7 @@ from refrain.data.parameters import PipelineParameter
 from refrain.data.pipeline_data import Origin, PipelineData
 from refrain.data.ports import FromStep
 from refrain.errors import PipelineError
-from refrain.steps.definition import PipelineDefinition, in_running_order
+from refrain.steps.definition import PipelineDefinition, SourceCode, StepDefinition, in_running_order
 from refrain.steps.sequence import StepSequence
 from refrain.steps.step import PipelineStep
 from refrain.steps.wiring import origin, output_name
@@ -31,6 +31,7 @@ class Graph:
     order: list[tuple[PipelineStep, PipelineStep]] = field(default_factory=list)
     producers: dict[int, PipelineStep] = field(default_factory=dict)
     keys: dict[int, str] = field(default_factory=dict)
+    located: dict[tuple[str, str], tuple[SourceCode, str]] = field(default_factory=dict)
 
     def add(self, item: Any) -> list[PipelineStep]:
         """Add an item of a ``steps`` tree and return the steps it stands for.
@@ -80,7 +81,7 @@ class Graph:
         self._assign_keys()
         after = self._order_by_key()
         defined = (step.define(self) for step in self.steps)
-        steps = tuple(replace(d, after=tuple(dict.fromkeys((*d.after, *after[d.key])))) for d in defined)
+        steps = tuple(_waiting_for(step, after[step.key]) for step in defined)
         return PipelineDefinition(name, in_running_order(steps), self._parameters(), self._outputs(), description)
 
     def _add_step(self, step: PipelineStep) -> None:
@@ -151,6 +152,10 @@ class Graph:
                     raise PipelineError(f"Two outputs have the pipeline_output_name {name!r}; it must be unique.")
                 named[name] = FromStep(self.key_of(step), str(output_name(item)))
         return tuple(named.items())
+
+
+def _waiting_for(step: StepDefinition, keys: list[str]) -> StepDefinition:
+    return replace(step, after=tuple(dict.fromkeys((*step.after, *keys)))) if keys else step
 
 
 def key_stem(name: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from refrain.reuse.preimage import Preimage
 from refrain.reuse.record import ReuseRecord
+from refrain.values import dataclass
 
 
 class Verdict(str, Enum):

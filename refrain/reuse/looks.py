@@ -31,14 +31,14 @@ class Looks:
     def begin(self, handles: Iterable[DataHandle]) -> None:
         """Begin to look at what is elsewhere, and return at once."""
         for handle in handles:
-            if handle in self._begun or handle.uri.startswith(_HERE):
+            if handle.uri.startswith(_HERE) or handle in self._begun:
                 continue
             with contextlib.suppress(RefrainError):  # told to whoever asks
                 self._begun[handle] = self._hands().submit(self._stores.at(handle.uri).identify, OUTPUT)
 
     def at(self, place: Place, handle: DataHandle) -> TreeIdentity:
         """Return what is stored at the place of a handle; raises as :meth:`refrain.storage.store.Store.identify`."""
-        begun = self._begun.get(handle)
+        begun = self._begun.get(handle) if self._begun else None
         return place.identify(OUTPUT) if begun is None else begun.result()
 
     def close(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from refrain.data.handle import DataHandle
@@ -18,6 +17,7 @@ from refrain.reuse.verification import ON_STAT, Verification, damaged_file
 from refrain.storage.manifest import Basis
 from refrain.storage.state import WorkspaceState
 from refrain.storage.store import Place
+from refrain.values import dataclass
 
 _SOUND = (Verdict.REUSED, "")
 _VERDICTS = {verdict.value: verdict for verdict in Verdict}

@@ -7,10 +7,10 @@ readers share a key: records without its mark are then misses.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from refrain.errors import CorruptObjectError, UserError
 from refrain.storage.connections import connection
+from refrain.values import dataclass
 
 KEY_VARIABLE = "REFRAIN_RECORD_KEY"
 CONNECTION_VARIABLE = "REFRAIN_RECORD_KEY_CONN_ID"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
 
 from refrain.errors import CorruptObjectError
 from refrain.storage.digest import is_digest
 from refrain.storage.objects import ObjectStore
+from refrain.values import dataclass
 
 SCHEMA = 1
 _FOLDER = "reuse/pinned"

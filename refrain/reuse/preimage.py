@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import unquote
 
@@ -32,6 +32,7 @@ from refrain.steps.command import (
 from refrain.steps.definition import StepDefinition
 from refrain.storage.digest import digest_bytes
 from refrain.storage.manifest import TreeKind
+from refrain.values import dataclass
 
 SCHEMA = 1
 _PREFIX = b"refrain fingerprint\n"

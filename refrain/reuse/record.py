@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from refrain.data.handle import DataHandle
@@ -15,6 +15,7 @@ from refrain.reuse.preimage import Preimage
 from refrain.storage.digest import digest_bytes
 from refrain.storage.objects import ObjectStore
 from refrain.storage.sealed import sealed, unsealed
+from refrain.values import dataclass
 
 if TYPE_CHECKING:
     from refrain.data.models.use import ModelUse

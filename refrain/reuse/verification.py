@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from refrain.errors import UserError
@@ -17,6 +16,7 @@ from refrain.storage.digest import digest_bytes, digest_file
 from refrain.storage.manifest import Manifest
 from refrain.storage.registry import Registry
 from refrain.storage.store import Place
+from refrain.values import dataclass
 
 _KIND = "settings"
 _NAME = "verification"

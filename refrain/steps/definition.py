@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from heapq import heappop, heappush
 from typing import Any
@@ -15,6 +15,7 @@ from refrain.environments.specification import EnvironmentSpec
 from refrain.errors import PipelineError, UnknownNameError, UserError, did_you_mean, known
 from refrain.steps.codec import decode, encode
 from refrain.steps.command import Token
+from refrain.values import dataclass
 
 SCHEMA = 1
 

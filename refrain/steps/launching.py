@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from refrain.data.parameters import PipelineParameter
@@ -11,6 +10,7 @@ from refrain.environments.distribution import MpiConfiguration, PyTorchConfigura
 from refrain.environments.run_configuration import RunConfiguration
 from refrain.errors import UserError, known
 from refrain.steps.command import Interpreter, Literal, ParameterValue, Token
+from refrain.values import dataclass
 
 LAUNCHER = (Interpreter(), Literal("-m"), Literal("refrain.runtime.launch"))
 _NODES = "NodeCount"

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from refrain.data.parameters import PipelineParameter
 from refrain.data.ports import InputMode, InputPort, OutputMode, OutputPort
-from refrain.environments.run_configuration import RunConfiguration
+from refrain.environments.specification import EnvironmentSpec
 from refrain.errors import PipelineError, UserError
 from refrain.steps.command import Token
 from refrain.steps.definition import SourceCode, StepDefinition
-from refrain.steps.launching import Launch, launch
 from refrain.steps.step import PipelineStep, compute_name
 from refrain.steps.wiring import Build, Wiring
+from refrain.values import dataclass
+
+if TYPE_CHECKING:
+    from refrain.environments.run_configuration import RunConfiguration
+    from refrain.steps.launching import Launch
+
+_PLAIN = EnvironmentSpec()
+"""What a :class:`RunConfiguration` asks for of which nothing was changed."""
 
 
 @dataclass(frozen=True)
@@ -47,20 +53,28 @@ class ProcessStep(PipelineStep):
     ) -> None:
         super().__init__(name, inputs, outputs, arguments)
         config = settings.runconfig
-        if config is not None and not isinstance(config, RunConfiguration):
-            raise UserError(f"Step {self.name!r}: runconfig must be a RunConfiguration, not {config!r}.")
+        if config is not None:
+            _require_configuration(self.name, config)
         if not isinstance(settings.allow_reuse, bool):
             raise UserError(f"Step {self.name!r}: allow_reuse must be True or False, not {settings.allow_reuse!r}.")
         if not isinstance(settings.params or {}, Mapping):
             raise UserError(f"Step {self.name!r}: params must map names to values, not {settings.params!r}.")
-        config = config or RunConfiguration()
         self.source_directory = settings.source_directory
         self.params = {str(key): value for key, value in (settings.params or {}).items()}
         self.version = None if settings.version is None else str(settings.version)
         self.allow_reuse = settings.allow_reuse
-        self.environment = config.specification()
-        self._launch: Launch | None = launch(self.name, config, settings.runconfig_pipeline_params or {})
-        self.compute = compute_name(self.name, settings.compute_target) or compute_name(self.name, config.target)
+        self.environment = _PLAIN if config is None else config.specification()
+        self._launch = self._launched(config, settings.runconfig_pipeline_params or {})
+        target = None if config is None else config.target
+        self.compute = compute_name(self.name, settings.compute_target) or compute_name(self.name, target)
+
+    def _launched(self, config: RunConfiguration | None, given: Mapping[str, Any]) -> Launch | None:
+        if config is None and not given:
+            return None
+        from refrain.environments.run_configuration import RunConfiguration
+        from refrain.steps.launching import launch
+
+        return launch(self.name, config or RunConfiguration(), given)
 
     def _define(
         self, build: Build, kind: str, source: SourceCode, command: Callable[[Wiring], Sequence[Token]]
@@ -97,6 +111,13 @@ class ProcessStep(PipelineStep):
         """See :meth:`PipelineStep.parameters`."""
         counts = self._launch.parameters() if self._launch else []
         return [*super().parameters(), *(v for v in self.params.values() if isinstance(v, PipelineParameter)), *counts]
+
+
+def _require_configuration(step_name: str, config: object) -> None:
+    from refrain.environments.run_configuration import RunConfiguration
+
+    if not isinstance(config, RunConfiguration):
+        raise UserError(f"Step {step_name!r}: runconfig must be a RunConfiguration, not {config!r}.")
 
 
 def _refuse_hdfs(step_name: str, inputs: Sequence[InputPort], outputs: Sequence[OutputPort]) -> None:

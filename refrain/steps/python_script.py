@@ -6,9 +6,8 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from refrain.environments.run_configuration import RunConfiguration
 from refrain.errors import UserError
 from refrain.steps.command import Interpreter, Literal, Token
 from refrain.steps.counting import counted
@@ -16,6 +15,9 @@ from refrain.steps.definition import StepDefinition
 from refrain.steps.process_step import ProcessSettings, ProcessStep
 from refrain.steps.step import locate_script
 from refrain.steps.wiring import Build, Wiring
+
+if TYPE_CHECKING:
+    from refrain.environments.run_configuration import RunConfiguration
 
 KIND = "python_script"
 

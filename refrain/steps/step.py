@@ -10,13 +10,14 @@ from typing import Any
 from refrain.data.consumption import DatasetConsumptionConfig
 from refrain.data.data_path import BoundPath, is_pair
 from refrain.data.models.reference import ModelReference
+from refrain.data.names import numbered
 from refrain.data.output_config import OutputDatasetConfig
 from refrain.data.parameters import PipelineParameter
 from refrain.data.pipeline_data import Origin, PipelineData
 from refrain.data.pipeline_output import PipelineOutputAbstractDataset
 from refrain.errors import PipelineError, UserError
 from refrain.steps.definition import SourceCode, StepDefinition
-from refrain.steps.wiring import Build, consumed, numbered, origin, output_name, parameter_of
+from refrain.steps.wiring import Build, consumed, origin, output_name, parameter_of
 
 
 class PipelineStep(ABC):
@@ -114,7 +115,13 @@ def locate_script(
 
     :raises PipelineError: when the directory is missing or the script is not in it.
     """
-    directory = locate_source(step_name, source_directory, build)
+    given = (os.fspath(source_directory or ""), script_name)
+    if given not in build.located:  # the steps of a long pipeline often have one script
+        build.located[given] = _located(step_name, script_name, locate_source(step_name, source_directory, build))
+    return build.located[given]
+
+
+def _located(step_name: str, script_name: str, directory: str) -> tuple[SourceCode, str]:
     path = os.path.normpath(script_name)
     if os.path.isabs(path) or path.startswith(os.pardir):  # it may lead back into the directory
         path = os.path.relpath(os.path.join(directory, path), directory)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +13,7 @@ from refrain.data.consumption import DatasetConsumptionConfig
 from refrain.data.data_path import BoundPath, DataPath
 from refrain.data.data_value import DataKind, DataValue, data_value
 from refrain.data.models.reference import ModelReference
+from refrain.data.names import numbered
 from refrain.data.output_config import OutputDatasetConfig
 from refrain.data.parameters import PipelineParameter
 from refrain.data.pipeline_data import INTERMEDIATE_PATH, InputPortBinding, Origin, PipelineData
@@ -73,6 +73,9 @@ class Build(Protocol):
     def default_source_directory(self) -> str | None:
         """The source directory of steps that name none."""
 
+    located: dict[tuple[str, str], tuple[Any, str]]
+    """Sources and scripts that were found already, by source directory and script name as the user gave them."""
+
     def key_of(self, step: Any) -> str:
         """Return a step's key."""
 
@@ -110,17 +113,6 @@ def input_name(item: object) -> str | None:
 def output_name(item: object) -> str | None:
     """Return an output's own name, or None when it has none yet."""
     return getattr(item, "output_name", None) or getattr(item, "name", None)
-
-
-def numbered(names: Sequence[str | None], word: str) -> list[str]:
-    """Fill in missing names by position, so that they are the same in every process: ``input_1``, ``input_2``."""
-    taken = set(names)
-    filled = []
-    for position, name in enumerate(names, 1):
-        free = (f"{word}_{number}" for number in count(position) if f"{word}_{number}" not in taken)
-        filled.append(next(free) if name is None else name)
-        taken.add(filled[-1])
-    return filled
 
 
 @dataclass

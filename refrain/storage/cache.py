@@ -17,10 +17,10 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from refrain.errors import DataError, UserError
+from refrain.values import dataclass
 
 MARK_NS = 1_000_000_000 * 1_000_000_000
 """The modification time of every file of the cache, in nanoseconds; anything else has been written to."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from refrain.errors import UnknownNameError, UserError
+from refrain.values import dataclass
 
 _VARIABLE = "AIRFLOW_CONN_"
 _SECRET_WORDS = ("key", "secret", "password", "passwd", "token", "credential", "connection_string", "sas")

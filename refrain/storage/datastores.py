@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from refrain.errors import UnknownNameError, UserError, WorkspaceSchemaError, di
 from refrain.storage.connections import is_secret_name
 from refrain.storage.registry import Registry
 from refrain.storage.root import Option, Root
+from refrain.values import dataclass
 
 if TYPE_CHECKING:
     from refrain.storage.sql.address import DatabaseLocation

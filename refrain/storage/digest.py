@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 from blake3 import blake3
 
@@ -11,7 +12,7 @@ _BLOCK = 4 * 1024 * 1024
 MAPPED_BYTES = 512 * 1024 * 1024
 """From this size on, a process of its own costs less than it spares."""
 
-_DIGITS = frozenset("0123456789abcdef")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def digest_bytes(data: bytes) -> str:
@@ -46,7 +47,7 @@ def digest_and_stat(path: str | os.PathLike[str], size: int | None = None) -> tu
 
 def is_digest(text: object) -> bool:
     """Say whether *text* has the form of a digest."""
-    return isinstance(text, str) and len(text) == 64 and set(text) <= _DIGITS
+    return isinstance(text, str) and _DIGEST.fullmatch(text) is not None
 
 
 def _large(descriptor: int, size: int) -> str:

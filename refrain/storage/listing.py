@@ -8,7 +8,6 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from refrain.errors import DataError
 from refrain.storage.digest import digest_bytes
 from refrain.storage.manifest import Basis, Entry, Manifest, TreeKind
+from refrain.values import dataclass
 
 _TAGS = ("ETag", "etag", "version_id", "generation", "md5Hash", "Content-MD5", "md5", "checksum")
 _TIMES = ("LastModified", "last_modified", "Last-Modified", "mtime", "modified", "created", "updated")

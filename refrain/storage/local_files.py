@@ -6,13 +6,13 @@ import contextlib
 import errno
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from refrain.errors import DataError, DataNotFoundError
 from refrain.storage.listing import Listed
 from refrain.storage.parts import Part
 from refrain.storage.scan import ROW, Stat, row_of
+from refrain.values import dataclass
 
 
 def status_tag(found: Stat) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from json.encoder import encode_basestring_ascii as _quoted
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 
 from refrain.errors import CorruptObjectError
 from refrain.storage.digest import digest_bytes
+from refrain.values import dataclass
 
 MANIFEST_SCHEMA = 1
 

@@ -7,7 +7,8 @@ is the MD5 of the parts' MD5s, with their number behind it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from refrain.values import dataclass
 
 PART_BYTES = 8 * 2**20
 _MOST_PARTS = 10_000  # S3's limit; Azure's is 50,000 blocks

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from refrain.errors import UserError
 from refrain.storage.registry import Registry
+from refrain.values import dataclass
 
 DEFAULT_GRACE_DAYS = 7.0
 

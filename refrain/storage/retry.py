@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import itertools
-import random
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -49,6 +48,8 @@ def retried(call: Callable[[], T], sleep: Callable[[float], None] = time.sleep) 
             if is_lasting(error):
                 raise
             pause = min(_LONGEST_SECONDS, _FIRST_SECONDS * 2**attempt)
+            import random
+
             sleep(pause * (0.5 + random.random() / 2))  # noqa: S311  # spreads retries, guards nothing
     return call()
 

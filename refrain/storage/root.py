@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode
 
 from refrain.errors import WorkspaceError
 from refrain.storage.connections import is_secret_name
+from refrain.values import dataclass
 
 Option = str | int | float | bool | None
 

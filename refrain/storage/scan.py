@@ -68,8 +68,7 @@ def row_of(status: os.stat_result) -> bytes:
         return ROW.pack(size, _within(mtime), _within(ctime), *rest)
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
+class Folder(NamedTuple):
     """The files of one directory, sorted by name, with one row each; without any, it is an empty directory.
 
     :param prefix: the path from the root, ending with ``/``; empty for the root itself.

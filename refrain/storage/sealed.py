@@ -33,7 +33,7 @@ def unsealed(content: bytes, what: str) -> dict[str, Any]:
     if content[:_HEAD_LENGTH] != _head(payload) or content[-1:] != _END:
         raise CorruptObjectError(f"{what} is damaged: its checksum does not fit.")
     try:
-        document: dict[str, Any] = json.loads(payload)
+        document: dict[str, Any] = json.loads(payload.decode())
     except ValueError as error:
         raise CorruptObjectError(f"{what} cannot be read: {error!r}.") from error
     return document

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +12,7 @@ from refrain.storage.blobs import BlobStore
 from refrain.storage.manifest import Manifest
 from refrain.storage.scan import Keep
 from refrain.storage.trees import TreeIdentity, TreeRules, Trees
+from refrain.values import dataclass
 
 T = TypeVar("T")
 

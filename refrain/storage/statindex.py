@@ -16,12 +16,12 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refrain.storage.digest import digest_bytes
 from refrain.storage.scan import ROW, Folder
+from refrain.values import dataclass
 
 if TYPE_CHECKING:
     import sqlite3
@@ -66,7 +66,7 @@ DELETE FROM trees WHERE root IN (SELECT root FROM (
 _Bytes = bytes  # within the class, "bytes" is the size
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class IndexedTree:
     """What the index knows of one tree: the stats of its files, their digests, and the digest of the whole.
 

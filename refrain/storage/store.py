@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -15,6 +14,7 @@ from refrain.storage.pattern import is_pattern
 from refrain.storage.reading import BLOCK
 from refrain.storage.streams import Reading, Writing
 from refrain.storage.trees import DATA, TreeIdentity, TreeRules
+from refrain.values import dataclass
 
 TABLE_SCHEME = "database"
 """The scheme of the URIs of tables, which are places too; see :mod:`refrain.storage.sql.table_store`."""

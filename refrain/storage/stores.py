@@ -139,14 +139,21 @@ class Stores:
         """Return the place of an absolute local path."""
         return Place(self._local, os.fspath(path))
 
-    def datastore_of(self, place: Place) -> tuple[str, str] | None:
-        """Return the name of a datastore that holds a place, and the path there; None when there is none."""
+    def locations(self) -> list[DatastoreLocation]:
+        """Return every datastore that keeps files as it is now, sorted by name."""
+        return self._datastores.of_files()
+
+    def datastore_of(self, place: Place, among: list[DatastoreLocation] | None = None) -> tuple[str, str] | None:
+        """Return the name of a datastore that holds a place, and the path there; None when there is none.
+
+        :param among: what :meth:`locations` said, for who asks about many places; None asks it.
+        """
         if place.path.startswith(f"{TABLE_SCHEME}://"):
             from refrain.storage.sql.table_store import table_of
 
             datastore, table = table_of(place.path)
             return datastore, table.name
-        for location in self._datastores.of_files():
+        for location in self.locations() if among is None else among:
             root = self._root(location)
             if root.covers(place):
                 return location.name, place.path[len(root.path) :].strip("/")

@@ -7,13 +7,13 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 
 from refrain.errors import DataError, DataNotFoundError
 from refrain.storage.digest import digest_and_stat
 from refrain.storage.manifest import BY_PATH, Entry, Manifest, TreeKind
 from refrain.storage.scan import ROW, Folder, Keep, Links, Stat, fields_of, row_of, scan, single
 from refrain.storage.statindex import NOT_AT_REST, IndexedTree, StatIndex, encoded, is_at_rest
+from refrain.values import dataclass
 
 _BATCH = 512
 _PROBE = 32
@@ -25,7 +25,7 @@ _File = tuple[str, bytes]
 """An absolute path, and the row of the file there."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TreeIdentity:
     """What a tree is, in a few numbers. ``bytes`` is the sum of the files' sizes."""
 
@@ -163,7 +163,7 @@ def _filled(folder: Folder, found: list[str], read: Iterator[tuple[bytes, str]])
     """Take what was read for the files of a folder that have no digest."""
     looked = [(folder.row(at), digest) if digest else next(read) for at, digest in enumerate(found)]
     rows = b"".join([row for row, _ in looked])
-    return folder if rows == folder.rows else replace(folder, rows=rows), [digest for _, digest in looked]
+    return folder if rows == folder.rows else folder._replace(rows=rows), [digest for _, digest in looked]
 
 
 def _at_rest(folder: Folder, digests: list[str], now_ns: int) -> list[str]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,6 +76,8 @@ class UnfinishedWork:
         place = self._place
         if place is None or not self.path.is_dir():
             return
+        import tempfile
+
         with tempfile.TemporaryDirectory(dir=self.path.parent, prefix=".copy-") as copies:
             tops = {name: mark for name, mark in self._changed() if os.sep not in name}
             for name in tops:

@@ -16,7 +16,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -27,6 +27,7 @@ from refrain.storage.sealed import is_sealed, sealed, unsealed
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.run_files import RunFiles
 from refrain.tracking.run_id import StepRunId, run_folder
+from refrain.values import dataclass
 
 T = TypeVar("T")
 
@@ -155,7 +156,9 @@ class RunStore:
 
     def note(self, records: Sequence[RunRecord]) -> None:
         """Write the records of steps that one pipeline run reuses, all in one object."""
-        content = json.dumps({"schema": SCHEMA, "steps": [vars(record) for record in records]}, separators=(",", ":"))
+        alike = _alike(records)
+        steps = [{name: value for name, value in vars(record).items() if name not in alike} for record in records]
+        content = json.dumps({"schema": SCHEMA, "alike": alike, "steps": steps}, separators=(",", ":"))
         key = f"{_notes_folder(records[0].root_id)}/{os.urandom(16).hex()}"
         self._state.objects.put(key, sealed(content), durable=False)
 
@@ -311,12 +314,21 @@ def _encode(record: RunRecord) -> bytes:
     return sealed(json.dumps({"schema": SCHEMA, **vars(record)}, separators=(",", ":")))
 
 
+def _alike(records: Sequence[RunRecord]) -> dict[str, Any]:
+    """Return the fields that all records have with the same value, so that they are written once."""
+    first = vars(records[0])
+    return {name: value for name, value in first.items() if all(vars(record)[name] == value for record in records)}
+
+
 def _parse(content: bytes, run_id: str) -> RunRecord:
     return _read(content, f"The record of run {run_id}", _record)
 
 
 def _parse_note(content: bytes, key: str) -> dict[str, RunRecord]:
-    records = _read(content, f"The object {key!r}", lambda document: [_record(step) for step in document["steps"]])
+    def read(document: dict[str, Any]) -> list[RunRecord]:
+        return [_record({**document["alike"], **step}) for step in document["steps"]]
+
+    records = _read(content, f"The object {key!r}", read)
     return {record.run_id: record for record in records}
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -92,6 +91,8 @@ class RunFiles:
         if is_over:
             self._send(self.folder, fresh)
             return
+        import tempfile
+
         with tempfile.TemporaryDirectory(dir=self._state.root) as copies:  # what is being sent must not grow
             growing = {name: mark for name, mark in fresh.items() if name.startswith(_GROWING)}
             for name in growing:

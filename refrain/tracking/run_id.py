@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 
 from refrain.errors import UserError
+from refrain.values import dataclass
 
 _ROOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,199}")
 _STEP = re.compile(

@@ -25,7 +25,14 @@ def test_help_and_version_load_nothing_but_the_parser(words: str) -> None:
         "ours = sorted(n for n in sys.modules if n.startswith('refrain.'))\n"
         f"print([n for n in {HEAVY!r} if n in sys.modules], ours)"
     )
-    ours = ["refrain.cli", "refrain.cli.answer", "refrain.cli.arguments", "refrain.cli.command_line", "refrain.errors"]
+    ours = [
+        "refrain.cli",
+        "refrain.cli.answer",
+        "refrain.cli.arguments",
+        "refrain.cli.command_line",
+        "refrain.errors",
+        "refrain.values",
+    ]
     assert _python(code).splitlines()[-1] == f"[] {ours}"
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from refrain.data.names import dataset_name, port_name
+from refrain.data.names import dataset_name, numbered, port_name
 from refrain.errors import UserError
 
 
@@ -32,3 +32,18 @@ def test_any_other_name_of_a_dataset_is_refused(name):
 def test_a_name_that_every_process_uses_brings_a_warning(name):
     with pytest.warns(UserWarning, match=f"'{name}' as a name for a dataset is also an environment variable of every"):
         assert dataset_name(name, "a dataset") == name
+
+
+@pytest.mark.parametrize(
+    ("names", "filled"),
+    [
+        ([None, None], ["x_1", "x_2"]),
+        (["a", None], ["a", "x_2"]),
+        (["x_2", None, None], ["x_2", "x_3", "x_4"]),
+        ([None, "x_1"], ["x_2", "x_1"]),
+        (["a", "a"], ["a", "a"]),
+        ([], []),
+    ],
+)
+def test_a_given_name_is_never_taken(names, filled):
+    assert numbered(names, "x") == filled

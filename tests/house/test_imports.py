@@ -10,13 +10,26 @@ from pathlib import Path
 import pytest
 
 PACKAGES = {"airflow", "fsspec", "numpy", "pandas", "pathspec", "pyarrow", "pyspark", "rich", "sqlalchemy"}
-STANDARD = {"concurrent.futures", "ctypes", "difflib", "hashlib", "logging", "secrets", "socket", "subprocess", "uuid"}
+STANDARD = {
+    "concurrent.futures",
+    "ctypes",
+    "difflib",
+    "hashlib",
+    "logging",
+    "random",
+    "secrets",
+    "socket",
+    "subprocess",
+    "tempfile",
+    "uuid",
+}
 """Of the standard library: each costs as much as deciding a dozen of steps."""
 
 OURS = {
     "refrain.data.files",
     "refrain.data.sql",
     "refrain.data.tabular.dataset",
+    "refrain.environments.environment",
     "refrain.execution.commit",
     "refrain.execution.datasets",
     "refrain.execution.links",
@@ -25,6 +38,7 @@ OURS = {
     "refrain.execution.transfer_body",
     "refrain.runtime",
     "refrain.steps.data_transfer",
+    "refrain.steps.launching",
     "refrain.steps.imports",
     "refrain.storage.filesystem",
     "refrain.storage.ledger",
@@ -44,6 +58,20 @@ second = PythonScriptStep("work.py", name="second", source_directory="source", a
 pipeline = Pipeline(Workspace("workspace"), [first, second], name="plain")
 """
 WORK = "import sys\nif len(sys.argv) == 2: open(sys.argv[1], 'w').close()\n"
+
+DECLARED = """
+import sys
+from refrain.cli import main
+main(sys.argv[1:])
+modules = [module for name, module in sys.modules.items() if name.startswith("refrain.")]
+classes = [value for module in modules for value in vars(module).values() if isinstance(value, type)]
+for one in classes:
+    is_value = "__dataclass_fields__" in vars(one) and one.__dataclass_params__.frozen
+    has_ancestors = any(hasattr(base, "__dataclass_fields__") for base in one.__bases__)
+    is_ours = getattr(one.__setattr__, "__module__", "") == "refrain.values"
+    if is_value and not has_ancestors and "__slots__" not in vars(one) and not is_ours:
+        print(f"{one.__module__}.{one.__qualname__}")
+"""
 
 COMMAND = """
 import json, sys
@@ -88,6 +116,12 @@ def test_a_pipeline_of_scripts_that_are_reused_loads_nothing_for_other_kinds_of_
     assert "second" in said
     assert "reused" in said
     assert modules & (PACKAGES | OURS | STANDARD) == set()
+
+
+def test_values_that_are_loaded_for_reused_steps_are_those_that_cost_little(project: Path) -> None:
+    command = [sys.executable, "-c", DECLARED, "run", "pipeline.py"]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 def test_every_module_that_must_not_be_loaded_exists(root: Path) -> None:

@@ -26,7 +26,6 @@ from refrain.data.ports import (
 )
 from refrain.errors import PipelineError, UserError
 from refrain.steps.command import InputPath, Interpreter, Literal, OutputPath, ParameterValue
-from refrain.steps.wiring import numbered
 
 
 def arguments(definition):
@@ -362,21 +361,6 @@ def test_two_builds_of_one_file_are_equal(step, define, store):
         return define(step(output, name="maker"), step(inputs=[output.as_input(), store.path("raw")]))
 
     assert build() == build()
-
-
-@pytest.mark.parametrize(
-    ("names", "filled"),
-    [
-        ([None, None], ["x_1", "x_2"]),
-        (["a", None], ["a", "x_2"]),
-        (["x_2", None, None], ["x_2", "x_3", "x_4"]),
-        ([None, "x_1"], ["x_2", "x_1"]),
-        (["a", "a"], ["a", "a"]),
-        ([], []),
-    ],
-)
-def test_a_given_name_is_never_taken(names, filled):
-    assert numbered(names, "x") == filled
 
 
 # ---- models

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from refrain.data.names import model_name
 from refrain.data.ports import FromModel, InputMode, InputPort
 from refrain.errors import UserError
+from refrain.values import dataclass
 
 _MODES = (InputMode.MOUNT.value, InputMode.DOWNLOAD.value)
 _NOT_IN_NAMES = re.compile(r"\W", re.ASCII)
