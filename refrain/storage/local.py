@@ -22,7 +22,7 @@ from refrain.storage.listing import Listed, Listing, require_listed
 from refrain.storage.local_files import LocalReading, LocalWriting, listed_file, status_tag
 from refrain.storage.manifest import MISSING, Manifest, TreeKind
 from refrain.storage.reading import BLOCK
-from refrain.storage.scan import require_plain, scan
+from refrain.storage.scan import require_plain, scan, unseen
 from refrain.storage.streams import Reading, Writing
 from refrain.storage.trees import DATA, TreeIdentity, TreeRules, Trees
 
@@ -241,7 +241,7 @@ def _unreadable(path: str, error: OSError) -> DataError:
     if isinstance(error, DataError):
         return error
     kind = DataNotFoundError if isinstance(error, FileNotFoundError) else DataError
-    return kind(f"Cannot read {path!r}: {error.strerror}.")
+    return kind(unseen(path, error))
 
 
 def _place(source: Path, target: Path) -> None:

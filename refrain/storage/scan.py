@@ -160,7 +160,7 @@ def _looked_at(
         except OSError as error:
             if isinstance(error, DataError):
                 raise
-            raise DataError(_unseen(entry, error)) from error
+            raise DataError(unseen(entry.path, error)) from error
         if stat.S_ISREG(status.st_mode):
             files.append((entry.name, row_of(status)))
         elif stat.S_ISDIR(status.st_mode):
@@ -170,11 +170,11 @@ def _looked_at(
     return files, below
 
 
-def _unseen(entry: os.DirEntry[str], error: OSError) -> str:
-    """Return the message for an entry that tells nothing of itself."""
-    if isinstance(error, FileNotFoundError) and entry.is_symlink():
-        return f"The link {entry.path!r} leads to {os.readlink(entry.path)!r}, where nothing is; remove it."
-    return f"Cannot read {entry.path!r}: {error.strerror}."
+def unseen(path: str, error: OSError) -> str:
+    """Return the message for a file that tells nothing of itself."""
+    if isinstance(error, FileNotFoundError) and os.path.islink(path):
+        return f"The link {path!r} leads to {os.readlink(path)!r}, where nothing is; remove it."
+    return f"Cannot read {path!r}: {error.strerror}."
 
 
 def require_plain(path: str, status: os.stat_result) -> None:

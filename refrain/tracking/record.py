@@ -347,5 +347,6 @@ def _record(document: Mapping[str, Any]) -> RunRecord:
     values = {name: value for name, value in document.items() if name in known}
     values["status"] = RunStatus(values["status"])
     values["steps"] = tuple(values.get("steps", ()))
+    values["models"] = tuple(values.get("models", ()))
     values["pipeline_outputs"] = {name: (k, o) for name, (k, o) in values.get("pipeline_outputs", {}).items()}
     return RunRecord(**values)

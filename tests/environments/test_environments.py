@@ -186,7 +186,7 @@ def test_it_is_built_once_however_many_processes_want_it(tmp_path, wheels):
 def test_a_builder_that_is_killed_leaves_nothing_that_is_used(tmp_path, wheels, environments, wanted):
     """The wheel is a pipe in which uv waits, so that the moment of the kill is no accident."""
     here = environments()
-    here.identify(wanted("model"))
+    environments(cache="another machine").identify(wanted("model"))  # so that uv has no wheel in its cache here
     _stall(wheels)
     process = subprocess.Popen([sys.executable, _script(tmp_path, wheels)], stdout=subprocess.PIPE, text=True)
     folder = tmp_path / "cache" / "environments"
@@ -234,7 +234,7 @@ def test_a_canceled_step_does_not_wait_for_a_download(tmp_path, wheels):
 
 
 def test_a_canceled_step_does_not_wait_for_what_another_process_builds(tmp_path, wheels, environments, wanted):
-    environments().identify(wanted("model"))
+    environments(cache="another machine").identify(wanted("model"))
     _stall(wheels)
     other = subprocess.Popen([sys.executable, _script(tmp_path, wheels)], stdout=subprocess.PIPE, text=True)
     assert eventually(lambda: list((tmp_path / "cache" / "environments").glob(".building-*/requirements.txt")))

@@ -161,7 +161,10 @@ def test_what_the_output_tells_of_a_failure_is_in_the_message(project: Project, 
 def test_a_machine_without_java_refuses_the_step_before_it_starts(project: Project, target: Any) -> None:
     target(java_home="/nowhere")
     error = project.run(_step(project)).error("s")
-    assert error == "JAVA_HOME '/nowhere' holds no Java: there is no bin/java in it that runs."
+    assert error.startswith(
+        "JAVA_HOME '/nowhere' holds no Java: there is no bin/java in it that runs. "
+        "Correct the compute target's setting java_home, or the variable"
+    )
     assert project.leftovers() == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,7 +41,8 @@ def _suspended(databricks: DatabricksProject) -> SuspendedError:
 
 def _ended(databricks: DatabricksProject, error: SuspendedError, gate: str) -> RunRecord:
     assert isinstance(error.job, AwaitedRun)
-    Path(databricks.folder, "gate").write_text(gate)
+    Path(databricks.folder, "opening").write_text(gate)
+    os.replace(databricks.folder / "opening", databricks.folder / "gate")
     (run,) = databricks.server.runs.all()
     assert run.task is not None
     run.task.wait(60)
