@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import closing
 
 from refrain.errors import DataError, DataNotFoundError
-from refrain.storage.digest import digest_and_stat
 from refrain.storage.manifest import BY_PATH, Entry, Manifest, TreeKind
-from refrain.storage.scan import ROW, Folder, Keep, Links, Stat, fields_of, row_of, scan, single
+from refrain.storage.readers import digest_each
+from refrain.storage.scan import ROW, Folder, Keep, Links, Stat, scan, single
+from refrain.storage.small_files import File, Read
 from refrain.storage.statindex import NOT_AT_REST, IndexedTree, StatIndex, encoded, is_at_rest
 from refrain.values import dataclass
-
-_BATCH = 512
-_PROBE = 32
-_THREADS = 8
-_WAITING = 8.0
-_TRIES = 3
-
-_File = tuple[str, bytes]
-"""An absolute path, and the row of the file there."""
 
 
 @dataclass(frozen=True)
@@ -143,15 +135,15 @@ def _known(folder: Folder, before: dict[str, tuple[Folder, str]]) -> list[str]:
 
 def _digested(folders: list[Folder], digests: list[list[str]]) -> tuple[list[Folder], list[list[str]]]:
     """Read every file that has no digest yet; a file that changed meanwhile has another row then."""
-    read = _digest_all(_unread(folders, digests))
-    looked = [
-        _filled(folder, found, read) if "" in found else (folder, found)
-        for folder, found in zip(folders, digests, strict=True)
-    ]
+    with closing(digest_each(_unread(folders, digests))) as read:
+        looked = [
+            _filled(folder, found, read) if "" in found else (folder, found)
+            for folder, found in zip(folders, digests, strict=True)
+        ]
     return [folder for folder, _ in looked], [found for _, found in looked]
 
 
-def _unread(folders: list[Folder], digests: list[list[str]]) -> Iterator[_File]:
+def _unread(folders: list[Folder], digests: list[list[str]]) -> Iterator[File]:
     """Yield the files without a digest, one by one: what is made for each file is to be forgotten soon."""
     for folder, found in zip(folders, digests, strict=True):
         for at, digest in enumerate(found):
@@ -159,7 +151,7 @@ def _unread(folders: list[Folder], digests: list[list[str]]) -> Iterator[_File]:
                 yield folder.path(at), folder.row(at)
 
 
-def _filled(folder: Folder, found: list[str], read: Iterator[tuple[bytes, str]]) -> tuple[Folder, list[str]]:
+def _filled(folder: Folder, found: list[str], read: Iterator[Read]) -> tuple[Folder, list[str]]:
     """Take what was read for the files of a folder that have no digest."""
     looked = [(folder.row(at), digest) if digest else next(read) for at, digest in enumerate(found)]
     rows = b"".join([row for row, _ in looked])
@@ -188,40 +180,3 @@ def _entries(folders: list[Folder], digests: list[list[str]], rules: TreeRules) 
             for name, row, digest in zip(folder.names, rows, of_folder, strict=True)
         ]
     return tuple(sorted(entries, key=BY_PATH))
-
-
-def _digest_all(files: Iterator[_File]) -> Iterator[tuple[bytes, str]]:
-    """Read files one by one, and by several threads where the storage is slow.
-
-    On files that are in memory threads cost more than they save, because they hand the interpreter to each other at
-    every read. The first files of each batch tell: who waits for the storage spends seconds that cost no CPU.
-    """
-    while batch := list(itertools.islice(files, _BATCH)):
-        wall, cpu = time.perf_counter(), time.thread_time()
-        read = list(map(_digest, batch[:_PROBE]))
-        is_slow = time.perf_counter() - wall > _WAITING * (time.thread_time() - cpu)
-        rest = batch[_PROBE:]
-        read += _by_threads(rest) if rest and is_slow else map(_digest, rest)
-        yield from read
-
-
-def _by_threads(files: Sequence[_File]) -> list[tuple[bytes, str]]:
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(_THREADS, "digest") as pool:
-        return list(pool.map(_digest, files))
-
-
-def _digest(file: _File) -> tuple[bytes, str]:
-    """Read one file and say what it was while it was read: the stat before and after must agree."""
-    path, row = file
-    for _ in range(_TRIES):
-        before = ROW.unpack(row)
-        try:
-            digest, status = digest_and_stat(path, before[0])
-        except OSError as error:
-            raise DataError(f"Cannot read {path!r}: {error.strerror}.") from error
-        if fields_of(status) == before:
-            return row, digest
-        row = row_of(status)
-    raise DataError(f"{path!r} changes while it is being read; wait until its writer has finished.")

@@ -25,7 +25,7 @@ def reads(monkeypatch):
         names.append(os.path.basename(path))
         return digest_and_stat(path, size)
 
-    monkeypatch.setattr("refrain.storage.trees.digest_and_stat", spy)
+    monkeypatch.setattr("refrain.storage.small_files.digest_and_stat", spy)
     return names
 
 
@@ -168,7 +168,7 @@ def test_a_file_of_the_future_is_read_every_time(trees, root, reads):
 
 @pytest.mark.parametrize("waiting", [0.0, 1e9], ids=["slow storage", "files in memory"])
 def test_a_folder_of_many_files_is_read_with_one_result_however_slow_it_is(trees, tmp_path, monkeypatch, waiting):
-    monkeypatch.setattr("refrain.storage.trees._WAITING", waiting)
+    monkeypatch.setattr("refrain.storage.small_files._WAITING", waiting)
     (tmp_path / "many").mkdir()
     for number in range(100):
         (tmp_path / f"many/{number}").write_text(str(number))
