@@ -33,9 +33,10 @@ def main(names: list[str]) -> int:
     rows: list[Row] = []
     for name in names or _PARTS:
         with tempfile.TemporaryDirectory(prefix="refrain-bench-") as folder:
-            rows += _PARTS[name](Path(folder) / name)
-    with _RESULTS.open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps({"time": int(time.time()), **row.to_json()}) + "\n" for row in rows)
+            for row in _PARTS[name](Path(folder) / name):
+                rows.append(row)
+                with _RESULTS.open("a", encoding="utf-8") as file:  # at once: a later one may fail
+                    file.write(json.dumps({"time": int(time.time()), **row.to_json()}) + "\n")
     sys.stdout.write("\n".join(table(rows)) + "\n")
     return 0 if all(row.is_met for row in rows) else 1
 

@@ -7,7 +7,7 @@ import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bench.clock import alternating, cost_of
@@ -35,10 +35,8 @@ pipeline = Pipeline(Workspace({root!r}), [
 
 _DECIDE = """
 import statistics, sys, time
-from refrain.cli.load import Target, _execute
+from pipeline import pipeline
 from refrain.pipelines.local import make_runner, run_options
-from pathlib import Path
-pipeline = _execute(Path("pipeline.py")).pipeline
 options = run_options(pipeline.definition, False, False, 1)
 runner, _ = make_runner(pipeline.workspace, pipeline.definition, {}, "e", options)
 seconds = []
@@ -57,11 +55,9 @@ _AT_MOST_ROUND_TRIPS = 1.5
 
 _DECIDE_FAR = """
 import statistics, time
-from refrain.cli.load import _execute
+from pipeline import pipeline
 from refrain.pipelines.local import make_runner, run_options
 from refrain.reuse.record import record_key
-from pathlib import Path
-pipeline = _execute(Path("pipeline.py")).pipeline
 options = run_options(pipeline.definition, False, False, 1)
 runner, _ = make_runner(pipeline.workspace, pipeline.definition, {}, "e", options)
 objects = pipeline.workspace.state.objects
@@ -81,22 +77,22 @@ print(statistics.median(decided) * 1000, statistics.median(asked) * 1000)
 """
 
 
-def rows(folder: Path) -> list[Row]:
+def rows(folder: Path) -> Iterator[Row]:
     """Measure everything in an empty folder."""
     environment = {**os.environ, "REFRAIN_CACHE": str(folder / "cache"), "PYTHONPATH": os.getcwd()}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    found = [
-        *_side_by_side(folder / "100", 100, _GOALS_AT_100, environment),
-        *_side_by_side(folder / "1000", 1000, _GOALS_AT_1000, environment),
-    ]
-    return [*found, *_decisions(folder / "100" / "ours", environment), _far_decision(folder / "far", environment)]
+    yield from _side_by_side(folder / "100", 100, _GOALS_AT_100, environment)
+    yield from _side_by_side(folder / "1000", 1000, _GOALS_AT_1000, environment)
+    yield from _decisions(folder / "100" / "ours", environment)
+    yield _far_decision(folder / "far", environment)
 
 
-def _side_by_side(folder: Path, count: int, goals: Mapping[str, float], environment: Mapping[str, str]) -> list[Row]:
+def _side_by_side(
+    folder: Path, count: int, goals: Mapping[str, float], environment: Mapping[str, str]
+) -> Iterator[Row]:
     """Compare CPU seconds of a run in which nothing has changed; a goal is the most that ours may be of the peer's."""
     ours = _project(folder / "ours", count)
     _settled(ours, _command(), environment)
-    found = []
     for name, goal in goals.items():
         peer, program = PEERS[name], PEERS[name].program()
         if program is None:
@@ -108,8 +104,7 @@ def _side_by_side(folder: Path, count: int, goals: Mapping[str, float], environm
             lambda place=place, words=(program, *peer.words): cost_of(words, environment, str(place)),  # type: ignore[misc]
             _ROUNDS,
         )
-        found.append(Row(f"{count} unchanged steps", mine.cpu, its.cpu, "s CPU", name, mine.cpu / its.cpu, goal))
-    return found
+        yield Row(f"{count} unchanged steps", mine.cpu, its.cpu, "s CPU", name, mine.cpu / its.cpu, goal)
 
 
 def _command() -> list[str]:
