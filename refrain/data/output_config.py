@@ -17,7 +17,7 @@ from refrain.data.ports import OUTPUT_NAME, RUN_ID, TABLE_MODES, InputMode, Outp
 from refrain.data.reference import store_name
 from refrain.data.tabular.promotion import PromoteHeadersBehavior, promotion
 from refrain.errors import UserError
-from refrain.storage.datastores import BLOB_STORE, normalized
+from refrain.storage.datastores import BLOB_STORE, STAGING, normalized
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -81,7 +81,12 @@ class OutputDatasetConfig:
             raise UserError(
                 f"{what}: destination {self.destination!r} is not understood; give (datastore, 'path') or a datastore."
             )
-        return store_name(parts[0], f"{what}: destination"), normalized(path) if path else DATASET_PATH
+        place = normalized(path) if path else DATASET_PATH
+        if place.split("/", 1)[0] == STAGING:
+            raise UserError(
+                f"{what}: in {STAGING!r} steps write for the moment and nothing stays; name another folder."
+            )
+        return store_name(parts[0], f"{what}: destination"), place
 
     def register_on_complete(
         self, name: str, description: str | None = None, tags: Mapping[str, str] | None = None

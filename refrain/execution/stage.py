@@ -30,12 +30,12 @@ from refrain.compute.processes import is_alive, machine, start_mark
 from refrain.data.ports import OutputKind, OutputMode, OutputPort
 from refrain.errors import CorruptObjectError, DataError, RefrainError, RunNotFoundError, WorkspaceError
 from refrain.storage import views
+from refrain.storage.datastores import STAGING
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.record import RunStatus, RunStore
 from refrain.tracking.run_id import StepRunId
 from refrain.values import dataclass
 
-OUTPUT_STAGING = ".refrain-staging"
 _OWNER = "owner.json"
 _SIGNED_AFTER_SECONDS = 60
 
@@ -231,7 +231,7 @@ def _take_back(run_id: str, uris: Iterable[str], state: WorkspaceState) -> bool:
 def _waiting(port: OutputPort, folder: Path, state: WorkspaceState) -> Path:
     """Return where an output waits: beside its place, or with the stage when it is to be uploaded."""
     root = state.datastores.get(port.datastore).folder
-    return folder / "outputs" if root is None else root / OUTPUT_STAGING / folder.name
+    return folder / "outputs" if root is None else root / STAGING / folder.name
 
 
 def _place(port: OutputPort, working_directory: Path, waiting: Path) -> Path:

@@ -251,6 +251,10 @@ def _require_public(name: str, options: Mapping[str, Option]) -> None:
             )
 
 
+STAGING = ".refrain-staging"
+"""In a datastore, the folder of what steps are writing; whatever else is there is swept."""
+
+
 def normalized(path: str) -> str:
     """Return a datastore path without leading ``/`` or ``./``.
 

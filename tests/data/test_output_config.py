@@ -90,6 +90,12 @@ def test_a_wrong_argument_is_named(options, message):
         OutputFileDatasetConfig(**{"name": "o", **options})
 
 
+@pytest.mark.parametrize("path", [".refrain-staging", "/.refrain-staging/mine", "./.refrain-staging/{run-id}"])
+def test_where_steps_write_for_the_moment_nothing_can_stay(store, path):
+    with pytest.raises(UserError, match=r"in '\.refrain-staging' steps write for the moment and nothing stays"):
+        OutputFileDatasetConfig("o", (store, path))
+
+
 def test_a_path_out_of_the_datastore_is_refused(store):
     with pytest.raises(UserError, match="leaves its datastore"):
         OutputFileDatasetConfig("o", (store, "../x"))
