@@ -159,7 +159,7 @@ class ParallelRun:
 
     def _tell_failure(self, failure: Failure) -> None:
         """End the log with what a person needs who looks there first."""
-        lines = [*failure.details, self._summary("failed"), f"Failed: {failure.reason}."]
+        lines = [*failure.details, self._summary("failed"), f"Failed: {failure.reason.rstrip('.')}."]
         for line in lines:
             self._logs.say(line)
         self._logs.ended("job_error.txt", "\n".join(lines))

@@ -280,6 +280,7 @@ def test_a_script_that_cannot_start_fails_the_run_after_some_tries(bench: Parall
     assert scored.code == 1
     assert "Failed: the entry script could not be started, 6 times in a row: " in scored.log
     assert told in scored.log.splitlines()[-1]
+    assert not scored.log.splitlines()[-1].endswith("..")
 
 
 def test_an_init_that_fails_now_and_then_does_not_fail_the_run(bench: ParallelBench) -> None:
