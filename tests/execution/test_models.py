@@ -48,7 +48,7 @@ def test_a_step_reads_a_model_by_the_path_of_its_input(project: Project) -> None
     code = "import sys; open(sys.argv[1], 'w').write(open(sys.argv[2]).read())"
     ran = project.run(project.step("reads", code, [out, model], outputs=[out]))
     assert ran.text("reads", "out") == "one"
-    assert ran.step("reads").models == [
+    assert ran.step("reads").models == (
         {
             "how": "input",
             "name": "net",
@@ -56,8 +56,8 @@ def test_a_step_reads_a_model_by_the_path_of_its_input(project: Project) -> None
             "version": 1,
             "digest": model._record.content.digest,
             "selection": {},
-        }
-    ]
+        },
+    )
 
 
 def test_the_newest_model_of_each_run_counts_by_its_name_and_its_bytes(project: Project) -> None:
