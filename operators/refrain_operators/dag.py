@@ -11,7 +11,7 @@ from refrain.data.data_value import DataValue
 from refrain.data.parameters import PipelineParameter
 from refrain.data.ports import FromStep
 from refrain.errors import UserError
-from refrain.pipelines.pipeline import Pipeline, is_taken
+from refrain.pipelines.pipeline import Pipeline, is_defining, note_defined
 from refrain.pipelines.workspace import Workspace
 from refrain.steps import python_script
 from refrain.steps.definition import PipelineDefinition, StepDefinition
@@ -55,7 +55,8 @@ def pipeline_dag(  # noqa: PLR0913  # Airflow's own settings of a DAG, as keywor
     :param dag_kwargs: whatever else :class:`airflow.sdk.DAG` takes.
     :returns: None while a file is loaded for its pipelines alone (``refrain run FILE``), where no Airflow is needed.
     """
-    if is_taken(pipeline):
+    if is_defining():
+        note_defined(pipeline)
         return None
     return definition_dag(
         pipeline.definition,

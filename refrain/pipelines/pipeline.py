@@ -140,9 +140,8 @@ def is_defining() -> bool:
     return _defined.get() is not None
 
 
-def is_taken(pipeline: Pipeline) -> bool:
-    """Note a pipeline that is about to become a DAG, if the caller runs inside :func:`defining`, and say whether."""
+def note_defined(pipeline: Pipeline) -> None:
+    """Note, for whoever loads the file by :func:`defining`, a pipeline that would have become a DAG."""
     found = _defined.get()
     if found is not None:
         found.append(pipeline)
-    return found is not None

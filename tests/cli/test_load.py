@@ -126,7 +126,12 @@ def test_a_file_sees_that_it_is_only_asked_for_its_pipelines(refrain: Refrain, p
 
 
 def test_a_pipeline_that_has_no_name_but_becomes_a_dag_is_found_by_its_own(refrain: Refrain, project: Path) -> None:
-    text = "from refrain.pipelines.pipeline import is_taken\nassert is_taken(pipeline)\ndel pipeline\n"
+    text = """
+from refrain.pipelines.pipeline import is_defining, note_defined
+assert is_defining()
+note_defined(pipeline)
+del pipeline
+"""
     write(project, "dag.py", PIPELINE + text)
     assert refrain("explain", "dag.py:retrain", "--json").document["pipeline"] == "retrain"
 
