@@ -9,11 +9,12 @@ import sys
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refrain.data.models.content import bring
-from refrain.data.models.record import ModelVersions
+from refrain.data.models.record import ModelRecord, ModelVersions
 from refrain.data.models.reference import ModelInput, ModelReference
 from refrain.data.models.registration import described, register
 from refrain.data.models.selection import Selection
@@ -65,6 +66,14 @@ class Model(ModelReference):
         self._versions = ModelVersions(workspace.state.registry)
         selection = Selection(tags, properties, run_id, model_framework)
         self.version, self._record = selection.newest(self._versions, name, version)
+
+    @classmethod
+    def _read(cls, workspace: HasState, versions: ModelVersions, name: str, version: int, record: ModelRecord) -> Model:
+        """Return a version whose record has just been read."""
+        model = cls.__new__(cls)
+        model.workspace, model.name, model._versions = workspace, name, versions
+        model.version, model._record = version, record
+        return model
 
     @staticmethod
     def register(  # noqa: PLR0913  # Azure ML's signature
@@ -121,9 +130,9 @@ class Model(ModelReference):
         selection = Selection(tags, properties, run_id, model_framework, dataset_id)
         versions = ModelVersions(workspace.state.registry)
         names = versions.names() if name is None else [name]
-        found = [(of, list(selection.fitting(versions, of))) for of in names]
-        wanted = [(of, number) for of, numbers in found for number, _ in (numbers[:1] if latest else numbers)]
-        return [Model(workspace, of, version=number) for of, number in wanted]
+        most = 1 if latest else None
+        found = ((of, *fitting) for of in names for fitting in islice(selection.fitting(versions, of), most))
+        return [Model._read(workspace, versions, *one) for one in found]
 
     @staticmethod
     def get_model_path(model_name: str, version: int | None = None, _workspace: HasState | None = None) -> str:

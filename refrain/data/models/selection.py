@@ -29,9 +29,7 @@ class Selection:
         """Yield the versions of a name that fit, the newest first."""
         for number in reversed(versions.numbers(name)):
             record = versions.get(name, number)
-            labels = versions.labels(name, number)
-            is_wanted = self._fits(record)
-            if is_wanted and _has(labels.tags, self.tags) and _has(labels.properties, self.properties):
+            if self._fits(record) and self._fits_to_labels(versions, name, number):
                 yield number, record
 
     def newest(self, versions: ModelVersions, name: str, version: int | None) -> tuple[int, ModelRecord]:
@@ -53,6 +51,12 @@ class Selection:
             and self.framework in {None, record.framework}
             and (self.dataset_id is None or self.dataset_id in {dataset for _, dataset in record.datasets})
         )
+
+    def _fits_to_labels(self, versions: ModelVersions, name: str, number: int) -> bool:
+        if self.tags is None and self.properties is None:  # then they need not be read
+            return True
+        labels = versions.labels(name, number)
+        return _has(labels.tags, self.tags) and _has(labels.properties, self.properties)
 
     def _words(self) -> str:
         return ", ".join(f"{key}={value!r}" for key, value in vars(self).items() if value is not None)
