@@ -99,14 +99,15 @@ class UsedModels:
 
     @contextmanager
     def noted(self, runs: RunStore, record: RunRecord) -> Iterator[None]:
-        """Write what was used to the record when the block ends, however it does; as far as that can be written."""
+        """Write what was used to the record of a step that fails in the block; else its next status brings it along."""
         try:
             yield
-        finally:
+        except BaseException:
             if self._asked or self._inputs:
                 with contextlib.suppress(RefrainError):  # why the block failed is more worth knowing
                     # Read anew, since the step's body may have written to it.
                     runs.update(runs.get(record.run_id), models=self.to_json())
+            raise
 
 
 def of_script(models: Iterable[Mapping[str, Any]]) -> tuple[ModelUse, ...]:
