@@ -38,19 +38,23 @@ def digest_each(files: Iterator[File]) -> Generator[Read, None, None]:
     :raises DataError: when one cannot be read, or changes all the time.
     """
     for _ in range(_ALONE // _BATCH):
-        yield from digest_files(list(itertools.islice(files, _BATCH)))
-    following = next(files, None)
-    if following is None:
+        yield from digest_files(_share(files))
+    own = _share(files)
+    if not own:
         return
-    files = itertools.chain((following,), files)
     with _readers() as readers:
-        while shares := [share for _ in range(len(readers) + 1) if (share := list(itertools.islice(files, _BATCH)))]:
-            asked = list(zip(readers, shares[1:], strict=False))
+        while own:
+            asked = [(reader, share) for reader in readers if (share := _share(files))]
             for reader, share in asked:
                 reader.ask(share)
-            yield from digest_files(shares[0])
+            yield from digest_files(own)
             for reader, share in asked:
                 yield from reader.answer(share) or digest_files(share)
+            own = _share(files)
+
+
+def _share(files: Iterator[File]) -> list[File]:
+    return list(itertools.islice(files, _BATCH))
 
 
 @contextmanager
