@@ -20,7 +20,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Iterable, Mapping, Sequence
 
-SCHEMA = 1
 _VARIABLE = "REFRAIN_QUESTIONS"  # for a script that is tried out, and has no run
 _KINDS = {
     "ModelNotFoundException": ModelNotFoundException,
@@ -255,7 +254,7 @@ def _told(what: str, values: dict[str, Any]) -> dict[str, Any]:
         raise RunEnvironmentException(
             "This process is not a step of a pipeline run that can ask for models. Start the script through a pipeline."
         )
-    answer = ask(questions, {"schema": SCHEMA, "ask": what, "values": values})
+    answer = ask(questions, {"ask": what, "values": values})
     if "error" in answer:
         raise _KINDS.get(answer["error"]["type"], RunException)(answer["error"]["message"])
     return answer

@@ -20,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Iterator
 
+SCHEMA = 1
 _QUESTION = ".question"
 _ANSWER = ".answer"
 _SHORTEST, _LONGEST = 0.005, 0.02  # seconds between two looks
@@ -32,7 +33,7 @@ def ask(folder: str, question: dict[str, Any]) -> dict[str, Any]:
     """
     path = os.path.join(folder, os.urandom(8).hex())
     try:
-        _write(path + _QUESTION, question)
+        _write(path + _QUESTION, {"schema": SCHEMA, **question})
     except OSError as error:
         raise _nobody(folder) from error
     pause = _SHORTEST

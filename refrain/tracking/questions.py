@@ -12,7 +12,6 @@ from refrain.runtime import questions
 from refrain.storage.repetition import repeated
 
 _SECONDS = 0.05
-_SCHEMA = 1
 
 Document = Mapping[str, Any]
 
@@ -34,11 +33,12 @@ def answered(folder: Path, answer: Callable[[Document], Document]) -> Iterator[N
 
 
 def _answer(question: Document, answer: Callable[[Document], Document]) -> Document:
-    if question.get("schema") != _SCHEMA:
+    if question.get("schema") != questions.SCHEMA:
         schema = question.get("schema")
         return _error(
             "UserError",
-            f"The engine understands questions of schema {_SCHEMA}, this one has schema {schema}. Use one Refrain.",
+            f"The engine understands questions of schema {questions.SCHEMA}, this one has schema {schema}. "
+            "Use one Refrain.",
         )
     try:
         return answer(question)
