@@ -376,7 +376,7 @@ def test_a_killed_run_is_gone_on_with_and_comes_to_the_same_result(bench: Parall
     (bench.folder / "slow").unlink()
     again = bench.run(SLOWLY, process_count_per_node=2)
     assert (again.code, again.rows) == (0, names)
-    assert len(before) - again.is_kept <= 2  # those in flight
+    assert len(before) - again.is_kept <= 2 * 2  # in flight: each worker has one beside that which it runs
     assert len(runs(bench)) - len(before) == 40 - again.is_kept
 
 
