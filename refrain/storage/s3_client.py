@@ -21,6 +21,8 @@ def blocking_client(fs: Any) -> Any:
     fs.connect()
     session = Session(**fs.kwargs)
     session.register_component("data_loader", fs.session.get_component("data_loader"))  # it has read the models
+    # Nobody asks these answers for times, whose reading takes a fourteenth of all that a small object costs.
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=str)
     given = dict(zip(_SECRETS, (fs.key, fs.secret, fs.token), strict=True))
     given |= {"endpoint_url": fs.endpoint_url, "use_ssl": fs.use_ssl, **fs.client_kwargs}
     config = {name: value for name, value in fs._prepare_config_kwargs().items() if name in Config.OPTION_DEFAULTS}
