@@ -37,12 +37,13 @@ if TYPE_CHECKING:
 
 _TICK_SECONDS = 0.2
 _INIT_TRIES = 3  # for each process, one after the other, without one that is ready
-_AHEAD_SECONDS = 0.004  # of work that a worker has beside the mini-batch that it runs
+_AHEAD_SECONDS = 0.1  # of work that a worker has beside the mini-batch that it runs
 _MOST_AHEAD = 64
 _SHORT_SECONDS = 0.1  # a run() that returns sooner has the next mini-batch waiting for it
-_GATHERED = 32  # so many ahead, and a worker does not notice that we wait until there is more to hear at once
-_GATHER_SECONDS = 0.0005
 _FORGETS = 0.95
+_LEAST_SECONDS = 0.00005  # that a worker needs for a mini-batch beside its run()
+_REST = 0.5  # of the time for which the workers have enough to do; we take it from a core that one of them could use
+_LONGEST_REST_SECONDS = 0.04
 _LEAVING_SECONDS = 2.0  # for what is done at the exit of a process
 _MOST_TOLD = 100  # failures, one by one
 
@@ -94,6 +95,7 @@ class Dispatcher:
         self._scheduled = 0
         self._broken_inits = 0
         self._slowest = 0.1  # seconds of the slower ones among the latest calls of run()
+        self._quickest = 0.1  # and of the quicker ones
         self._most = 1  # mini-batches that a worker may have: more than one only if they are over in no time
         self._moved = time.monotonic()
         self._ticked = 0.0
@@ -117,8 +119,7 @@ class Dispatcher:
                 self._crew.gather()
                 self._fill()
             while self._failure is None and not self._is_done():
-                if self._most > _GATHERED:
-                    time.sleep(_GATHER_SECONDS)
+                self._rest()
                 for event in self._crew.events(_TICK_SECONDS):
                     self._hear(event)
                 if time.monotonic() - self._ticked > _TICK_SECONDS:
@@ -153,6 +154,12 @@ class Dispatcher:
         while self._crew.has_room and self._needs_more():
             self._crew.hire()
 
+    def _rest(self) -> None:
+        """Wait until there is more to hear at once, for as long as no worker notices it."""
+        least = min((len(member.tasks) for member in self._crew.members), default=0)
+        if least > 1:
+            time.sleep(min(_REST * (least - 1) * self._quickest, _LONGEST_REST_SECONDS))
+
     def _needs_more(self) -> bool:
         """Say whether there is work for another process, beside what those will take that are starting."""
         starting = sum(1 for member in self._crew.members if member.state is State.STARTING)
@@ -163,12 +170,19 @@ class Dispatcher:
         return len(self._again) > starting or not self._source.is_over
 
     def _give(self, member: Member) -> None:
-        while len(member.tasks) < self._most:
+        most = min(self._most, self._fair_share)
+        while len(member.tasks) < most:
             task = self._next()
             if task is None:
                 break
             member.give(task, self._accounts.attempt(task.index))
         member.peer.flush()
+
+    @property
+    def _fair_share(self) -> int:
+        """How many a worker may have so that none is left with many when the others have none any more."""
+        total = self._source.total
+        return _MOST_AHEAD if total is None else 1 + (total - self._scheduled) // (2 * max(self._crew.size, 1))
 
     def _next(self) -> MiniBatch | None:
         """Return the next mini-batch: one that is tried again first, since it may take long once more."""
@@ -240,8 +254,10 @@ class Dispatcher:
 
     def _count(self, seconds: float) -> None:
         self._moved = time.monotonic()
-        self._slowest = max(self._slowest * _FORGETS, seconds, _AHEAD_SECONDS / _MOST_AHEAD)
-        self._most = 1 + max(int(self._slowest < _SHORT_SECONDS), int(_AHEAD_SECONDS / self._slowest))
+        self._slowest = max(self._slowest * _FORGETS, seconds, _LEAST_SECONDS)
+        self._quickest = max(min(self._quickest / _FORGETS, seconds), _LEAST_SECONDS)
+        ahead = max(int(self._slowest < _SHORT_SECONDS), int(_AHEAD_SECONDS / self._slowest))
+        self._most = min(1 + ahead, _MOST_AHEAD)
 
     def _attempt_failed(self, task: MiniBatch, member: Member, text: str, trace: str) -> None:
         attempt = self._accounts.attempt(task.index)

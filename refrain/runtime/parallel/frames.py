@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _HEAD = Struct(">II")
 _encode = json.JSONEncoder(separators=(",", ":")).encode
-_decode = json.JSONDecoder().decode
+_decode = json.JSONDecoder().raw_decode  # nothing follows the object, so that nothing need be looked for
 
 
 def frame(fields: Fields, content: bytes = b"") -> bytes:
@@ -55,7 +55,7 @@ class Frames:
                 middle = start + _HEAD.size + head
                 if len(buffer) < middle + content:
                     break
-                fields = _decode(buffer[start + _HEAD.size : middle].decode("ascii"))
+                fields, _ = _decode(buffer[start + _HEAD.size : middle].decode("ascii"))
                 start = middle + content
                 yield fields, bytes(buffer[middle:start])
         finally:

@@ -1,0 +1,113 @@
+"""How many mini-batches a worker is given, with workers that answer at once and say how long it took them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from refrain.runtime.parallel import dispatcher
+from refrain.runtime.parallel.accounts import Accounts, Limits
+from refrain.runtime.parallel.crew import Event, Member, State
+from refrain.runtime.parallel.dispatcher import Dispatcher, Waits
+from refrain.runtime.parallel.files import EmptySource
+from refrain.runtime.parallel.journal import Journal
+from refrain.runtime.parallel.mini_batch import MiniBatch
+
+
+class _Crew:
+    """So many workers that are there from the start; each does all that it has before it is heard."""
+
+    timeout = 60.0
+    has_room = False
+
+    def __init__(self, size: int, seconds: float) -> None:
+        place = SimpleNamespace(name="000", start=lambda _name: SimpleNamespace(put=_ignored, flush=_nothing))
+        self.size, self._seconds = size, seconds
+        self.members = [Member(f"process{number:03}", place) for number in range(size)]
+        for member in self.members:
+            member.enter(State.IDLE)
+        self.had: list[list[int]] = []
+        """How many each had, whenever they were heard."""
+
+    def events(self, _seconds: float) -> Iterator[Event]:
+        self.had.append([len(member.tasks) for member in self.members])
+        for member in self.members:
+            for _ in range(len(member.tasks)):
+                yield Event(member, {"is": "done", "results": 0, "seconds": self._seconds})
+
+    def deaths(self) -> list[Event]:
+        return []
+
+    def look(self) -> str:
+        return ""
+
+    def gather(self) -> None:
+        pass
+
+    def end_all(self) -> None:
+        pass
+
+    def dismiss(self, member: Member) -> None:
+        self.members = [other for other in self.members if other is not member]
+
+
+def _ignored(_fields: object) -> None:
+    pass
+
+
+def _nothing() -> None:
+    pass
+
+
+class _OfUnknownSize(EmptySource):
+    """Has so many mini-batches, and does not say it."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self._count, self.total = count, None
+
+    def next(self) -> MiniBatch | None:
+        self.total = self._count  # for the one who counts
+        task = super().next()
+        self.total = None
+        return task
+
+
+@pytest.fixture(autouse=True)
+def never_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatcher, "_LONGEST_REST_SECONDS", 0)
+
+
+def _had(folder: Path, source: EmptySource, size: int, seconds: float) -> list[list[int]]:
+    crew = _Crew(size, seconds)
+    logs, report = SimpleNamespace(say=print), SimpleNamespace(tell=lambda *_: None)
+    journal = Journal(str(folder / "journal"))
+    assert Dispatcher(source, crew, Accounts(Limits()), journal, logs, report, Waits(60, 60)).run() is None
+    journal.close()
+    return crew.had
+
+
+@pytest.mark.parametrize(
+    ("seconds", "most"),
+    [(0.5, 1), (0.11, 1), (0.09, 2), (0.02, 6), (0.000001, 64)],
+    ids=["long", "a little too long", "short", "shorter", "in no time"],
+)
+def test_a_worker_has_a_tenth_of_a_second_of_work_ahead(tmp_path: Path, seconds: float, most: int) -> None:
+    had = _had(tmp_path, _OfUnknownSize(600), 2, seconds)
+    assert max(map(max, had)) == most
+    assert had[0] == [1, 1]  # as long as nobody knows how long one takes
+
+
+def test_no_worker_is_left_with_many_when_the_others_have_none_any_more(tmp_path: Path) -> None:
+    total, size = 500, 4
+    had = _had(tmp_path, EmptySource(total), size, 0.000001)
+    assert max(map(max, had)) > 20
+    done = 0
+    for counts in had:
+        left = total - done - sum(counts)
+        assert max(counts) <= 1 + (left + sum(counts)) // (2 * size)
+        done += sum(counts)
+    assert done == total
