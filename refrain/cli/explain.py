@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refrain.cli.answer import FAILED, OK, Answer
-from refrain.cli.explanation import details, overview, with_fields
+from refrain.cli.explanation import details, overview
 from refrain.cli.load import forced, given_parameters, load_pipeline
 from refrain.errors import RefrainError
 from refrain.execution.preview import Explained
+from refrain.pipelines.fields import with_fields
 from refrain.pipelines.local import explain_pipeline
 from refrain.reuse.lookup import Lookup
 from refrain.steps.definition import StepDefinition

@@ -74,7 +74,7 @@ def _asked_for(pipeline: Pipeline, options: argparse.Namespace) -> tuple[Pipelin
 
 
 def _document(workspace: Workspace, run_id: str) -> dict[str, object]:
-    from refrain.cli.documents import document_of
+    from refrain.pipelines.documents import document_of
     from refrain.pipelines.run import PipelineRun
 
     return document_of(PipelineRun.get(workspace, run_id))

@@ -9,11 +9,11 @@ from itertools import islice
 from typing import Any
 
 from refrain.cli.answer import Answer
-from refrain.cli.documents import REUSED, run_document
 from refrain.cli.found_workspace import open_workspace
 from refrain.errors import UserError
 from refrain.execution.duration import duration
 from refrain.execution.table import Column, render
+from refrain.pipelines.documents import REUSED, run_document
 from refrain.tracking.record import RunRecord, RunStore
 from refrain.tracking.run_id import short_id
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 
 from refrain.cli.answer import Answer
-from refrain.cli.documents import log_path
 from refrain.cli.found_run import find_run
 from refrain.cli.found_workspace import open_workspace
 from refrain.errors import UserError, known
+from refrain.pipelines.documents import log_path
 
 
 def runs_log(options: argparse.Namespace) -> Answer:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from refrain.cli.answer import Answer
-from refrain.cli.documents import NOT_RUN, REUSED, document_of, status_of, step_document
 from refrain.cli.found_run import FoundRun, find_run
 from refrain.cli.found_workspace import open_workspace
 from refrain.cli.runs_list import moment
@@ -18,6 +17,7 @@ from refrain.execution.packages import PYTHON, packages_of
 from refrain.execution.sizes import size_text
 from refrain.execution.summary import STEP_COLUMNS
 from refrain.execution.table import Column, render
+from refrain.pipelines.documents import NOT_RUN, REUSED, document_of, status_of, step_document
 from refrain.pipelines.run import PipelineRun, StepRun
 from refrain.tracking.run_id import short_id
 
