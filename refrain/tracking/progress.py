@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 from refrain.runtime import events
 
 KIND = "progress"
+_LOOKED_AT = 1 << 16  # bytes at the end of a file of events: whoever tells of progress does so every few seconds
 
 
 class Moved(Protocol):
@@ -41,3 +43,13 @@ def note_progress(folder: str, moved: Moved) -> None:
     event = {"kind": KIND, **{name: getattr(moved, name) for name in names}}
     with contextlib.suppress(OSError):
         events.append(os.path.join(folder, "events.jsonl"), events.OWN, [event])
+
+
+def latest_progress(path: Path) -> dict[str, Any] | None:
+    """Return the latest event of a file that tells of progress; None where there is none near its end."""
+    try:
+        begin = max(path.stat().st_size - _LOOKED_AT, 0)
+    except OSError:
+        return None
+    found, _, _ = events.read(str(path), begin)
+    return next((event for event in reversed(found) if event["kind"] == KIND and event["run"] == events.OWN), None)

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect
 
 from acceptance.browser import PATIENCE_MS, chromium, signed_in
 from acceptance.running_airflow import RunningAirflow
@@ -56,6 +56,24 @@ SOURCE = """
     )
     pipeline = Pipeline(Workspace(), steps=[fetch, score], name="seen", description="A pipeline to look at")
     dag = pipeline_dag(pipeline)
+"""
+LIVE = """
+    from refrain import Pipeline, PipelineData, PythonScriptStep, Workspace
+    from refrain_operators import pipeline_dag
+
+    rows = PipelineData("rows")
+    work = PythonScriptStep("work.py", arguments=[rows], outputs=[rows], source_directory={steps!r}, allow_reuse=False)
+    dag = pipeline_dag(Pipeline(Workspace(), steps=[work], name="live"))
+"""
+WORK = """
+import pathlib, sys, time
+from refrain import Run
+run = Run.get_context()
+for number in range(4):
+    run.log("loss", 1 / (number + 1))
+while not pathlib.Path({sign!r}).exists():
+    time.sleep(0.1)
+pathlib.Path(sys.argv[1]).write_text("rows")
 """
 ORIGINAL = "first+run"  # a plus has to be escaped in addresses
 SCORE = "score_all"
@@ -194,3 +212,55 @@ def test_the_docs_tell_the_steps_and_how_to_run_them_again(page: Page) -> None:
     expect(
         docs.get_by_text("python write.py {output:scored} {input:raw} {parameter:loud} {parameter:level}")
     ).to_be_visible()
+
+
+def run_page(page: Page, dag_id: str, run_id: str) -> FrameLocator:
+    """Open the tab of a run that Refrain adds."""
+    page.goto(f"/dags/{dag_id}/runs/{run_id}")
+    page.get_by_role("link", name="Refrain", exact=True).click()
+    return page.frame_locator("iframe[title=Refrain]")
+
+
+def step(frame: FrameLocator, name: str) -> Locator:
+    """A step on the page of a run."""
+    return frame.locator("details").filter(has=frame.locator(".name", has_text=name))
+
+
+def test_the_page_of_a_run_tells_what_was_decided_and_leads_to_the_origin(page: Page, seen: RunningAirflow) -> None:
+    seen.client.trigger(DAG_ID, run_id="again")
+    ended(seen, "again")
+    frame = run_page(page, DAG_ID, "again")
+    score = step(frame, "score | all")
+    expect(score.locator("summary .mark")).to_have_text("reused")
+    score.locator("summary").click()
+    expect(score.get_by_role("cell", name="scored", exact=True)).to_be_visible()
+    score.get_by_role("link", name=f"{DAG_ID}, {ORIGINAL}").click()
+    score = step(frame, "score | all")
+    expect(score.locator("summary .mark")).to_have_text("completed")
+    score.locator("summary").click()
+    expect(score.get_by_role("row", name="argument 1 'write.py'")).to_be_visible()
+
+
+def test_the_page_of_a_run_follows_it_without_being_loaded_again(
+    page: Page, seen: RunningAirflow, tmp_path: Path
+) -> None:
+    sign = tmp_path / "go"
+    (tmp_path / "work.py").write_text(WORK.format(sign=str(sign)))
+    seen.add_dag("live", LIVE.format(steps=str(tmp_path)))
+    run_id = seen.client.trigger("live")["dag_run_id"]
+    try:
+        frame = run_page(page, "live", run_id)
+        work = step(frame, "work.py")
+        expect(work.locator("summary .mark")).to_have_text("running")
+        work.locator("summary").click()
+        expect(work.get_by_role("img", name="loss: 4 values from 0.25 to 1")).to_be_visible()
+    finally:
+        sign.touch()
+    expect(work.locator("summary .mark")).to_have_text("completed")
+    expect(work.get_by_role("cell", name="rows", exact=True)).to_be_visible()  # it is still open
+    expect(frame.get_by_text("Completed", exact=True)).to_be_visible()
+
+
+def test_the_page_of_a_run_that_is_no_pipelines_says_so(page: Page, seen: RunningAirflow) -> None:
+    page.goto(f"/refrain/dags/{DAG_ID}/runs/never")
+    expect(page.get_by_text(f"Nothing is known of the run never of {DAG_ID} here.")).to_be_visible()

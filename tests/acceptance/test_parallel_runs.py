@@ -14,7 +14,10 @@ import pytest
 from acceptance.example import Example, eventually
 from acceptance.running_airflow import RunningAirflow
 from refrain import Workspace
+from refrain.pipelines.run import PipelineRun
 from refrain.storage.unfinished import UNFINISHED
+from refrain.tracking.run_id import root_id_for
+from refrain_plugin.run_view import run_view
 
 pytestmark = pytest.mark.timeout(600)  # a busy machine takes long to load pandas so often
 
@@ -66,6 +69,13 @@ def test_the_tasks_log_shows_the_progress(digits: Example, digits_run: str) -> N
     log = digits.log(digits_run, "score")
     assert "18 mini-batches, 2 worker processes" in log
     assert "18 of 18 mini-batches, 0 failed, 0 retried" in log
+
+
+def test_the_page_of_the_run_shows_the_progress(digits: Example, digits_run: str) -> None:
+    run = PipelineRun.get(Workspace(digits.airflow.workspace), root_id_for("score_digits", digits_run))
+    score = next(step for step in run_view(run)["steps"] if step["key"] == "score")
+    assert (score["progress"]["done"], score["progress"]["all"]) == (18, 18)
+    assert score["progress"]["facts"][:3] == ["18 of 18 mini-batches", "0 failed", "0 retried"]
 
 
 def test_other_numbers_of_processes_reuse_the_result(digits: Example, digits_run: str) -> None:

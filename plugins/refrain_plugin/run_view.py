@@ -1,0 +1,179 @@
+"""Run view: what the page of a run shows, as plain values: the documents of the run, and how far its steps are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from refrain.data.handle import DataHandle
+from refrain.errors import DataError, RefrainError
+from refrain.execution.duration import duration
+from refrain.execution.sizes import size_text
+from refrain.pipelines.documents import NOT_RUN, REUSED, document_of
+from refrain.pipelines.fields import with_fields
+from refrain.pipelines.run import PipelineRun, StepRun
+from refrain.tracking.metrics import RunLog
+from refrain.tracking.progress import latest_progress
+from refrain.tracking.record import RunRecord, RunStatus
+from refrain.tracking.run_id import short_id
+
+EVENTS = "events.jsonl"
+WAITING = "waiting"
+_FAILED = "failed"
+_MOST_METRICS = 40
+_MOST_POINTS = 400
+_MOST_EVENT_BYTES = 8 * 2**20
+_WIDTH, _HEIGHT = 240.0, 40.0
+_MOST_OUTPUTS = 100
+
+
+def run_view(run: PipelineRun, opened: Collection[str] | None = None) -> dict[str, Any]:
+    """Return a pipeline run as its page shows it; steps are in the pipeline's order.
+
+    :param opened: the keys of the steps of which everything is wanted; by default those that have failed.
+    :raises RefrainError: when the workspace cannot be read.
+    """
+    document = document_of(run)
+    is_over = RunStatus(document["status"]).is_final
+    runs = {step.record.key: step for step in run.get_steps()}
+    order = {key: number for number, key in enumerate(run.record.steps)}
+    steps = sorted(document["steps"], key=lambda step: order.get(step["key"], len(order)))
+    if opened is None:
+        opened = [step["key"] for step in steps if step["state"] == _FAILED]
+    waiting = NOT_RUN if is_over else WAITING
+    return {
+        **document,
+        "is_over": is_over,
+        "states": {waiting if state == NOT_RUN else state: count for state, count in document["states"].items()},
+        "steps": [_step(step, runs[step["key"]], opened) if step["key"] in runs else {**step, "state": waiting}
+                  for step in steps],
+        "metrics": list(_metrics(run.logged())) if is_over else [],
+    }  # fmt: skip
+
+
+def _step(document: Mapping[str, Any], step: StepRun, opened: Collection[str]) -> dict[str, Any]:
+    is_reused = document["state"] == REUSED
+    shown = {**document, "progress": None if is_reused else _progress(step)}
+    if document["key"] not in opened:
+        return shown
+    return {
+        **shown,
+        "is_open": True,
+        "fields": with_fields(step.record.decision).get("fields", []),
+        "note": step.record.decision.get("note", ""),
+        "origin": _origin(step) if is_reused else None,
+        "outputs": list(islice(_outputs(step.record), _MOST_OUTPUTS)),
+        "metrics": list(_metrics(_logged(step))),
+    }
+
+
+def _origin(step: StepRun) -> dict[str, str]:
+    """Return who made the result of a reused step: the id of its run, and the DAG run, where it was one."""
+    made_by = step.record.made_by
+    try:
+        origin = step.store.get(made_by.partition(".")[0]).origin
+    except RefrainError:  # cleaned away meanwhile
+        origin = {}
+    named = {name: str(origin.get(name) or "") for name in ("dag_id", "run_id")}
+    return {"title": short_id(made_by), **(named if all(named.values()) else {"dag_id": "", "run_id": ""})}
+
+
+def _outputs(record: RunRecord) -> Iterator[dict[str, str]]:
+    for name, stored in record.outputs.items():
+        try:
+            handle = DataHandle.from_json(stored)
+        except DataError as error:
+            yield {"name": name, "files": "", "size": "", "location": str(error)}
+            continue
+        version = record.registered.get(name) or {}
+        kept = f"{version['name']} version {version['version']}" if version else ""
+        size = size_text(handle.bytes)
+        yield {"name": name, "files": f"{handle.files:,}", "size": size, "location": handle.location, "kept": kept}
+
+
+# ---- how far
+
+
+def _progress(step: StepRun) -> dict[str, Any] | None:
+    path = step.files().path(EVENTS)
+    event = None if path is None else latest_progress(path)
+    try:
+        return None if event is None else progress_view(event)
+    except (
+        ArithmeticError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ):  # the file is the script's, too, which may write anything
+        return None
+
+
+def progress_view(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an event of progress in words: that of a copy, or that of a parallel run.
+
+    :raises KeyError, TypeError, ValueError: when it is neither.
+    """
+    return _copied(event) if "all_bytes" in event else _mini_batches(event)
+
+
+def _copied(event: Mapping[str, Any]) -> dict[str, Any]:
+    done, total, rate = (float(event[name]) for name in ("bytes", "all_bytes", "rate"))
+    left = [f"{duration((total - done) / rate)} left"] if rate > 0 and done < total else []
+    files = f"{int(event['files']):,} of {int(event['all_files']):,} files"
+    facts = [files, f"{size_text(done)} of {size_text(total)}", f"{size_text(rate)}/s", *left]
+    return {"done": done, "all": total or 1.0, "facts": facts, "workers": []}
+
+
+def _mini_batches(event: Mapping[str, Any]) -> dict[str, Any]:
+    done, total = int(event["done"]), event["all"]
+    counted = f"{done:,} mini-batches done" if total is None else f"{done:,} of {int(total):,} mini-batches"
+    facts = [counted]
+    facts += [f"{int(event['kept']):,} by an earlier try"] if event.get("kept") else []
+    facts += [f"{int(event['failed']):,} failed", f"{int(event['retried']):,} retried"]
+    facts += [f"{int(event['queued']):,} queued"] if event.get("queued") is not None else []
+    facts += [f"{float(event['rate']):,.1f}/s"]
+    facts += [f"{duration(float(event['eta']))} left"] if event.get("eta") is not None else []
+    workers = [
+        {"name": str(name), "state": str(state), "since": duration(float(seconds))}
+        for name, state, seconds in event.get("workers", ())
+    ]
+    return {"done": done, "all": int(total) if total else None, "facts": facts, "workers": workers}
+
+
+# ---- metrics
+
+
+def _logged(step: StepRun) -> RunLog:
+    """Return what the step's script logged; a very large file of events is not read again and again."""
+    path = step.files().path(EVENTS)
+    if path is None or path.stat().st_size > _MOST_EVENT_BYTES:
+        return RunLog(step.id)
+    return step.logged()
+
+
+def _metrics(logged: RunLog) -> Iterator[dict[str, Any]]:
+    for name, value in islice(logged.metrics.items(), _MOST_METRICS):
+        points = [point.value for point in logged.series.get(name, ())]
+        yield {"name": name, "value": _shown(value), "chart": chart(points), "title": logged.descriptions.get(name, "")}
+
+
+def _shown(value: Any) -> str:
+    latest = value[-1] if isinstance(value, list) and value else value
+    if isinstance(latest, float):
+        return f"{latest:.6g}"
+    return f"{len(latest)} columns" if isinstance(latest, dict) else str(latest)
+
+
+def chart(values: Sequence[Any]) -> dict[str, str] | None:
+    """Return the points of a line through the values, for SVG, with its extremes; None for what makes no line."""
+    numbers = [float(v) for v in values if isinstance(v, int | float) and math.isfinite(v)]
+    if len(numbers) < 2:
+        return None
+    stride = -(-len(numbers) // _MOST_POINTS)
+    drawn = [*numbers[:-1:stride], numbers[-1]]
+    low, high = min(drawn), max(drawn)
+    across, up = _WIDTH / (len(drawn) - 1), _HEIGHT / (high - low) if high > low else 0.0
+    line = " ".join(f"{i * across:.1f},{_HEIGHT - (value - low) * up:.1f}" for i, value in enumerate(drawn))
+    return {"points": line, "low": f"{min(numbers):.6g}", "high": f"{max(numbers):.6g}", "count": f"{len(numbers):,}"}
