@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
+
+_WAYS_OUT = {
+    errno.ENOSPC: "Make room there",
+    errno.EDQUOT: "Make room there, or have the quota raised",
+    errno.EROFS: "Mount it for writing",
+    errno.EACCES: "Let the user who runs this write there",
+}
 
 
 class RefrainError(Exception):
@@ -192,3 +200,13 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 
     matches = get_close_matches(name, list(names), n=1)
     return f" Did you mean '{matches[0]}'?" if matches else ""
+
+
+def why(error: OSError, or_else: str = "") -> str:
+    """Return what the system says, for the end of a message, with the way out where there is one.
+
+    :param or_else: another one, such as ``copy to another place``.
+    """
+    way = _WAYS_OUT.get(error.errno or 0, "")
+    other = f", or {or_else}" if or_else else ""
+    return f"{error.strerror}." + (f" {way}{other}." if way else "")

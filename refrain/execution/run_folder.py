@@ -21,7 +21,7 @@ from pathlib import Path
 
 from refrain.compute.output import mask_file
 from refrain.data.ports import MODELS_FOLDER, InputMode
-from refrain.errors import WorkspaceError
+from refrain.errors import WorkspaceError, why
 from refrain.execution.request import StepRequest
 from refrain.execution.stage import Stage
 from refrain.steps.definition import StepDefinition
@@ -75,7 +75,7 @@ def prepare(
         os.makedirs(os.path.join(folder, "logs"), exist_ok=True)
         Path(folder, "context.json").write_text(json.dumps(context))
     except OSError as error:
-        raise WorkspaceError(f"Cannot write to the run folder {folder!r}: {error.strerror}.") from error
+        raise WorkspaceError(f"Cannot write to the run folder {folder!r}: {why(error)}") from error
     return os.path.join(folder, LOG_FILE)
 
 

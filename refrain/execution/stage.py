@@ -28,7 +28,7 @@ from typing import Any
 from refrain.compute.computes import Computes
 from refrain.compute.processes import is_alive, machine, start_mark
 from refrain.data.ports import OutputKind, OutputMode, OutputPort
-from refrain.errors import CorruptObjectError, DataError, RefrainError, RunNotFoundError, WorkspaceError
+from refrain.errors import CorruptObjectError, DataError, RefrainError, RunNotFoundError, WorkspaceError, why
 from refrain.storage import views
 from refrain.storage.datastores import STAGING
 from refrain.storage.state import WorkspaceState
@@ -102,7 +102,7 @@ def open_stage(
             _make_waiting(path)
     except OSError as error:
         stage.remove()
-        raise WorkspaceError(f"Cannot make the working folder {str(folder)!r}: {error.strerror}.") from error
+        raise WorkspaceError(f"Cannot make the working folder {str(folder)!r}: {why(error)}") from error
     except BaseException:
         stage.remove()
         raise
@@ -117,7 +117,7 @@ def announce(stage: Stage, uris: Iterable[str]) -> None:
     try:
         _sign(stage, tuple(uris))
     except OSError as error:
-        raise WorkspaceError(f"Cannot write to {str(stage.folder)!r}: {error.strerror}.") from error
+        raise WorkspaceError(f"Cannot write to {str(stage.folder)!r}: {why(error)}") from error
 
 
 def make_output_folders(stage: Stage, ports: tuple[OutputPort, ...]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from refrain.errors import WorkspaceError
+from refrain.errors import WorkspaceError, why
 from refrain.execution.body import Work
 from refrain.execution.run_folder import LOG_FILE
 
@@ -26,7 +26,7 @@ class StepLog:
             self._path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             folder = str(self._path.parent.parent)
-            raise WorkspaceError(f"Cannot write to the run folder {folder!r}: {error.strerror}.") from error
+            raise WorkspaceError(f"Cannot write to the run folder {folder!r}: {why(error)}") from error
 
     def say(self, line: str) -> None:
         """Write one line, and tell who listens."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from refrain.errors import DataError, DataNotFoundError
+from refrain.errors import DataError, DataNotFoundError, why
 from refrain.storage.listing import Listed
 from refrain.storage.parts import Part
 from refrain.storage.scan import ROW, Stat, row_of
@@ -165,5 +164,4 @@ class LocalWriting:
         try:
             yield
         except OSError as error:
-            hint = " Make room there, or copy to another place." if error.errno == errno.ENOSPC else ""
-            raise DataError(f"Cannot write {self.name}: {error.strerror}.{hint}") from error
+            raise DataError(f"Cannot write {self.name}: {why(error, 'copy to another place')}") from error

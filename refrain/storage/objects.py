@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, Protocol
 
-from refrain.errors import WorkspaceError
+from refrain.errors import WorkspaceError, why
 
 FRESH_SECONDS = 3600
 """How long a written object counts as just written; cleaning spares what is younger than many times that."""
@@ -215,7 +215,7 @@ class LocalObjectStore:
         except FileExistsError:
             return False
         except OSError as error:
-            raise WorkspaceError(f"Cannot make the folder {path!r}: {error.strerror}.") from error
+            raise WorkspaceError(f"Cannot make the folder {path!r}: {why(error)}") from error
         return True
 
     def exists(self, key: str) -> bool:
@@ -293,7 +293,7 @@ class LocalObjectStore:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
             if isinstance(error, OSError):
-                raise WorkspaceError(f"Cannot write {path!r}: {error.strerror}.") from error
+                raise WorkspaceError(f"Cannot write {path!r}: {why(error)}") from error
             raise
 
 

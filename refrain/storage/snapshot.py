@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from refrain.errors import CorruptObjectError, DataError, RefrainError, SnapshotError
+from refrain.errors import CorruptObjectError, DataError, RefrainError, SnapshotError, why
 from refrain.storage.blobs import BlobStore
 from refrain.storage.manifest import Manifest
 from refrain.storage.scan import Keep
@@ -106,7 +106,7 @@ def restore(manifest: Manifest, blobs: BlobStore, target: Path) -> None:
     except RefrainError:
         raise
     except OSError as error:
-        raise SnapshotError(f"The source cannot be written to {str(target)!r}: {error.strerror}.") from error
+        raise SnapshotError(f"The source cannot be written to {str(target)!r}: {why(error)}") from error
 
 
 def _read(

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from refrain.errors import DataError, WorkspaceError
+from refrain.errors import DataError, WorkspaceError, why
 from refrain.storage.repetition import repeated
 from refrain.storage.store import Place
 
@@ -47,7 +47,7 @@ class UnfinishedWork:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise WorkspaceError(f"Cannot make the folder {str(self.path)!r}: {error.strerror}.") from error
+            raise WorkspaceError(f"Cannot make the folder {str(self.path)!r}: {why(error)}") from error
         if self._place is not None:
             self._fetch(self._place)
         return self.path
