@@ -63,6 +63,7 @@ with DAG("bench_steps"):
 _CACHED = '''
 """Cached and cold pipelines, with and without a planning task, and the same graphs of tasks that do nothing."""
 from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import DAG, chain
 from refrain import Pipeline, PipelineData, PythonScriptStep, Workspace
 from refrain_operators import pipeline_dag
@@ -93,6 +94,9 @@ with DAG("empty_chain"):
 with DAG("empty_wide"):
     for number in range({steps}):
         EmptyOperator(task_id=f"step_{{number}}")
+with DAG("one_wide"):
+    one = PythonOperator(task_id="one", python_callable=print)
+    one >> [EmptyOperator(task_id=f"step_{{number}}") for number in range({steps})]
 '''
 
 
@@ -137,7 +141,8 @@ def _planned(folder: Path, source: Path) -> list[Row]:
     for name in ("cached_chain", "cached_wide"):  # once, so that everything is cached; Airflow would take minutes
         command = [sys.executable, "-m", "refrain.cli", "run", f"{dags / 'cached.py'}:{name}"]
         subprocess.run(command, env={**os.environ, **environment}, check=True, stdout=subprocess.DEVNULL)
-    names = ("cached_chain_planned", "cached_chain_unplanned", "empty_chain", "cached_wide_planned", "empty_wide")
+    names = ("cached_chain_planned", "cached_chain_unplanned", "empty_chain", "cached_wide_planned", "empty_wide",
+             "one_wide")  # fmt: skip
     cold = tuple(f"cold_{shape}_{kind}" for shape in ("chain", "wide") for kind in ("planned", "unplanned"))
     with EmbeddedAirflow(folder / "planned-home", dags_folder=dags, port=0, environment=environment) as airflow:
         costs = _costs(airflow.client(), (*names, *cold), "cached.py", airflow.home.path, _ROUNDS)
@@ -145,6 +150,7 @@ def _planned(folder: Path, source: Path) -> list[Row]:
         ("a cached chain of 10", "cached_chain_planned", "empty_chain", "10 EmptyOperators", 1.0),
         ("a cached chain of 10 (2)", "cached_chain_planned", "cached_chain_unplanned", "each task decides", 1.0),
         ("200 cached steps", "cached_wide_planned", "empty_wide", "200 EmptyOperators", 2.0),
+        ("200 cached steps (2)", "cached_wide_planned", "one_wide", "a task before these", 1.0),
         ("a cold chain of 10", "cold_chain_planned", "cold_chain_unplanned", "no planning task", 1.05),
         ("40 cold steps", "cold_wide_planned", "cold_wide_unplanned", "no planning task", 1.05),
     ]
