@@ -201,7 +201,7 @@ def _conclude(runs: list[DemoRun], airflow: EmbeddedAirflow, home: Path, say: Na
     say.title("Look further")
     say.lines(
         [
-            f"  run page   {airflow.url}/dags/{DAG_ID}/runs/{runs[1].dag_run_id}",
+            f"  run page   {airflow.url}/dags/{DAG_ID}/runs/{runs[1].dag_run_id}/plugin/refrain",
             f"  records    REFRAIN_WORKSPACE={home / 'workspace'} refrain runs",
             f"  kept model {_kept_model(runs[0])}",
             "  'make up' leaves Airflow running, so that the pages can be visited",
