@@ -15,8 +15,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from fakes.processes import processes_below
 from fakes.project import Project
 from fakes.remote_stores import s3_server
+from fakes.waiting import eventually
 from refrain import Dataset, Environment, ParallelRunConfig, ParallelRunStep, PipelineData, PipelineParameter
 from refrain.execution.cleaning import Cleaning, WasteKind
 from refrain.storage.unfinished import UNFINISHED, unfinished
@@ -170,8 +172,10 @@ ENGINE = """
 import sys
 from pathlib import Path
 sys.path[:0] = [{tests!r}]
+from fakes.processes import processes_below
 from fakes.project import Project
 from fakes.remote_stores import s3_server
+from fakes.waiting import eventually
 from execution.test_parallel_runs import Scoring
 scoring = Scoring.__new__(Scoring)
 scoring.project = Project(Path({folder!r}))
@@ -189,7 +193,7 @@ def test_a_killed_engine_loses_what_is_in_flight_and_no_more(scoring: Scoring) -
         while len(runs_of(scoring)) < 8 and time.monotonic() < deadline:
             time.sleep(0.02)
         os.kill(engine.pid, signal.SIGKILL)
-    time.sleep(1)  # the guard ends what is left
+    assert eventually(lambda: not processes_below(scoring.project.folder))  # the guard ends what is left
     seen = scoring.runs()
     (scoring.notes / "slow").unlink()
     again = scoring.run()

@@ -133,14 +133,3 @@ class ParallelBench:
 def runs(bench: ParallelBench) -> list[str]:
     """Return the files that `SLOWLY` has run, in that order."""
     return (bench.folder / "runs").read_text().split()
-
-
-def left_processes(bench: ParallelBench) -> list[str]:
-    """Return the processes that have the folder of a test as their own."""
-    found = []
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            found += [name] if os.readlink(f"/proc/{name}/cwd") == str(bench.folder) else []
-        except OSError:
-            continue
-    return found

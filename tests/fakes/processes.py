@@ -50,6 +50,16 @@ def programs_that_name(text: str, program: str = "uv") -> list[str]:
     return found
 
 
+def processes_below(folder: Path, word: str = "") -> list[int]:
+    """The processes that work in a folder or below it, and have *word* on their command line."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            is_here = Path(os.readlink(process / "cwd")).is_relative_to(folder)
+            found += [int(process.name)] if is_here and word in (process / "cmdline").read_text() else []
+    return found
+
+
 _RACE = """
 import os, sys
 {code}

@@ -125,10 +125,10 @@ class Dispatcher:
                 if time.monotonic() - self._ticked > _TICK_SECONDS:
                     self._tick()
                 self._look()
+                self._journal.flush()  # before anybody goes on: who is killed now loses what is being run, and no more
                 if self._failure is None:
                     self._fill()
                     self._failure = self._excess()
-                self._journal.flush()
                 self._report.tell(self._accounts, self._source.total, self._crew)
             if self._failure is None:
                 self._part()

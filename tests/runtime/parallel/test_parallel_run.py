@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from fakes.parallel_bench import NAMES, OLDEST, SLOWLY, ParallelBench, left_processes, runs
+from fakes.parallel_bench import NAMES, OLDEST, SLOWLY, ParallelBench, runs
+from fakes.processes import processes_below
 
 SLEEPER = 87_654_321
 
@@ -230,7 +231,7 @@ def test_a_hanging_run_costs_its_time_and_leaves_no_process(bench: ParallelBench
     assert (scored.code, scored.counts.failed_items) == (0, 1), scored.log
     assert "run() had not returned after 1 seconds" in scored.log
     assert sleepers() == []
-    assert left_processes(bench) == []
+    assert processes_below(bench.folder) == []
 
 
 def test_a_child_that_returns_from_run_does_not_speak_for_its_parent(bench: ParallelBench) -> None:
@@ -382,10 +383,10 @@ def test_a_killed_run_is_gone_on_with_and_comes_to_the_same_result(bench: Parall
 
 def wait_for_none(bench: ParallelBench) -> None:
     """The workers of a dispatcher that was killed end with it."""
-    deadline = time.monotonic() + 10
-    while left_processes(bench) and time.monotonic() < deadline:
+    deadline = time.monotonic() + 30
+    while processes_below(bench.folder) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert left_processes(bench) == []
+    assert processes_below(bench.folder) == []
 
 
 def test_a_canceled_run_ends_its_workers_and_keeps_what_is_done(bench: ParallelBench) -> None:
@@ -398,7 +399,7 @@ def test_a_canceled_run_ends_its_workers_and_keeps_what_is_done(bench: ParallelB
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=20)
     assert process.returncode == 128 + signal.SIGTERM
-    assert left_processes(bench) == []
+    assert processes_below(bench.folder) == []
     (bench.folder / "slow").unlink()
     again = bench.run(SLOWLY)
     assert again.is_kept > 0

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from fakes.parallel_bench import ParallelBench, Scored
+from fakes.processes import processes_below
 from refrain import Dataset
 from refrain.data import brought
 
@@ -140,18 +141,6 @@ def test_a_table_is_gone_on_with(bench: ParallelBench, csv_files: Path) -> None:
     assert scored_ids(second) == [*range(200), *range(1000, 1003), *range(2000, 2100)]
 
 
-def processes(bench: ParallelBench, word: str) -> list[int]:
-    """Return the processes that work in the folder of this test and have a word on their command line."""
-    found = []
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            is_here = os.readlink(f"/proc/{name}/cwd") == str(bench.folder)
-            found += [int(name)] if is_here and word in Path(f"/proc/{name}/cmdline").read_text() else []
-        except OSError:
-            continue
-    return found
-
-
 def scored_ids(scored: Scored) -> list[int]:
     return [int(row.split()[0]) for row in scored.rows]
 
@@ -222,12 +211,12 @@ def test_data_that_never_comes_fails_the_run(bench: ParallelBench) -> None:
     path = described(bench, Dataset.Tabular.from_delimited_files(str(bench.data / "0.csv")))
     usual = {"input_fds_0": None, "input_ds_0": path}
     with bench.start(ROWS, "--first_task_creation_timeout", 2, **usual) as process:
-        while not (cutters := processes(bench, "refrain.runtime.parallel.cutter")):
+        while not (cutters := processes_below(bench.folder, "refrain.runtime.parallel.cutter")):
             time.sleep(0.005)
         os.kill(cutters[0], signal.SIGSTOP)
         log, _ = process.communicate(timeout=60)
     assert log.splitlines()[-1] == "Failed: no mini-batch could be made of the data for 2 seconds."
-    assert processes(bench, "") == []
+    assert processes_below(bench.folder, "") == []
 
 
 def test_warnings_about_the_data_are_in_the_log(bench: ParallelBench) -> None:
