@@ -5,23 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from refrain.data.handle import DataHandle
 from refrain.errors import DataError, RefrainError
 from refrain.execution.duration import duration
 from refrain.execution.sizes import size_text
-from refrain.pipelines.documents import NOT_RUN, REUSED, document_of
+from refrain.pipelines.documents import NOT_RUN, REUSED, run_document
 from refrain.pipelines.fields import with_fields
 from refrain.pipelines.run import PipelineRun, StepRun
 from refrain.tracking.metrics import RunLog
 from refrain.tracking.progress import latest_progress
-from refrain.tracking.record import RunRecord, RunStatus
+from refrain.tracking.record import RunRecord, RunStatus, RunStore
 from refrain.tracking.run_id import short_id
 
 EVENTS = "events.jsonl"
 WAITING = "waiting"
-_FAILED = "failed"
+_COMPLETED, _FAILED = "completed", "failed"
 _MOST_METRICS = 40
 _MOST_POINTS = 400
 _MOST_EVENT_BYTES = 8 * 2**20
@@ -35,10 +36,10 @@ def run_view(run: PipelineRun, opened: Collection[str] | None = None) -> dict[st
     :param opened: the keys of the steps of which everything is wanted; by default those that have failed.
     :raises RefrainError: when the workspace cannot be read.
     """
-    document = document_of(run)
+    root, records = run.record, {record.key: record for record in run.store.latest_steps(run.id)}
+    document = run_document(root, records.values(), run.store)
     is_over = RunStatus(document["status"]).is_final
-    runs = {step.record.key: step for step in run.get_steps()}
-    order = {key: number for number, key in enumerate(run.record.steps)}
+    order = {key: number for number, key in enumerate(root.steps)}
     steps = sorted(document["steps"], key=lambda step: order.get(step["key"], len(order)))
     if opened is None:
         opened = [step["key"] for step in steps if step["state"] == _FAILED]
@@ -47,37 +48,41 @@ def run_view(run: PipelineRun, opened: Collection[str] | None = None) -> dict[st
         **document,
         "is_over": is_over,
         "states": {waiting if state == NOT_RUN else state: count for state, count in document["states"].items()},
-        "steps": [_step(step, runs[step["key"]], opened) if step["key"] in runs else {**step, "state": waiting}
-                  for step in steps],
+        "steps": [
+            {**step, "state": waiting}
+            if step["state"] == NOT_RUN
+            else {**step, **_shown(run, records[step["key"]], step["state"], is_open=step["key"] in opened)}
+            for step in steps
+        ],
         "metrics": list(_metrics(run.logged())) if is_over else [],
-    }  # fmt: skip
-
-
-def _step(document: Mapping[str, Any], step: StepRun, opened: Collection[str]) -> dict[str, Any]:
-    is_reused = document["state"] == REUSED
-    shown = {**document, "progress": None if is_reused else _progress(step)}
-    if document["key"] not in opened:
-        return shown
-    return {
-        **shown,
-        "is_open": True,
-        "fields": with_fields(step.record.decision).get("fields", []),
-        "note": step.record.decision.get("note", ""),
-        "origin": _origin(step) if is_reused else None,
-        "outputs": list(islice(_outputs(step.record), _MOST_OUTPUTS)),
-        "metrics": list(_metrics(_logged(step))),
     }
 
 
-def _origin(step: StepRun) -> dict[str, str]:
+def _shown(run: PipelineRun, record: RunRecord, state: str, *, is_open: bool) -> dict[str, Any]:
+    """Return what there is beside the document of a step: how far it is, and all the rest if it is open."""
+    is_told = state != REUSED and (is_open or state != _COMPLETED)
+    progress = _progress(run.store.files(record.run_id).path(EVENTS)) if is_told else None
+    if not is_open:
+        return {"progress": progress}
+    return {
+        "progress": progress,
+        "is_open": True,
+        "fields": with_fields(record.decision).get("fields", []),
+        "note": record.decision.get("note", ""),
+        "origin": _origin(run.store, record) if state == REUSED else None,
+        "outputs": list(islice(_outputs(record), _MOST_OUTPUTS)),
+        "metrics": list(_metrics(_logged(StepRun(run, record.run_id)))),
+    }
+
+
+def _origin(runs: RunStore, record: RunRecord) -> dict[str, str]:
     """Return who made the result of a reused step: the id of its run, and the DAG run, where it was one."""
-    made_by = step.record.made_by
     try:
-        origin = step.store.get(made_by.partition(".")[0]).origin
+        origin = runs.get(record.made_by.partition(".")[0]).origin
     except RefrainError:  # cleaned away meanwhile
         origin = {}
     named = {name: str(origin.get(name) or "") for name in ("dag_id", "run_id")}
-    return {"title": short_id(made_by), **(named if all(named.values()) else {"dag_id": "", "run_id": ""})}
+    return {"title": short_id(record.made_by), **(named if all(named.values()) else {"dag_id": "", "run_id": ""})}
 
 
 def _outputs(record: RunRecord) -> Iterator[dict[str, str]]:
@@ -96,8 +101,7 @@ def _outputs(record: RunRecord) -> Iterator[dict[str, str]]:
 # ---- how far
 
 
-def _progress(step: StepRun) -> dict[str, Any] | None:
-    path = step.files().path(EVENTS)
+def _progress(path: Path | None) -> dict[str, Any] | None:
     event = None if path is None else latest_progress(path)
     try:
         return None if event is None else progress_view(event)
@@ -156,10 +160,10 @@ def _logged(step: StepRun) -> RunLog:
 def _metrics(logged: RunLog) -> Iterator[dict[str, Any]]:
     for name, value in islice(logged.metrics.items(), _MOST_METRICS):
         points = [point.value for point in logged.series.get(name, ())]
-        yield {"name": name, "value": _shown(value), "chart": chart(points), "title": logged.descriptions.get(name, "")}
+        yield {"name": name, "value": _value(value), "chart": chart(points), "title": logged.descriptions.get(name, "")}
 
 
-def _shown(value: Any) -> str:
+def _value(value: Any) -> str:
     latest = value[-1] if isinstance(value, list) and value else value
     if isinstance(latest, float):
         return f"{latest:.6g}"

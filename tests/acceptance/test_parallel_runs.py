@@ -73,7 +73,7 @@ def test_the_tasks_log_shows_the_progress(digits: Example, digits_run: str) -> N
 
 def test_the_page_of_the_run_shows_the_progress(digits: Example, digits_run: str) -> None:
     run = PipelineRun.get(Workspace(digits.airflow.workspace), root_id_for("score_digits", digits_run))
-    score = next(step for step in run_view(run)["steps"] if step["key"] == "score")
+    score = next(step for step in run_view(run, ["score"])["steps"] if step["key"] == "score")
     assert (score["progress"]["done"], score["progress"]["all"]) == (18, 18)
     assert score["progress"]["facts"][:3] == ["18 of 18 mini-batches", "0 failed", "0 retried"]
 
