@@ -18,7 +18,7 @@ def test_a_signal_ends_every_process_and_the_run_is_canceled(
     running = start("run", "sleeper.py", "--json")
     sleeper.wait_until_asleep()
     running.send_signal(number)
-    out, err = running.communicate(timeout=30)
+    out, err = running.communicate(timeout=60)
     assert running.returncode == code
     assert '"status": "Canceled"' in out
     assert "Stopped: every step that was running has been ended." in err
@@ -53,7 +53,7 @@ def test_a_second_signal_ends_at_once_what_does_not_listen(start: Start, sleeper
     while "Interrupt again" not in running.stderr.readline():
         pass
     running.send_signal(signal.SIGINT)
-    running.communicate(timeout=30)
+    running.communicate(timeout=60)
     assert running.returncode == 130
     sleeper.assert_all_gone()
 

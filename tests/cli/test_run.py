@@ -151,7 +151,7 @@ def test_a_detached_run_goes_on_without_the_command(refrain: Refrain, project: P
     run_id = called.out.strip()
     assert f"refrain runs show {run_id[:8]}" in called.err
     record = project / ".refrain/workspace/runs" / run_id / "run.json"
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (record.exists() and b'"Completed"' in record.read_bytes()):
         time.sleep(0.05)
     assert _states(refrain("runs", "show", run_id, "--json")) == {"prepare": "completed", "train": "completed"}

@@ -175,7 +175,7 @@ compute = LocalCompute()
 compute.wait(compute.submit(job), lambda line: os.kill(os.getpid(), signal.{number}))
 """
     subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while marked(f"guarded.{tmp_path.name}.1") and time.monotonic() < deadline:
         time.sleep(0.02)
     assert marked(f"guarded.{tmp_path.name}.1") == []

@@ -20,7 +20,7 @@ def test_groups_that_are_left_when_the_pipe_closes_are_ended() -> None:
     watching.watch(released.pid, "r.released.1")
     watching.release(released.pid)
     watching.close()
-    assert left.wait(20) == -9
+    assert left.wait(60) == -9
     assert released.poll() is None
     released.kill()
     released.wait()
@@ -31,10 +31,10 @@ def test_a_guard_that_was_killed_is_replaced_by_one_that_knows_the_same_groups()
     watching.watch(first.pid, "r.first.1")
     assert watching._guard is not None
     watching._guard.kill()
-    watching._guard.communicate(timeout=20)
+    watching._guard.communicate(timeout=60)
     watching.watch(second.pid, "r.second.1")
     watching.close()
-    assert first.wait(20) == second.wait(20) == -9
+    assert first.wait(60) == second.wait(60) == -9
 
 
 def test_a_process_that_was_announced_but_not_yet_named_is_ended_by_its_mark() -> None:
@@ -42,7 +42,7 @@ def test_a_process_that_was_announced_but_not_yet_named_is_ended_by_its_mark() -
     watching.expect(run_id)
     started = subprocess.Popen(["sleep", "600"], start_new_session=True, env={"AZUREML_RUN_ID": run_id})
     watching.close()
-    assert started.wait(20) == -9
+    assert started.wait(60) == -9
 
 
 def test_a_process_that_could_not_be_started_is_forgotten() -> None:
@@ -76,7 +76,7 @@ def test_a_guard_that_was_killed_is_replaced_by_one_that_knows_the_same_commands
     watching.charge("first", ["touch", str(tmp_path / "first")])
     assert watching._guard is not None
     watching._guard.kill()
-    watching._guard.communicate(timeout=20)
+    watching._guard.communicate(timeout=60)
     watching.charge("second", ["touch", str(tmp_path / "second")])
     watching.close()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "second"]

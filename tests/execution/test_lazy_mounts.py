@@ -55,7 +55,7 @@ def _cached(folder: Path) -> list[Path]:
 
 
 def _require_nothing_left(project: Project) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while view_servers(project.folder / "cache") and time.monotonic() < deadline:
         time.sleep(0.05)
     assert view_servers(project.folder / "cache") == []
@@ -173,6 +173,6 @@ project.run(mounting(project, Datastore.get(project.workspace, "objects"), WAITS
 
 
 def _until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not holds() and time.monotonic() < deadline:
         time.sleep(0.05)

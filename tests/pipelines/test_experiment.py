@@ -19,7 +19,7 @@ SLEEPS = "import time; print('ready', flush=True); time.sleep(600)"
 
 
 def _wait_until(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.02)

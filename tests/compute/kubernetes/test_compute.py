@@ -34,7 +34,7 @@ def _ends(compute: KubernetesCompute, job: Job) -> tuple[JobResult, list[str]]:
 
 
 def _no_pods(api: KubernetesApi) -> bool:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while api.pods and time.monotonic() < deadline:
         time.sleep(0.02)
     return not api.pods

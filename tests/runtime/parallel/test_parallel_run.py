@@ -227,7 +227,7 @@ def test_a_hanging_run_costs_its_time_and_leaves_no_process(bench: ParallelBench
     """
     began = time.monotonic()
     scored = bench.run(code, run_invocation_timeout=1, error_threshold=1)
-    assert time.monotonic() - began < 20  # it would be 1000
+    assert time.monotonic() - began < 100  # it would be 1000
     assert (scored.code, scored.counts.failed_items) == (0, 1), scored.log
     assert "run() had not returned after 1 seconds" in scored.log
     assert sleepers() == []
@@ -383,7 +383,7 @@ def test_a_killed_run_is_gone_on_with_and_comes_to_the_same_result(bench: Parall
 
 def wait_for_none(bench: ParallelBench) -> None:
     """The workers of a dispatcher that was killed end with it."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while processes_below(bench.folder) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert processes_below(bench.folder) == []
@@ -397,7 +397,7 @@ def test_a_canceled_run_ends_its_workers_and_keeps_what_is_done(bench: ParallelB
             time.sleep(0.02)
         time.sleep(0.3)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
     assert processes_below(bench.folder) == []
     (bench.folder / "slow").unlink()

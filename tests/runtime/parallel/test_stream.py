@@ -28,7 +28,7 @@ def ends() -> Iterator[tuple[Stream, Stream]]:
 def everything(switchboard: Switchboard, reader: Stream, size: int) -> bytes:
     """What comes until so much is there."""
     received = b""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while len(received) < size and time.monotonic() < deadline:
         for meaning in switchboard.heard(0.1):
             received += reader.read() if meaning == "reader" else b""

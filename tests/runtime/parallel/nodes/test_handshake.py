@@ -29,7 +29,7 @@ def test_who_knows_the_secret_is_let_in(door: Door) -> None:
     with called(door) as connection:
         greet_dispatcher(connection, SECRET)
         connection.sendall(b"hello")
-        assert eventually(lambda: len(door.arrived) == 1, 5)
+        assert eventually(lambda: len(door.arrived) == 1)
         stream = door.arrived.popleft()
         assert eventually(lambda: stream.read() == b"hello", 5)
         stream.close()
@@ -59,7 +59,7 @@ def test_who_says_anything_else_is_not_let_in(door: Door, said: bytes) -> None:
         with suppress(OSError):
             connection.sendall(said)
             connection.shutdown(socket.SHUT_WR)
-        connection.settimeout(5)
+        connection.settimeout(60)
         with suppress(ConnectionResetError):
             while connection.recv(1024):
                 pass
@@ -70,7 +70,7 @@ def test_strangers_keep_nobody_out(door: Door) -> None:
     strangers = [called(door) for _ in range(20)]
     with called(door) as connection:
         greet_dispatcher(connection, SECRET)
-        assert eventually(lambda: len(door.arrived) == 1, 5)
+        assert eventually(lambda: len(door.arrived) == 1)
     for stranger in strangers:
         stranger.close()
 
@@ -84,7 +84,7 @@ def test_a_dispatcher_that_does_not_know_the_secret_is_not_worked_for() -> None:
         theirs.sendall(frame({"proof": "00" * 32}))
 
     with ours, theirs:
-        ours.settimeout(5)
+        ours.settimeout(60)
         thread = threading.Thread(target=pretend)
         thread.start()
         with pytest.raises(StrangerError, match="does not know the secret"):
@@ -96,7 +96,7 @@ def test_a_proof_that_was_overheard_is_of_no_use() -> None:
     first, second = socket.socketpair()
     with first, second:
         for end in (first, second):
-            end.settimeout(5)
+            end.settimeout(60)
         overheard = frame({"nonce": "00", "proof": "11" * 32})
         second.sendall(overheard)
         with pytest.raises(StrangerError):
