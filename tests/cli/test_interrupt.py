@@ -71,7 +71,7 @@ def test_ctrl_c_ends_a_copy_and_the_same_command_goes_on(
             Workspace(project / ".refrain/workspace"), "objects", f"s3://{server.make_bucket()}", "objects"
         )
         server.requests.clear()
-        server.delay = 0.1
+        server.delay = 0.3  # so that it is far from done when the signal comes
         running = start(*copy)
         while server.requests["PUT"] < 50 and running.poll() is None:
             time.sleep(0.01)

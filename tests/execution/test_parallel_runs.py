@@ -20,6 +20,7 @@ from fakes.project import Project
 from fakes.remote_stores import s3_server
 from fakes.waiting import eventually
 from refrain import Dataset, Environment, ParallelRunConfig, ParallelRunStep, PipelineData, PipelineParameter
+from refrain.compute.processes import marked
 from refrain.execution.cleaning import Cleaning, WasteKind
 from refrain.storage.unfinished import UNFINISHED, unfinished
 from refrain.tracking.run_files import RunFiles
@@ -193,7 +194,8 @@ def test_a_killed_engine_loses_what_is_in_flight_and_no_more(scoring: Scoring) -
         while len(runs_of(scoring)) < 8 and time.monotonic() < deadline:
             time.sleep(0.02)
         os.kill(engine.pid, signal.SIGKILL)
-    assert eventually(lambda: not processes_below(scoring.project.folder))  # the guard ends what is left
+    (run_id,) = [path.name for path in (scoring.project.state.root / "runs").iterdir()]
+    assert eventually(lambda: not marked(f"{run_id}.score.1"))
     seen = scoring.runs()
     (scoring.notes / "slow").unlink()
     again = scoring.run()

@@ -50,9 +50,15 @@ def test_after_a_failure_no_other_step_starts(project: Project) -> None:
 
 
 def test_after_a_failure_running_steps_are_canceled_and_waiting_ones_never_start(project: Project) -> None:
+    started = str(project.folder / "started")
+    fails = """
+        import os, sys, time
+        while not os.path.exists(sys.argv[1]): time.sleep(0.01)
+        sys.exit(1)
+    """
     ran = project.run(
-        project.step("fail", "import time; time.sleep(0.3); raise SystemExit(1)"),
-        project.step("slow", "import time; time.sleep(600)"),
+        project.step("fail", fails, [started]),
+        project.step("slow", "import sys, time; open(sys.argv[1], 'w').close(); time.sleep(600)", [started]),
         *_chain(project, "", ""),
         jobs=2,
     )

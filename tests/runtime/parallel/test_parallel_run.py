@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from fakes.parallel_bench import NAMES, OLDEST, SLOWLY, ParallelBench, runs
-from fakes.processes import processes_below
+from fakes.parallel_bench import NAMES, OLDEST, SLOWLY, ParallelBench, left_processes, runs
+from fakes.waiting import eventually
 
 SLEEPER = 87_654_321
 
@@ -72,13 +72,16 @@ def test_init_runs_once_in_each_process_and_shutdown_before_it_ends(bench: Paral
         def init():
             note("init")
         def run(mini_batch):
-            import time; time.sleep(0.05)
+            import time
+            note("run")
+            while len({line for line in open("notes") if line.startswith("run ")}) < 2:
+                time.sleep(0.01)  # else one process may have done everything before the other one has started
             return [os.getpid()]
         def shutdown():
             note("shutdown")
     """
     scored = bench.run(code, process_count_per_node=2)
-    notes = (bench.folder / "notes").read_text().split("\n")[:-1]
+    notes = [line for line in (bench.folder / "notes").read_text().splitlines() if not line.startswith("run ")]
     assert sorted(notes) == sorted(f"{word} {pid}" for word in ("init", "shutdown") for pid in set(scored.rows))
     assert len(set(scored.rows)) == 2
 
@@ -393,9 +396,8 @@ def test_a_canceled_run_ends_its_workers_and_keeps_what_is_done(bench: ParallelB
     bench.files(200)
     (bench.folder / "slow").touch()
     with bench.start(SLOWLY) as process:
-        while not (bench.folder / "runs").exists():
-            time.sleep(0.02)
-        time.sleep(0.3)
+        # A worker has no more than two mini-batches, so that the results of earlier ones have come.
+        assert eventually(lambda: (bench.folder / "runs").exists() and len(runs(bench)) > 5)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
@@ -408,13 +410,24 @@ def test_a_canceled_run_ends_its_workers_and_keeps_what_is_done(bench: ParallelB
 
 def test_a_run_beside_another_one_of_the_same_work_leaves_its_journal_alone(bench: ParallelBench) -> None:
     names = bench.files(30)
-    (bench.folder / "slow").touch()
-    with bench.start(SLOWLY) as process:
-        while not (bench.folder / "runs").exists():
-            time.sleep(0.02)
-        beside = bench.run(SLOWLY, output="beside")
+    (bench.folder / "held").touch()
+    code = """
+        import os, time
+        def run(mini_batch):
+            with open("runs", "a") as file:
+                file.write(os.path.basename(mini_batch[0]) + "\\n")
+            while mini_batch[0].endswith("29") and os.path.exists("held"):
+                time.sleep(0.02)
+            return [os.path.basename(mini_batch[0])]
+    """
+    with bench.start(code) as process:
+        assert eventually((bench.folder / "runs").exists)
+        with bench.start(code, output="beside") as beside:
+            assert eventually(lambda: len(runs(bench)) == 2 * 30)
+            (bench.folder / "held").unlink()
+            said, _ = beside.communicate(timeout=60)
         process.communicate(timeout=60)
-    assert "Another run does the same work right now" in beside.log
+    assert "Another run does the same work right now" in said
     assert (bench.folder / "beside" / "parallel_run_step.txt").read_text().split() == names
     assert (bench.folder / "out" / "parallel_run_step.txt").read_text().split() == names
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from fakes.databases import location
+from fakes.waiting import eventually
 from refrain.errors import DataError, UserError
 from refrain.storage.sql.database import Database
 from refrain.storage.sql.relation import ParameterType, SqlArgument, SqlProcedure, SqlQuery, SqlTable
@@ -76,7 +77,7 @@ def test_a_reader_may_stop_early(bench):
         started = time.monotonic()
         batch = next(result.batches())
     assert batch.num_rows == 256
-    assert time.monotonic() - started < 20  # reading on to the end would take minutes
+    assert time.monotonic() - started < 60  # reading on to the end would take minutes
 
 
 def test_reading_does_not_write(bench):
@@ -118,12 +119,8 @@ def test_a_query_that_takes_too_long_is_ended(bench):
     if bench.product == "postgresql":
         assert bench.run("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)'") == [(0,)]
     if bench.product == "mysql":
-        for _ in range(50):
-            left = bench.run("SELECT count(*) FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'")
-            if left == [(0,)]:
-                return
-            time.sleep(0.1)
-        raise AssertionError(left)
+        left = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'"
+        assert eventually(lambda: bench.run(left) == [(0,)], 30)  # sooner than it ends by itself
 
 
 @pytest.mark.parametrize(

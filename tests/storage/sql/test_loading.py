@@ -228,7 +228,7 @@ def test_a_load_that_is_killed_leaves_what_was_there(bench, mode, is_there):
 
 def _until_it_loads(bench, mode):
     """The server needs a moment to see that the connection is gone."""
-    for _ in range(20):
+    for _ in range(120):
         with contextlib.suppress(DataError):
             load(bench, mode=mode)
             return
