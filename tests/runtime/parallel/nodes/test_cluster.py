@@ -64,9 +64,9 @@ def test_a_hanging_run_on_a_node_is_ended_with_what_it_has_started(bench: Parall
                 time.sleep(1000)
             return [os.path.basename(mini_batch[0])]
     """
-    scored = bench.run(code, run_invocation_timeout=1, run_max_try=2)
+    scored = bench.run(code, run_invocation_timeout=3, run_max_try=2)
     assert (scored.code, scored.rows, scored.counts.retried) == (0, names, 1), scored.log
-    assert "run() had not returned after 1 seconds; it is tried again" in scored.log
+    assert "run() had not returned after 3 seconds; it is tried again" in scored.log
     assert eventually(lambda: processes_below(bench.folder) == [], GONE_SECONDS)
 
 
