@@ -15,7 +15,6 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from fakes.processes import processes_below
 from fakes.project import Project
 from fakes.remote_stores import s3_server
 from fakes.waiting import eventually

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from fakes.parallel_bench import NAMES, OLDEST, SLOWLY, ParallelBench, left_processes, runs
+from fakes.parallel_bench import NAMES, OLDEST, SLOWLY, ParallelBench, runs
+from fakes.processes import processes_below
 from fakes.waiting import eventually
 
 SLEEPER = 87_654_321
