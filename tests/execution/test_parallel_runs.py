@@ -172,7 +172,6 @@ ENGINE = """
 import sys
 from pathlib import Path
 sys.path[:0] = [{tests!r}]
-from fakes.processes import processes_below
 from fakes.project import Project
 from fakes.remote_stores import s3_server
 from fakes.waiting import eventually
