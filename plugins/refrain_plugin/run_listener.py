@@ -25,32 +25,37 @@ log = logging.getLogger(__name__)
 
 
 @hookimpl
-def on_dag_run_running(dag_run: Any, msg: str) -> None:  # noqa: ARG001  # Airflow asks for these names
+def on_dag_run_running(dag_run: Any, msg: str) -> None:
     """Note that a run has begun, or goes on after its tasks were cleared."""
-    _note(dag_run, RunStatus.RUNNING)
+    _note(dag_run, RunStatus.RUNNING, msg)
 
 
 @hookimpl
-def on_dag_run_success(dag_run: Any, msg: str) -> None:  # noqa: ARG001  # as above
+def on_dag_run_success(dag_run: Any, msg: str) -> None:
     """Note that a run has completed."""
-    _note(dag_run, RunStatus.COMPLETED)
+    _note(dag_run, RunStatus.COMPLETED, msg)
 
 
 @hookimpl
 def on_dag_run_failed(dag_run: Any, msg: str) -> None:
     """Note that a run has failed; one that was marked so by hand, in the UI or over REST, was canceled."""
-    _note(dag_run, RunStatus.CANCELED if _BY_HAND in msg else RunStatus.FAILED)
+    _note(dag_run, RunStatus.CANCELED if _BY_HAND in msg else RunStatus.FAILED, msg)
 
 
-def _note(dag_run: Any, status: RunStatus) -> None:
+def _note(dag_run: Any, status: RunStatus, msg: str) -> None:
     root_id = root_id_for(dag_run.dag_id, dag_run.run_id)
     try:
         runs = RunStore(Workspace().state)
-        if runs.exists(root_id):
-            ended = time.time() if status.is_final else None
-            if ended is not None:
-                _close_steps(root_id, runs, status, ended)
-            runs.update(runs.get(root_id), status=status, ended=ended, error=_why(root_id, runs, status))
+        if not runs.exists(root_id):
+            return
+        record = runs.get(root_id)
+        # To mark a run, Airflow first marks its tasks; a scheduler that looks meanwhile takes the run to have ended so.
+        if record.status is RunStatus.CANCELED and status.is_final and _BY_HAND not in msg:
+            return
+        ended = time.time() if status.is_final else None
+        if ended is not None:
+            _close_steps(root_id, runs, status, ended)
+        runs.update(record, status=status, ended=ended, error=_why(root_id, runs, status))
     except (RefrainError, OSError):
         log.warning("The record of run %s could not be updated.", root_id, exc_info=True)
 

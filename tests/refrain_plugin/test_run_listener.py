@@ -74,6 +74,23 @@ def test_a_run_that_was_marked_by_hand_was_canceled(runs: RunStore) -> None:
     assert (runs.get(run_id).status, runs.get(run_id).error) == (RunStatus.CANCELED, "Step 'one' was canceled.")
 
 
+@pytest.mark.parametrize("end", ["success", "failed"])
+def test_a_canceled_run_is_not_what_the_scheduler_made_of_its_marked_tasks(runs: RunStore, end: str) -> None:
+    run_listener.on_dag_run_failed(FakeDagRun(), BY_HAND)
+    getattr(run_listener, f"on_dag_run_{end}")(FakeDagRun(), "all_tasks_deadlocked")
+    assert runs.get(ROOT).status is RunStatus.CANCELED
+
+
+def test_a_canceled_run_that_is_marked_once_more_or_goes_on_is_no_longer_canceled(runs: RunStore) -> None:
+    run_listener.on_dag_run_failed(FakeDagRun(), BY_HAND)
+    run_listener.on_dag_run_success(FakeDagRun(), BY_HAND.replace("failed", "success"))
+    assert runs.get(ROOT).status is RunStatus.COMPLETED
+    run_listener.on_dag_run_failed(FakeDagRun(), BY_HAND)
+    run_listener.on_dag_run_running(FakeDagRun(), "started")
+    run_listener.on_dag_run_success(FakeDagRun(), "success")
+    assert runs.get(ROOT).status is RunStatus.COMPLETED
+
+
 def test_steps_that_were_killed_are_ended_with_their_run(runs: RunStore) -> None:
     killed, done = _step(runs, "one", RunStatus.PREPARING), _step(runs, "two", RunStatus.COMPLETED)
     run_listener.on_dag_run_success(FakeDagRun(), "success")
