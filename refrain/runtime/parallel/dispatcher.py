@@ -181,8 +181,8 @@ class Dispatcher:
     @property
     def _fair_share(self) -> int:
         """How many a worker may have so that none is left with many when the others have none any more."""
-        total = self._source.total
-        return _MOST_AHEAD if total is None else 1 + (total - self._scheduled) // (2 * max(self._crew.size, 1))
+        left = -1 if self._source.total is None else self._source.total - self._scheduled
+        return _MOST_AHEAD if left < 0 else 1 + left // (2 * max(self._crew.size, 1))  # of a table it is a guess
 
     def _next(self) -> MiniBatch | None:
         """Return the next mini-batch: one that is tried again first, since it may take long once more."""

@@ -63,16 +63,17 @@ def _nothing() -> None:
 
 
 class _OfUnknownSize(EmptySource):
-    """Has so many mini-batches, and does not say it."""
+    """Has so many mini-batches, and says that it has *told*."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, told: int | None = None) -> None:
         super().__init__(count)
-        self._count, self.total = count, None
+        self._count, self._told = count, told
+        self.total = told
 
     def next(self) -> MiniBatch | None:
         self.total = self._count  # for the one who counts
         task = super().next()
-        self.total = None
+        self.total = self._told
         return task
 
 
@@ -111,3 +112,9 @@ def test_no_worker_is_left_with_many_when_the_others_have_none_any_more(tmp_path
         assert max(counts) <= 1 + (left + sum(counts)) // (2 * size)
         done += sum(counts)
     assert done == total
+
+
+@pytest.mark.parametrize("told", [1, 50, 199, 10_000])
+def test_a_wrong_guess_of_how_many_there_are_keeps_nobody_waiting(tmp_path: Path, told: int) -> None:
+    had = _had(tmp_path, _OfUnknownSize(200, told), 2, 0.000001)
+    assert sum(map(sum, had)) == 200
