@@ -37,9 +37,8 @@ if TYPE_CHECKING:
 
 _TICK_SECONDS = 0.2
 _INIT_TRIES = 3  # for each process, one after the other, without one that is ready
-_AHEAD_SECONDS = 0.1  # of work that a worker has beside the mini-batch that it runs
+_AHEAD_SECONDS = 0.1  # of work that a worker has beside the mini-batch that it runs; none if one alone takes longer
 _MOST_AHEAD = 64
-_SHORT_SECONDS = 0.1  # a run() that returns sooner has the next mini-batch waiting for it
 _FORGETS = 0.95
 _LEAST_SECONDS = 0.00005  # that a worker needs for a mini-batch beside its run()
 _REST = 0.5  # of the time for which the workers have enough to do; we take it from a core that one of them could use
@@ -256,8 +255,7 @@ class Dispatcher:
         self._moved = time.monotonic()
         self._slowest = max(self._slowest * _FORGETS, seconds, _LEAST_SECONDS)
         self._quickest = max(min(self._quickest / _FORGETS, seconds), _LEAST_SECONDS)
-        ahead = max(int(self._slowest < _SHORT_SECONDS), int(_AHEAD_SECONDS / self._slowest))
-        self._most = min(1 + ahead, _MOST_AHEAD)
+        self._most = min(1 + int(_AHEAD_SECONDS / self._slowest), _MOST_AHEAD)
 
     def _attempt_failed(self, task: MiniBatch, member: Member, text: str, trace: str) -> None:
         attempt = self._accounts.attempt(task.index)
