@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -44,8 +44,9 @@ class Budget:
 
     def _leave(self, turn: Turn) -> None:
         with self._changed:
-            self._line.pop(turn, None)
-            self._changed.notify_all()
+            if turn in self._line:  # else nothing has changed for anybody
+                del self._line[turn]
+                self._changed.notify_all()
 
     @contextmanager
     def _taken(self, turn: Turn, size: int) -> Iterator[None]:
@@ -70,14 +71,12 @@ class Turn:
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
 
-    @contextmanager
-    def taken(self, size: int) -> Iterator[None]:
+    def taken(self, size: int) -> AbstractContextManager[None]:
         """Wait until it is this turn and so many bytes are free; more than there are means all of them.
 
         Whoever asks a second time stands at the end of the line.
         """
-        with self._budget._taken(self, size):
-            yield
+        return self._budget._taken(self, size)
 
     def leave(self) -> None:
         """Let those behind go on, if it was not used."""
