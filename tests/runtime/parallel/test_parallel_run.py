@@ -387,10 +387,7 @@ def test_a_killed_run_is_gone_on_with_and_comes_to_the_same_result(bench: Parall
 
 def wait_for_none(bench: ParallelBench) -> None:
     """The workers of a dispatcher that was killed end with it."""
-    deadline = time.monotonic() + 60
-    while processes_below(bench.folder) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert processes_below(bench.folder) == []
+    assert eventually(lambda: processes_below(bench.folder) == [])
 
 
 def test_a_canceled_run_ends_its_workers_and_keeps_what_is_done(bench: ParallelBench) -> None:

@@ -216,7 +216,7 @@ def test_data_that_never_comes_fails_the_run(bench: ParallelBench) -> None:
         os.kill(cutters[0], signal.SIGSTOP)
         log, _ = process.communicate(timeout=60)
     assert log.splitlines()[-1] == "Failed: no mini-batch could be made of the data for 2 seconds."
-    assert processes_below(bench.folder, "") == []
+    assert processes_below(bench.folder) == []
 
 
 def test_warnings_about_the_data_are_in_the_log(bench: ParallelBench) -> None:
