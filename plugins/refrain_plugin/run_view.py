@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,13 @@ from refrain.execution.duration import duration
 from refrain.execution.sizes import size_text
 from refrain.pipelines.documents import NOT_RUN, REUSED, run_document
 from refrain.pipelines.fields import with_fields
-from refrain.pipelines.run import PipelineRun, StepRun
-from refrain.tracking.metrics import RunLog
+from refrain.pipelines.run import PipelineRun
+from refrain.tracking.metrics import RunLog, read_pipeline_log, read_step_log
 from refrain.tracking.progress import latest_progress
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
+from refrain.tracking.run_files import EVENTS
 from refrain.tracking.run_id import short_id
 
-EVENTS = "events.jsonl"
 WAITING = "waiting"
 _COMPLETED, _FAILED = "completed", "failed"
 _MOST_METRICS = 40
@@ -54,7 +54,7 @@ def run_view(run: PipelineRun, opened: Collection[str] | None = None) -> dict[st
             else {**step, **_shown(run, records[step["key"]], step["state"], is_open=step["key"] in opened)}
             for step in steps
         ],
-        "metrics": list(_metrics(run.logged())) if is_over else [],
+        "metrics": _metrics(_logged_for_all(run, records.values())) if is_over else [],
     }
 
 
@@ -71,7 +71,7 @@ def _shown(run: PipelineRun, record: RunRecord, state: str, *, is_open: bool) ->
         "note": record.decision.get("note", ""),
         "origin": _origin(run.store, record) if state == REUSED else None,
         "outputs": list(islice(_outputs(record), _MOST_OUTPUTS)),
-        "metrics": list(_metrics(_logged(StepRun(run, record.run_id)))),
+        "metrics": _metrics(_logged(run.store, record)),
     }
 
 
@@ -81,8 +81,7 @@ def _origin(runs: RunStore, record: RunRecord) -> dict[str, str]:
         origin = runs.get(record.made_by.partition(".")[0]).origin
     except RefrainError:  # cleaned away meanwhile
         origin = {}
-    named = {name: str(origin.get(name) or "") for name in ("dag_id", "run_id")}
-    return {"title": short_id(record.made_by), **(named if all(named.values()) else {"dag_id": "", "run_id": ""})}
+    return {"title": short_id(record.made_by), **{name: str(origin.get(name) or "") for name in ("dag_id", "run_id")}}
 
 
 def _outputs(record: RunRecord) -> Iterator[dict[str, str]]:
@@ -105,12 +104,8 @@ def _progress(path: Path | None) -> dict[str, Any] | None:
     event = None if path is None else latest_progress(path)
     try:
         return None if event is None else progress_view(event)
-    except (
-        ArithmeticError,
-        KeyError,
-        TypeError,
-        ValueError,
-    ):  # the file is the script's, too, which may write anything
+    # The file is the script's, too, which may write anything.
+    except (ArithmeticError, KeyError, TypeError, ValueError):
         return None
 
 
@@ -149,18 +144,32 @@ def _mini_batches(event: Mapping[str, Any]) -> dict[str, Any]:
 # ---- metrics
 
 
-def _logged(step: StepRun) -> RunLog:
-    """Return what the step's script logged; a very large file of events is not read again and again."""
-    path = step.files().path(EVENTS)
-    if path is None or path.stat().st_size > _MOST_EVENT_BYTES:
-        return RunLog(step.id)
-    return step.logged()
+def _logged(runs: RunStore, record: RunRecord) -> RunLog:
+    path = _events(runs, record)
+    return RunLog(record.run_id) if path is None else read_step_log(path, record.run_id).own
 
 
-def _metrics(logged: RunLog) -> Iterator[dict[str, Any]]:
-    for name, value in islice(logged.metrics.items(), _MOST_METRICS):
-        points = [point.value for point in logged.series.get(name, ())]
-        yield {"name": name, "value": _value(value), "chart": chart(points), "title": logged.descriptions.get(name, "")}
+def _logged_for_all(run: PipelineRun, records: Iterable[RunRecord]) -> RunLog:
+    """Return what the steps' scripts logged for the pipeline run above them."""
+    return read_pipeline_log(filter(None, (_events(run.store, record) for record in records)), run.id)
+
+
+def _events(runs: RunStore, record: RunRecord) -> Path | None:
+    """Return the file of events behind a step run; None without one, and for one too large to be read at each look."""
+    path = runs.files(record.made_by).path(EVENTS)
+    return None if path is None or path.stat().st_size > _MOST_EVENT_BYTES else path
+
+
+def _metrics(logged: RunLog) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "value": _value(value),
+            "chart": chart([point.value for point in logged.series.get(name, ())]),
+            "title": logged.descriptions.get(name, ""),
+        }
+        for name, value in islice(logged.metrics.items(), _MOST_METRICS)
+    ]
 
 
 def _value(value: Any) -> str:

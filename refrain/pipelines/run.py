@@ -20,7 +20,7 @@ from refrain.pipelines.watch import Watch
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.metrics import Labels, RunLog, read_pipeline_log, read_step_log
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
-from refrain.tracking.run_files import RunFiles
+from refrain.tracking.run_files import EVENTS, RunFiles
 
 if TYPE_CHECKING:
     from refrain.pipelines.experiment import Experiment
@@ -230,7 +230,7 @@ class StepRun(RecordedRun):
     def events_path(self) -> str:
         """Return the file of events behind this run, which for a reused step is the one of the original run."""
         files = self.files()
-        return str(files.path("events.jsonl") or files.folder / "events.jsonl")
+        return str(files.path(EVENTS) or files.folder / EVENTS)
 
     def files(self) -> RunFiles:
         """See :meth:`RecordedRun.files`."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from refrain.runtime import events
+from refrain.tracking.run_files import EVENTS
 
 KIND = "progress"
 _LOOKED_AT = 1 << 16  # bytes at the end of a file of events: whoever tells of progress does so every few seconds
@@ -42,7 +43,7 @@ def note_progress(folder: str, moved: Moved) -> None:
     names = ("files", "all_files", "bytes", "all_bytes", "rate")
     event = {"kind": KIND, **{name: getattr(moved, name) for name in names}}
     with contextlib.suppress(OSError):
-        events.append(os.path.join(folder, "events.jsonl"), events.OWN, [event])
+        events.append(os.path.join(folder, EVENTS), events.OWN, [event])
 
 
 def latest_progress(path: Path) -> dict[str, Any] | None:

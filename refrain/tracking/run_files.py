@@ -20,8 +20,10 @@ from refrain.tracking.run_id import run_folder
 
 FETCHED = "fetched"
 """This machine's folder for copies of files that runs of other machines left."""
+EVENTS = "events.jsonl"
+"""What the script of a run has said, and how far its step is: one line for each event."""
 _RECORD = "run.json"
-_GROWING = ("logs/", "events.jsonl")
+_GROWING = ("logs/", EVENTS)
 
 
 class RunFiles:

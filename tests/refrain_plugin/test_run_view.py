@@ -13,6 +13,7 @@ from refrain.pipelines.local import run_pipeline
 from refrain.pipelines.run import PipelineRun
 from refrain.runtime import events
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
+from refrain_plugin import run_view as run_view_module
 from refrain_plugin.pages import _templates, app
 from refrain_plugin.run_view import chart, progress_view, run_view
 
@@ -24,6 +25,7 @@ run = Run.get_context()
 for number in range(5):
     run.log("loss", 1 / (number + 1))
 run.log("note", sys.argv[2])
+run.parent.log("share", 0.25)
 open(sys.argv[1], "w").write(sys.argv[2])
 """
 
@@ -76,6 +78,16 @@ def test_an_open_step_tells_its_metrics_its_outputs_and_what_it_depends_on(pipel
     assert (train["metrics"][0]["chart"]["low"], train["metrics"][0]["chart"]["high"]) == ("0.2", "1")
     assert [(output["name"], output["files"]) for output in train["outputs"]] == [("model", "1")]
     assert {"field": "argument 2", "now": "output 'model'", "change": ""} in train["fields"]
+
+
+def test_the_run_tells_what_its_steps_logged_for_it_and_nothing_is_read_from_very_large_files(
+    pipeline, workspace, monkeypatch
+):
+    run = _run(pipeline, workspace)
+    assert [(metric["name"], metric["value"]) for metric in run_view(run)["metrics"]] == [("share", "0.25")]
+    monkeypatch.setattr(run_view_module, "_MOST_EVENT_BYTES", 10)
+    view = run_view(run, ["train_test"])
+    assert (view["metrics"], view["steps"][0]["metrics"]) == ([], [])
 
 
 def test_a_reused_step_leads_to_the_run_that_made_its_result(pipeline, workspace):
