@@ -47,10 +47,15 @@ class Piece:
     keys: Keys = ()
     timestamp: str | None = None
 
+    @property
+    def content(self) -> bytes:
+        """The paths, with the one byte between them that none of them has."""
+        return b"\0".join(map(os.fsencode, self.paths))
+
     def put(self, path: str) -> dict[str, Any]:
         """Return what a process makes the mini-batch of; a table is written to *path*, to be read without copying."""
         if self.table is None:
-            return {"files": self.paths, "keys": self.keys}
+            return {"keys": self.keys}
         self._write(path)
         return {"table": path, "keys": self.keys}
 

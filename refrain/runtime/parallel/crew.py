@@ -52,7 +52,8 @@ class Member:
         if self.state is State.IDLE:
             self.enter(State.RUNNING)
         self.tasks.append(task)
-        self.peer.put({"do": "run", "batch": task.index, "try": attempt, "items": task.items, **task.fields})
+        fields = {"do": "run", "batch": task.index, "try": attempt, "items": task.items, **task.fields}
+        self.peer.put(fields, task.content)
 
     def take(self) -> MiniBatch:
         """Take back the mini-batch that it has run; it goes on with the next at once."""

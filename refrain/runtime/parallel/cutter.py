@@ -4,7 +4,7 @@ It has the dispatcher's memory and responsiveness spared: Arrow and pandas are l
 cutter: ``{"do": "cut", ...}`` once, then ``{"do": "more"}`` for each mini-batch. Cutter to dispatcher::
 
     {"is": "counted", "about": 12}
-    {"is": "piece", "batch": 3, "items": 1000, "table": "/path", ...}    or with files instead of a table
+    {"is": "piece", "batch": 3, "items": 1000, "table": "/path", ...}    or without a table, and the paths of files
     {"is": "kept", "batch": 3, "items": 1000}                            an earlier try has done it; nobody asked
     {"is": "note", "text": "…"}                                          a warning about the data
     {"is": "trouble", "error": ...}                                      the data cannot be read
@@ -25,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Iterator
 
-    from refrain.runtime.parallel.frames import Fields
+    from refrain.runtime.parallel.frames import Fields, Frame
 
 
 class _Notes(logging.Handler):
@@ -49,7 +49,7 @@ def main() -> None:
         line.say({"is": "trouble", "error": described(error)})
 
 
-def _cut(line: Line, messages: Iterator[Fields], order: Fields) -> None:
+def _cut(line: Line, messages: Iterator[Frame], order: Fields) -> None:
     made = [pieces().Pieces(path, order["size"], order["keys"]) for path in order["descriptions"]]
     line.say({"is": "counted", "about": sum(one.count() for one in made)})
     done = _done(order["done"])
@@ -60,7 +60,7 @@ def _cut(line: Line, messages: Iterator[Fields], order: Fields) -> None:
         if next(messages, None) is None:
             return
         put = piece.put(os.path.join(order["folder"], f"{batch}.arrow"))
-        line.say({"is": "piece", "batch": batch, "items": piece.items, "title": piece.title, **put})
+        line.say({"is": "piece", "batch": batch, "items": piece.items, "title": piece.title, **put}, piece.content)
     line.say({"is": "over"})
 
 

@@ -20,9 +20,13 @@ if TYPE_CHECKING:
     from refrain.runtime.parallel.report import Report
 
     class Source(Protocol):
-        """Where mini-batches come from, in their order. ``is_over`` once the last of them has been given out."""
+        """Where mini-batches come from, in their order. ``is_over`` once the last of them has been given out.
+
+        As long as it ``is_busy``, :meth:`look` goes on with what has to be done before the first.
+        """
 
         is_over: bool
+        is_busy: bool
         total: int | None  # as far as it is known before
 
         def next(self) -> MiniBatch | None:
@@ -119,7 +123,7 @@ class Dispatcher:
                 self._fill()
             while self._failure is None and not self._is_done():
                 self._rest()
-                for event in self._crew.events(_TICK_SECONDS):
+                for event in self._crew.events(0 if self._source.is_busy else _TICK_SECONDS):
                     self._hear(event)
                 if time.monotonic() - self._ticked > _TICK_SECONDS:
                     self._tick()
@@ -342,6 +346,8 @@ class Dispatcher:
 
     def _look(self) -> None:
         """Take in what the source has made, and which nodes there are."""
+        if self._source.is_busy:
+            self._fed = time.monotonic()
         trouble = self._source.look() or self._crew.look()
         if trouble:
             self._give_up(trouble, [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from refrain.runtime.parallel.mini_batch import paths_of
 from refrain.runtime.parallel.pieces import pieces
 
 TYPE_CHECKING = False
@@ -67,10 +68,10 @@ class EntryScript:
 class MiniBatchContext:
     """What run() may know of its mini-batch, if it takes a second argument."""
 
-    def __init__(self, index: int, keys: Mapping[str, Any], paths: list[str] | None, frame: Any) -> None:
+    def __init__(self, index: int, keys: Mapping[str, Any], content: bytes, frame: Any) -> None:
         self._index = index
         self._keys = dict(keys)
-        self._paths = paths
+        self._content = content
         self._frame = frame
         self._dataset: Any = None
 
@@ -88,7 +89,7 @@ class MiniBatchContext:
     def dataset(self) -> Any:
         """The mini-batch as a dataset, for which the step's interpreter needs Refrain."""
         if self._dataset is None:
-            self._dataset = pieces().dataset_of(self._paths, self._frame)
+            self._dataset = pieces().dataset_of(paths_of(self._content), self._frame)
         return self._dataset
 
 

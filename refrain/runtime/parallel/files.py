@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from array import array
 from itertools import accumulate
 
@@ -12,67 +13,88 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Iterator, Sequence
 
-_SEPARATOR = "\0"  # the one byte that no path has
+_SEPARATOR = b"\0"  # the one byte that no path has
+_LOOK_SECONDS = 0.02  # of listing at once; few files are listed by then
+_LOOK_FILES = 1000  # between looks at the clock
 
 
 class PathList:
     """Paths, sorted, in little memory: ten million of them are a usual case."""
 
-    def __init__(self, root: str) -> None:
-        """List the files below *root*, or *root* itself where it is a file.
-
-        :raises FileNotFoundError: when there is nothing.
-        """
-        paths = sorted(_listed(os.fsencode(root)))
+    def __init__(self, paths: list[bytes]) -> None:
+        paths.sort()
         self._ends = array("q", accumulate(map(len, paths)))  # without the separators, of which each has one
-        self._text = _SEPARATOR.encode().join([*paths, b""])
+        self._text = _SEPARATOR.join([*paths, b""])
 
     def __len__(self) -> int:
         return len(self._ends)
 
-    def part(self, start: int, stop: int) -> list[str]:
-        """Return some of the paths."""
-        stop = min(stop, len(self))
+    def part(self, start: int, stop: int) -> bytes:
+        """Return some of the paths, as :func:`refrain.runtime.parallel.mini_batch.paths_of` takes them."""
         begin = self._ends[start - 1] + start if start else 0
-        return os.fsdecode(self._text[begin : self._ends[stop - 1] + stop - 1]).split(_SEPARATOR)
+        return self._text[begin : self._ends[stop - 1] + stop - 1]
 
 
 class FileSource:
-    """Mini-batches of files. Each input is cut by itself."""
+    """Mini-batches of files. Each input is cut by itself.
+
+    Many files are listed little by little, while workers start.
+
+    :param roots: folders, or single files.
+    :raises FileNotFoundError: when there is no such folder or file; from :meth:`look`, too.
+    """
 
     def __init__(self, roots: Sequence[str], size: int) -> None:
-        self._lists = [PathList(root) for root in roots]
+        self.total: int | None = None
+        self.is_over = False
+        self.is_busy = True
         self._size = size
+        self._lists: list[PathList] = []
+        self._listing = self._list(roots)
         self._rest = self._cut()
-        count = sum(-(-len(paths) // size) for paths in self._lists)
-        self.total: int | None = count
-        self._last = count - 1
-        self.is_over = not count
+        self.look()
 
     def next(self) -> MiniBatch | None:
-        """Return the next mini-batch."""
+        """Return the next mini-batch; None when there is none, or as long as the files are being listed."""
+        if self.is_busy:
+            return None
         task = next(self._rest, None)
-        self.is_over = task is None or task.index == self._last
+        self.is_over = task is None or task.index + 1 == self.total
         return task
 
     def look(self) -> str:
-        """Return nothing: what could be wrong would have been found when the files were listed."""
+        """Go on with the list for a moment; nothing else can be wrong."""
+        ends = time.monotonic() + _LOOK_SECONDS
+        for _ in self._listing:
+            if time.monotonic() > ends:
+                break
         return ""
 
     def close(self) -> None:
         """Do nothing."""
 
+    def _list(self, roots: Sequence[str]) -> Iterator[None]:
+        for root in roots:
+            found: list[bytes] = []
+            yield from _listed(os.fsencode(root), found)
+            self._lists.append(PathList(found))
+        self.total = sum(-(-len(paths) // self._size) for paths in self._lists)
+        self.is_over = not self.total
+        self.is_busy = False
+
     def _cut(self) -> Iterator[MiniBatch]:
         index = 0
         for paths in self._lists:
             for start in range(0, len(paths), self._size):
-                files = paths.part(start, start + self._size)
-                yield MiniBatch(index, len(files), {"files": files})
+                stop = min(start + self._size, len(paths))
+                yield MiniBatch(index, stop - start, {}, paths.part(start, stop))
                 index += 1
 
 
 class EmptySource:
     """Mini-batches without data: run() is called so often."""
+
+    is_busy = False
 
     def __init__(self, count: int) -> None:
         self._given = 0
@@ -96,14 +118,16 @@ class EmptySource:
         """Do nothing."""
 
 
-def _listed(root: bytes) -> list[bytes]:
+def _listed(root: bytes, found: list[bytes]) -> Iterator[None]:
+    """Add the files below *root*, or *root* itself where it is a file; yield now and then."""
     if not os.path.isdir(root):
         os.stat(root)
-        return [root]
+        found.append(root)
+        return
     folders: list[bytes] = [root]
-    found: list[bytes] = []
     while folders:
         with os.scandir(folders.pop()) as entries:
-            for entry in entries:
+            for number, entry in enumerate(entries):
                 (folders if entry.is_dir() else found).append(entry.path)
-    return found
+                if number % _LOOK_FILES == 0:
+                    yield

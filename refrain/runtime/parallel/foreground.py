@@ -49,8 +49,8 @@ def main() -> int:
 def _try(script: Script, task: MiniBatch) -> int:
     """Run one mini-batch and show what comes of it; return how many items have no result."""
     _say(f"--- {task}: {task.items} items")
-    data = data_of(task.fields)
-    context = MiniBatchContext(task.index, keys_of(task.fields), task.fields.get("files"), data)
+    data = data_of(task.fields, task.content)
+    context = MiniBatchContext(task.index, keys_of(task.fields), task.content, data)
     began = time.perf_counter()
     result = script.run(data, context)
     seconds = time.perf_counter() - began
@@ -75,6 +75,7 @@ def _tasks(settings: Settings, folder: str) -> Iterator[MiniBatch]:
     else:
         source = FileSource(settings.files, settings.size or DEFAULT_FILES)
     while not source.is_over:
+        source.look()
         task = source.next()
         if task is not None:
             yield task
@@ -83,7 +84,8 @@ def _tasks(settings: Settings, folder: str) -> Iterator[MiniBatch]:
 def _cut(descriptions: Sequence[str], settings: Settings, folder: str) -> Iterator[MiniBatch]:
     made = (pieces().Pieces(path, settings.size or DEFAULT_BYTES, settings.keys) for path in descriptions)
     for index, piece in enumerate(itertools.chain.from_iterable(made)):
-        yield MiniBatch(index, piece.items, piece.put(os.path.join(folder, f"{index}.arrow")), piece.title)
+        put = piece.put(os.path.join(folder, f"{index}.arrow"))
+        yield MiniBatch(index, piece.items, put, piece.content, piece.title)
 
 
 def _say(*lines: str) -> None:

@@ -3,7 +3,7 @@
 A frame is two lengths, a JSON object, and bytes that are no JSON. Dispatcher to worker::
 
     {"do": "start", ...}                        what :mod:`refrain.runtime.parallel.worker` needs; once
-    {"do": "run", "batch": 7, ...}              one mini-batch; several may be on their way
+    {"do": "run", "batch": 7, ...}              one mini-batch, with the paths of its files; several may be on their way
     {"do": "stop"}                              call shutdown() and end
 
 Worker to dispatcher::

@@ -12,12 +12,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Iterator, Tuple
 
-    from refrain.runtime.parallel.frames import Fields
+    from refrain.runtime.parallel.frames import Fields, Frame
 
 _READ = 1 << 18
 
 
-def begin() -> Tuple[Line, Iterator[Fields], Fields]:
+def begin() -> Tuple[Line, Iterator[Frame], Fields]:
     """Tie this process to the one that has started it; return the line to it, what it says, and the first of that.
 
     Ends the process when that one is gone already. It is started by :class:`refrain.runtime.parallel.peer.Peer`, with
@@ -26,7 +26,7 @@ def begin() -> Tuple[Line, Iterator[Fields], Fields]:
     die_with(int(sys.argv[2]))
     line = Line(int(sys.argv[1]))
     messages = line.messages()
-    for first in messages:
+    for first, _ in messages:
         return line, messages, first
     sys.exit(0)
 
@@ -39,14 +39,13 @@ class Line:
         self._descriptor = descriptor
         self._frames = Frames()
 
-    def messages(self) -> Iterator[Fields]:
+    def messages(self) -> Iterator[Frame]:
         """Yield what the dispatcher says, until it is gone."""
         while True:
             data = os.read(self._descriptor, _READ)
             if not data:
                 return
-            for fields, _ in self._frames.feed(data):
-                yield fields
+            yield from self._frames.feed(data)
 
     def say(self, fields: Fields, content: bytes = b"") -> None:
         """Send a frame."""

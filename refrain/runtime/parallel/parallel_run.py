@@ -141,7 +141,8 @@ class ParallelRun:
 
     def _opening(self, source: Source) -> str:
         settings = self._settings
-        what = f"{source.total:,} mini-batches" if source.total is not None else "mini-batches of a table"
+        kind = "a table" if settings.tables else "many files"
+        what = f"mini-batches of {kind}" if source.total is None else f"{source.total:,} mini-batches"
         if self._order is not None:
             return f"{what}, {settings.nodes} nodes of {self._order.place}"
         nodes = f" ({settings.nodes} nodes' worth, all on this machine)" if settings.nodes > 1 else ""

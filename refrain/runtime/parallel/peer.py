@@ -72,9 +72,9 @@ class Peer:
         """Whether it has ended, or was killed."""
         return self._is_killed or not self.is_open or self._process.poll() is not None
 
-    def put(self, fields: Fields) -> None:
+    def put(self, fields: Fields, content: bytes = b"") -> None:
         """Have a frame sent by the next :meth:`flush`."""
-        self.stream.put(fields)
+        self.stream.put(fields, content)
 
     def send(self, fields: Fields) -> None:
         """Send a frame, as far as it fits now."""

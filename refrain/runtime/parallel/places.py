@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         def ending(self) -> str | None:
             """See :class:`Peer`."""
 
-        def put(self, fields: Fields) -> None:
+        def put(self, fields: Fields, content: bytes = b"") -> None:
             """See :class:`Peer`."""
 
         def send(self, fields: Fields) -> None:

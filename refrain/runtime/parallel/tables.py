@@ -30,6 +30,8 @@ class TableSource:
     :param ahead: how many mini-batches wait, cut, for a worker.
     """
 
+    is_busy = False
+
     def __init__(
         self, descriptions: Sequence[str], cut: Fields, journal: Journal, crew: Crew, logs: Logs, *, ahead: int
     ) -> None:
@@ -64,7 +66,7 @@ class TableSource:
         """Take in what was cut; return what is wrong with the data, or an empty text."""
         if not self._peer.is_open:
             return ""
-        trouble = "".join([self._take(fields) for fields, _ in self._peer.receive()])
+        trouble = "".join([self._take(fields, content) for fields, content in self._peer.receive()])
         self._peer.flush()
         if not self._peer.is_open:
             self._crew.forget(self._peer.stream)
@@ -85,7 +87,7 @@ class TableSource:
     def _settle(self) -> None:
         self.is_over = self._is_cut and not self._ready
 
-    def _take(self, fields: Fields) -> str:
+    def _take(self, fields: Fields, content: bytes) -> str:
         kind = fields.pop("is")
         if kind == "trouble":
             self._is_cut = True
@@ -98,12 +100,13 @@ class TableSource:
         elif kind == "over":
             self._is_cut = True
         else:
-            self._ready.append(_mini_batch(fields))
+            self._ready.append(_mini_batch(fields, content))
         return ""
 
 
-def _mini_batch(fields: Fields) -> MiniBatch:
-    return MiniBatch(fields.pop("batch"), fields.pop("items"), fields, fields.pop("title", ""))
+def _mini_batch(fields: Fields, content: bytes) -> MiniBatch:
+    index, items, title = fields.pop("batch"), fields.pop("items"), fields.pop("title", "")
+    return MiniBatch(index, items, fields, content, title)
 
 
 def _start(logs: Logs) -> Peer:

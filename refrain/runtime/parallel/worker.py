@@ -90,12 +90,12 @@ class Worker:
         self._profile = Profile(os.path.join(start["logs"], "perf", start["node"]), start["name"], start["profiles"])
         self._script.init()
 
-    def run(self, task: Fields) -> None:
+    def run(self, task: Fields, content: bytes) -> None:
         """Run one mini-batch and say what came of it."""
         began, clock = time.time(), time.perf_counter()
         try:
-            data, keys = data_of(task), keys_of(task)
-            context = MiniBatchContext(task["batch"], keys, task.get("files"), data)
+            data = data_of(task, content)
+            context = MiniBatchContext(task["batch"], keys_of(task), content, data)
             result = self._profile.of(self._script.run, data, context)
             seconds = time.perf_counter() - clock
             answer, rows = self._answer(result, task)
@@ -152,11 +152,11 @@ def main() -> None:
         line.say({"is": "broken", "error": described(error)})
         sys.exit(1)
     line.say({"is": "ready"})
-    for message in messages:
+    for message, content in messages:
         if message["do"] == "stop":
             worker.stop()
             return
-        worker.run(message)
+        worker.run(message, content)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ class _Crew:
         self.members = [other for other in self.members if other is not member]
 
 
-def _ignored(_fields: object) -> None:
+def _ignored(_fields: object, _content: bytes) -> None:
     pass
 
 

@@ -5,17 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from refrain.runtime.parallel.files import EmptySource, FileSource, PathList
+from refrain.runtime.parallel import files
+from refrain.runtime.parallel.files import EmptySource, FileSource
+from refrain.runtime.parallel.mini_batch import data_of
 
 
 def all_of(source: FileSource | EmptySource) -> list[list[str]]:
-    batches = []
+    batches: list[list[str]] = []
     while not source.is_over:
+        source.look()
         batch = source.next()
-        assert batch is not None
-        assert batch.index == len(batches)
-        assert batch.items == len(batch.fields.get("files", []))
-        batches.append(batch.fields.get("files", []))
+        assert (batch is None) == source.is_busy
+        if batch is not None:
+            paths = data_of(batch.fields, batch.content)
+            assert (batch.index, batch.items) == (len(batches), len(paths))
+            batches.append(paths)
     assert source.next() is None
     return batches
 
@@ -51,7 +55,33 @@ def test_an_empty_folder_gives_none(tmp_path: Path) -> None:
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="missing"):
-        PathList(str(tmp_path / "missing"))
+        FileSource([str(tmp_path / "missing")], 1)
+
+
+@pytest.mark.parametrize("roots", [1, 3])
+def test_many_files_are_listed_little_by_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, roots: int) -> None:
+    monkeypatch.setattr(files, "_LOOK_SECONDS", 0)
+    monkeypatch.setattr(files, "_LOOK_FILES", 2)
+    inputs = [folder(tmp_path / str(number), "a", "b/1", "b/2", "c", "d") for number in range(roots)]
+    source = FileSource(inputs, 2)
+    assert source.is_busy
+    assert source.total is None
+    assert source.next() is None
+    assert not source.is_over
+    looks = 0
+    while source.is_busy:
+        source.look()
+        looks += 1
+    assert looks > roots
+    assert source.total == 3 * roots
+    assert [len(batch) for batch in all_of(source)] == [2, 2, 1] * roots
+
+
+def test_an_input_that_goes_while_others_are_listed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_LOOK_SECONDS", 0)
+    source = FileSource([folder(tmp_path / "here", "a"), str(tmp_path / "gone")], 1)
+    with pytest.raises(FileNotFoundError, match="gone"):
+        all_of(source)
 
 
 def test_names_that_are_no_unicode_or_hold_line_ends_are_paths_like_others(tmp_path: Path) -> None:
@@ -68,7 +98,7 @@ def test_links_to_files_and_folders_are_followed(tmp_path: Path) -> None:
     (tmp_path / "view").mkdir()
     (tmp_path / "view" / "folder").symlink_to(real)
     (tmp_path / "view" / "file").symlink_to(f"{real}/x")
-    assert len(PathList(str(tmp_path / "view"))) == 3
+    assert [len(batch) for batch in all_of(FileSource([str(tmp_path / "view")], 10))] == [3]
 
 
 @pytest.mark.parametrize("count", [0, 1, 4])

@@ -116,9 +116,9 @@ class FarPeer:
         """Whether it has ended, or its node is gone."""
         return not self.is_open
 
-    def put(self, fields: Fields) -> None:
+    def put(self, fields: Fields, content: bytes = b"") -> None:
         """Have a frame sent by the next :meth:`flush`."""
-        self._node.stream.put({"do": "pass", "of": self.name}, frame(fields))
+        self._node.stream.put({"do": "pass", "of": self.name}, frame(fields, content))
 
     def send(self, fields: Fields) -> None:
         """Send a frame, as far as it fits now."""
