@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules --warn-undefined-variables
 bin := .venv/bin
+# Where it is set, every process of every test would compile our modules anew: a tenth of a second each.
+unexport PYTHONDONTWRITEBYTECODE
 # `make up PORT=8090` takes another port than 8080.
 PORT ?=
 needs_machine := acceptance or browser or docker or mariadb or postgres or slow or spark
@@ -15,7 +17,7 @@ SEED ?=
 # Its name holds the folder, so that a copied or moved clone sets itself up again.
 stamp := .venv/.ready-$(shell pwd -P | cksum | cut -d ' ' -f 1)
 
-.PHONY: help setup demo up test test-fast test-servers test-acceptance test-deps chaos lint format bench constraints clean
+.PHONY: help setup demo up test test-fast test-servers test-spark test-acceptance test-deps chaos lint format bench constraints clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' Makefile | sort | while IFS=$$'\t' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -33,16 +35,19 @@ demo: setup ## run the example pipeline twice and see what is reused
 up: setup ## start Airflow with the examples and the plugin
 	@$(bin)/refrain up $(if $(PORT),--port $(PORT))
 
-# Tests on a real Airflow wait more than they work: those that need other servers run beside them.
-test: test-fast test-deps ## all tests: the fast ones first, then those that need servers beside those on a real Airflow
-	@echo "Servers and Airflow, side by side; what the tests of each print comes when they have ended."
-	@$(MAKE) --no-print-directory -j 2 --output-sync=target test-servers test-acceptance
+# Tests on a real Airflow and on Spark wait more than they work: those that need other servers run beside them.
+test: test-fast test-deps ## all tests: the fast ones first, then those that need servers, Spark or Airflow side by side
+	@echo "Servers, Spark and Airflow, side by side; what the tests of each print comes when they have ended."
+	@$(MAKE) --no-print-directory -j 3 --output-sync=target test-servers test-spark test-acceptance
 
 test-fast: setup ## the fast tests only
 	$(pytest) -n auto -m "not ($(needs_machine))"
 
 test-servers: setup
-	$(pytest) -m "($(needs_machine)) and not acceptance" || [ $$? -eq 5 ]
+	$(pytest) -m "($(needs_machine)) and not acceptance and not spark" || [ $$? -eq 5 ]
+
+test-spark: setup
+	$(pytest) -m "spark and not acceptance" || [ $$? -eq 5 ]
 
 test-acceptance: setup
 	$(pytest) -m acceptance || [ $$? -eq 5 ]
