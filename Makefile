@@ -55,7 +55,7 @@ test-acceptance: setup
 test-deps: # Chromium and the database servers, where they can be installed
 	@scripts/test-deps
 
-chaos: setup ## kills, full disks, damage and crowds in their long form, with figures; an hour or more
+chaos: setup ## kills, full disks, damage and crowds in their long form, with figures; forty minutes or more
 	REFRAIN_TEST_CHAOS=long REFRAIN_TEST_SEED=$(SEED) $(pytest) -s --timeout 0 tests/chaos
 
 lint: setup ## style, types and import contracts

@@ -40,6 +40,7 @@ def parallel_try(options: argparse.Namespace) -> int:
         words += ["--mini_batch_size", options.mini_batch_size] if options.mini_batch_size else []
         path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(RUNTIME / "path"))))
         questions = Path(folder, "questions")
+        questions.mkdir()
         environment = {**os.environ, "PYTHONPATH": path, "REFRAIN_QUESTIONS": str(questions)}
         command = [options.python or sys.executable, "-m", _MODULE, *words, *options.arguments]
         with answered(questions, lambda question: _answer(question, options, Path(folder))):

@@ -98,6 +98,7 @@ def open_stage(
         folder.mkdir(parents=True)
         _sign(stage)
         stage.working_directory.mkdir()
+        stage.questions.mkdir()
         for path in stage.waiting[:-1]:
             _make_waiting(path)
     except OSError as error:

@@ -18,7 +18,7 @@ Document = Mapping[str, Any]
 
 @contextlib.contextmanager
 def answered(folder: Path, answer: Callable[[Document], Document]) -> Iterator[None]:
-    """Answer the questions in a folder, one after the other, while the block runs.
+    """Answer the questions in a folder, which is there, one after the other, while the block runs.
 
     :param answer: is told a question; the error that it raises is the answer then.
     """
@@ -27,7 +27,6 @@ def answered(folder: Path, answer: Callable[[Document], Document]) -> Iterator[N
         for name, question in questions.waiting(str(folder)):
             questions.reply(str(folder), name, dict(_answer(question, answer)))
 
-    folder.mkdir(exist_ok=True)
     with repeated(look, _SECONDS, rest=0):
         yield
 

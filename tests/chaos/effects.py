@@ -31,6 +31,7 @@ _EVENTS = {
 _PARTS = tuple(
     (re.compile(pattern), part)
     for pattern, part in (
+        (r"^/steps(/|$)", ""),  # the scripts, which we write
         (r"/cache/(?!workspaces/)", ""),  # can be lost at any time
         (r"/\.refrain-staging", "waiting output"),
         (r"/staging/[^/]+/owner", "owner"),
@@ -93,7 +94,8 @@ class Effects:
         place = os.path.normpath(os.path.join(_path(folder), _path(path)))
         if not f"{place}/".startswith(self._below):
             return
-        part = next((part for pattern, part in _PARTS if pattern.search(place)), "workspace")
+        inside = place[len(self._below) - 1 :]
+        part = next((part for pattern, part in _PARTS if pattern.search(inside)), "workspace")
         if part:
             name = f"{verb} {part}"
             with self._lock:

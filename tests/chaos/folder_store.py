@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import uuid
@@ -18,7 +19,7 @@ PROTOCOL = "kept"
 class FolderStore(LocalFileSystem):
     """Files that are written whole or not at all, conditionally where that is asked for, with tags of their content.
 
-    As in object stores there are no folders: those that have become empty are not there.
+    As in object stores there are no folders: one without files is not there, whoever died before it got any.
     """
 
     protocol = PROTOCOL
@@ -33,7 +34,13 @@ class FolderStore(LocalFileSystem):
         if found["type"] == "file":
             with contextlib.suppress(FileNotFoundError):
                 found["ETag"] = hashlib.md5(Path(found["name"]).read_bytes()).hexdigest()
+        elif not any(names for _, _, names in os.walk(found["name"])):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), found["name"])
         return found
+
+    def ls(self, path: Any, detail: bool = False, **kwargs: Any) -> Any:
+        found = super().ls(path, detail=True, **kwargs)  # asks for each, so that folders without files are left out
+        return found if detail else [entry["name"] for entry in found]
 
     def pipe_file(self, path: Any, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         target = Path(self._strip_protocol(path))

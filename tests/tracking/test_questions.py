@@ -20,7 +20,7 @@ def asked(folder: Path, **question: Any) -> Any:
 
 
 def test_a_question_is_answered_while_the_block_runs(tmp_path: Path) -> None:
-    assert asked(tmp_path / "questions", schema=1, ask="share", by=4) == {"answer": 2.5}
+    assert asked(tmp_path, schema=1, ask="share", by=4) == {"answer": 2.5}
 
 
 def test_an_error_is_an_answer_whatever_it_is(tmp_path: Path) -> None:
