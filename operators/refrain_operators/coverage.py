@@ -30,6 +30,7 @@ _HEARD_BY = (
     "_post_execute_hook",
 )
 _LIFE = ("execute", "pre_execute", "post_execute")
+_WHERE = ("queue", "executor", "executor_config", "run_as_user")
 
 
 class Coverage:
@@ -37,7 +38,8 @@ class Coverage:
 
     A step is covered when only the planning task, covered steps and tasks that are over by then come before it, and
     when nothing would notice that it was skipped: no callback, no asset, and no task directly behind it that asks for
-    success. Step operators are no such tasks, see :meth:`arrange`.
+    success. Step operators are no such tasks, see :meth:`arrange`. One that Airflow runs somewhere else, in another
+    queue or image, is not covered: the Python and the packages there, which count, are not those of the planning task.
 
     :param sensor: the planning task, in a DAG whose edges are all there.
     :raises UserError: when it is in a mapped group, where it would plan the same steps several times.
@@ -96,6 +98,7 @@ class Coverage:
         return (
             isinstance(task, StepOperator)
             and _is_step(task)
+            and all((getattr(task, name) or None) == (getattr(self._sensor, name) or None) for name in _WHERE)
             and task.trigger_rule in _ASKS_FOR_SUCCESS
             and not (task.depends_on_past or task.wait_for_downstream or task.is_setup or task.is_teardown)
             and not any(getattr(task, name, None) for name in _HEARD_BY)

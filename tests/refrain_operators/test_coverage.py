@@ -117,6 +117,19 @@ def test_a_step_whose_success_would_be_noticed_is_left_to_itself(step: Make, set
     assert _covered(plan) == ["alike"]
 
 
+@pytest.mark.parametrize(
+    "settings", [{"queue": "gpu"}, {"executor_config": {"pod_override": "another image"}}, {"run_as_user": "trainer"}]
+)
+def test_a_step_that_airflow_runs_somewhere_else_is_left_to_itself(step: Make, settings: dict[str, Any]) -> None:
+    with DAG("native"):
+        plan, plan_there = ReuseSensor(task_id="plan"), ReuseSensor(task_id="plan_there", **settings)
+        first = step("first", **settings)
+        plan >> first
+        plan_there >> step("second", **settings)
+    assert _covered(plan) == []
+    assert _covered(plan_there) == ["second"]
+
+
 def test_a_step_that_registers_an_output_is_left_to_itself(step: Make, tmp_path: Path) -> None:
     with DAG("native"):
         plan = ReuseSensor(task_id="plan")
