@@ -38,14 +38,18 @@ SCHEMA = 1
 _PREFIX = b"refrain fingerprint\n"
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 _SECRET = re.compile(
-    r"password|passwd|passphrase|secret|token|api[_.]?key|access[_.]?key|private[_.]?key|account[_.]?key|credential"
-    r"|authorization|_sas$|^sas_|connection_string|_pwd$|_pass$|^sshpass$",
+    r"password|passwd|passphrase|secret|token(?!iz)|api[_.]?key|access[_.]?key|private[_.]?key|account[_.]?key|credential"
+    r"|(?<!primary)(?<!foreign)(?<!sort)(?<!partition)(?<!group)(?<!join)[_.]key$|authorization|(^|_)auth$|_sas$|^sas_"
+    r"|connection_string|^airflow_conn_|_pw$|_pwd$|_pass$|^pgpass$|^sshpass$|webhook",
     re.IGNORECASE,
 )
+"""Names. Of those that end with a key, the ones of tables are none."""
 _SECRET_IN_VALUE = re.compile(
-    r"://[^/@\s:]*:([^/@\s]+)@|(?:password|pwd|accountkey|sharedaccesskey|[?&]sig)=([^;&\s]+)", re.IGNORECASE
+    r"://[^/\s]*?:(?!\d+[/?])([^\s]+)@|(?:password|pwd|accountkey|sharedaccesskey|[?&]sig)\s*=\s*([^;&\s]+)"
+    r'|"[^"]*(?:password|secret|token|credential|_key)[^"]*"\s*:\s*"([^"]+)"',
+    re.IGNORECASE,
 )
-"""The password of a URL, and what a connection string or a signed URL holds."""
+"""The password of a URL, whatever it is made of, and what a connection string, a signed URL or JSON holds."""
 _ONLY_SIZES = frozenset(
     {
         "spark.driver.memory",

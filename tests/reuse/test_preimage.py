@@ -216,15 +216,25 @@ def test_secrets_are_kept_as_keyed_hashes() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["DB_PASSWORD", "apiKey", "API_KEY", "AZURE_CLIENT_SECRET", "token", "ACCOUNT_KEY", "BLOB_SAS", "MYSQL_PWD"]
-)
+    "name",
+    [
+        "DB_PASSWORD", "apiKey", "API_KEY", "AZURE_CLIENT_SECRET", "token", "ACCOUNT_KEY", "BLOB_SAS", "MYSQL_PWD",
+        "AIRFLOW_CONN_LAKE", "AZURE_STORAGE_KEY", "FERNET_KEY", "DB_PW", "PGPASS", "BASIC_AUTH", "SLACK_WEBHOOK_URL",
+    ],
+)  # fmt: skip
 def test_secrets_are_known_by_their_names(name: str) -> None:
     assert is_secret(name)
+
+
+@pytest.mark.parametrize("name", ["TOKENIZERS_PARALLELISM", "PRIMARY_KEY", "SORT_KEY", "KEYS", "AUTHOR", "THREADS"])
+def test_what_sounds_like_a_secret_and_is_none_is_told_from_one(name: str) -> None:
+    assert not is_secret(name)
 
 
 def test_a_url_with_a_password_is_a_secret_whatever_its_name() -> None:
     assert is_secret("DATABASE", "postgresql://user:pass@host/db")
     assert not is_secret("DATABASE", "postgresql://user@host:5432/db")
+    assert not is_secret("PAGE", "https://host:8080/who@where")
 
 
 @pytest.mark.parametrize(
@@ -234,6 +244,11 @@ def test_a_url_with_a_password_is_a_secret_whatever_its_name() -> None:
         ("Server=host;Database=db;Uid=user;Pwd=p@ss;", "p@ss"),
         ("DefaultEndpointsProtocol=https;AccountName=a;AccountKey=Eby8vdM02xNO==;", "Eby8vdM02xNO=="),
         ("https://a.blob.core.windows.net/c?sv=2024&sig=abc%2Fdef&se=1", "abc/def"),
+        ("postgresql://me@corp:s3cret@host/db", "s3cret"),
+        ("mysql://me:pa/ss@host/db", "pa/ss"),
+        ("Driver=x;UID=a;Pwd = hunter2", "hunter2"),
+        ('{"conn_type": "wasb", "password": "hunter2", "extra": {}}', "hunter2"),
+        ('{"extra": {"account_key": "Eby8vdM02xNO"}}', "Eby8vdM02xNO"),
     ],
 )
 def test_a_password_within_a_value_is_no_text_for_a_log_either(value: str, password: str) -> None:
