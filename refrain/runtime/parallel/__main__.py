@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 
+from refrain.runtime.parallel.logs import say_anything
 from refrain.runtime.parallel.parallel_run import ParallelRun
 from refrain.runtime.parallel.settings import SettingError, Settings
 
 
 def main() -> int:
     """Run what the command line says; return 0 when it succeeded."""
+    say_anything()
     try:
         settings = Settings(sys.argv[1:])
     except SettingError as error:

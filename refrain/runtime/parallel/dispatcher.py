@@ -7,6 +7,7 @@ from collections import deque
 
 from refrain.runtime.parallel.crew import State
 from refrain.runtime.parallel.journal import RowsFile
+from refrain.runtime.parallel.starts import Starts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 
 _TICK_SECONDS = 0.2
-_INIT_TRIES = 3  # for each process, one after the other, without one that is ready
 _AHEAD_SECONDS = 0.1  # of work that a worker has beside the mini-batch that it runs; none if one alone takes longer
 _MOST_AHEAD = 64
 _FORGETS = 0.95
@@ -55,7 +55,7 @@ class Waits:
     """After how many seconds without a sign of life a parallel run gives up.
 
     :param init: in which no run() ends, while all workers are starting.
-    :param data: in which no mini-batch is made, while none is left.
+    :param data: in which no mini-batch is made, while nobody has one.
     """
 
     def __init__(self, init: float, data: float) -> None:
@@ -96,7 +96,7 @@ class Dispatcher:
         self._waits = waits
         self._again: Deque[MiniBatch] = deque()
         self._scheduled = 0
-        self._broken_inits = 0
+        self._starts = Starts()
         self._slowest = 0.1  # seconds of the slower ones among the latest calls of run()
         self._quickest = 0.1  # and of the quicker ones
         self._most = 1  # mini-batches that a worker may have: more than one only if they are over in no time
@@ -104,6 +104,7 @@ class Dispatcher:
         self._ticked = 0.0
         self._fed = time.monotonic()
         self._failure: Failure | None = None
+        self._no_start: Failure | None = None  # why the latest node got no further process
         self._told = 0
         self._answers: dict[str, Callable[[Event], None]] = {
             "done": self._take_results,
@@ -154,7 +155,11 @@ class Dispatcher:
         for member in self._crew.members:
             if member.state in (State.IDLE, State.RUNNING) and not member.verdict:
                 self._give(member)
+        if not self._has_work():
+            self._needs_more()  # all that is left may be what an earlier try has done: nobody need be ready for that
         while self._crew.has_room and self._needs_more():
+            if not self._crew.members:
+                self._moved = time.monotonic()  # the first node may come late
             self._crew.hire()
 
     def _rest(self) -> None:
@@ -198,8 +203,6 @@ class Dispatcher:
             if task is not None:
                 self._scheduled += 1
                 self._fed = time.monotonic()
-            if self._source.is_over and self._accounts.total is None:
-                self._accounts.schedule(self._scheduled)
             if task is None:
                 return None
             results = self._journal.done(task.index, task.items)
@@ -248,7 +251,7 @@ class Dispatcher:
         self._attempt_failed(event.member.take(), event.member, error["text"], error["trace"])
 
     def _welcome(self, event: Event) -> None:
-        self._broken_inits = 0
+        self._starts.succeed(event.member.place)
         self._moved = time.monotonic()
         event.member.enter(State.IDLE)
 
@@ -289,15 +292,18 @@ class Dispatcher:
 
     def _init_failed(self, member: Member, error: dict[str, str]) -> None:
         """Note that a worker has not come to its first mini-batch."""
-        member.enter(State.STOPPING)  # it ends by itself, and is not mourned a second time
+        member.enter(State.LEAVING)  # it ends by itself, or is ended soon, and is not mourned a second time
         self._moved = time.monotonic()
-        self._broken_inits += 1
         self._logs.raised(member.node, member.name, f"before the first mini-batch: {error['text']}", error["trace"])
-        most = _INIT_TRIES * max(self._crew.size, 1)
-        self._logs.say(f"{member.name} failed to start ({self._broken_inits} of {most}): {error['text']}")
-        if self._broken_inits >= most:
-            reason = f"the entry script could not be started, {most} times in a row: {error['text']}"
-            self._give_up(reason, [*_indented(error["trace"]), *self._logs.tail(member.node, member.name)])
+        broken, most = self._starts.fail(member.place)
+        self._logs.say(f"{member.name} failed to start ({broken} of {most}): {error['text']}")
+        if broken != most:
+            return
+        reason = f"the entry script could not be started, {most} times in a row: {error['text']}"
+        tail = self._logs.tail(member.node, member.name)
+        self._no_start = Failure(reason, [*_indented(error["trace"]), *tail])
+        if self._crew.size:
+            self._logs.say(f"Node {member.node} ({member.place.title}) gets no further process; other nodes go on.")
 
     def _shut_down(self, event: Event) -> None:
         member, error = event.member, event.fields.get("error")
@@ -326,6 +332,8 @@ class Dispatcher:
         self._failure = self._failure or Failure(reason, details)
 
     def _excess(self) -> Failure | None:
+        if self._source.is_over and self._accounts.total is None:
+            self._accounts.schedule(self._scheduled)
         reason = self._accounts.excess
         return Failure(reason, self._last()) if reason else None
 
@@ -335,8 +343,10 @@ class Dispatcher:
         self._ticked = now = time.monotonic()
         for event in self._crew.deaths():
             self._hear(event)
-        is_hungry = self._crew.members and not self._source.is_over and not self._has_work()
-        if is_hungry and now - self._fed > self._waits.data:
+        self._see_off()
+        if not self._crew.members or self._source.is_over or self._has_work():
+            self._fed = now
+        elif now - self._fed > self._waits.data:
             self._give_up(f"no mini-batch could be made of the data for {self._waits.data:g} seconds", [])
         starting = all(member.state is State.STARTING for member in self._crew.members)
         if starting and self._crew.members and now - self._moved > self._waits.init:
@@ -351,6 +361,9 @@ class Dispatcher:
         trouble = self._source.look() or self._crew.look()
         if trouble:
             self._give_up(trouble, [])
+        is_ready = any(member.state in (State.IDLE, State.RUNNING) for member in self._crew.members)
+        if self._no_start is not None and not is_ready and not self._crew.size:
+            self._failure = self._failure or self._no_start
 
     def _part(self) -> None:
         """Let the workers call shutdown(), which may take as long as run()."""

@@ -14,6 +14,7 @@ import time
 
 from refrain.runtime.parallel.entry_script import MiniBatchContext, place_worker
 from refrain.runtime.parallel.files import EmptySource, FileSource
+from refrain.runtime.parallel.logs import say_anything
 from refrain.runtime.parallel.mini_batch import MiniBatch, data_of, keys_of
 from refrain.runtime.parallel.pieces import pieces
 from refrain.runtime.parallel.results import is_counted, rows_of
@@ -29,6 +30,7 @@ _SHOWN_LINES = 10
 
 def main() -> int:
     """Run what the command line says; return 0 when every item has a result."""
+    say_anything()
     count, logs, *words = sys.argv[1:]
     try:
         settings = Settings(words)

@@ -19,7 +19,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 import time
 from collections import deque
 
@@ -31,6 +33,12 @@ _TAIL_LINES = 50
 _TAIL_BYTES = 64 * 1024
 _LARGEST = 64 << 20
 _CUT = b"(more than 64 MiB were written here; what came before this line was left out)\n"
+
+
+def say_anything() -> None:
+    """Let this process print what is no Unicode, too: names of files, and texts of errors, can be anything."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 class Logs:

@@ -82,6 +82,32 @@ def never_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatcher, "_LONGEST_REST_SECONDS", 0)
 
 
+class _LateEnd(EmptySource):
+    """Finds out that there is nothing more only when it is looked at, as a table does whose last rows are left out."""
+
+    def next(self) -> MiniBatch | None:
+        if self._given == self.total:
+            return None
+        task = super().next()
+        self.is_over = False
+        return task
+
+    def look(self) -> str:
+        self.is_over = self._given == self.total
+        return ""
+
+
+class _FailingCrew(_Crew):
+    """Its workers die of what they are given, and their successors are not ready in time."""
+
+    def events(self, _seconds: float) -> Iterator[Event]:
+        for member in self.members:
+            if member.tasks:
+                error = {"text": "it was too much", "trace": ""}
+                yield Event(member, {"is": "failed", "error": error, "seconds": 0.1})
+                member.enter(State.STARTING)
+
+
 def _had(folder: Path, source: EmptySource, size: int, seconds: float) -> list[list[int]]:
     crew = _Crew(size, seconds)
     logs, report = SimpleNamespace(say=print), SimpleNamespace(tell=lambda *_: None)
@@ -118,3 +144,14 @@ def test_no_worker_is_left_with_many_when_the_others_have_none_any_more(tmp_path
 def test_a_wrong_guess_of_how_many_there_are_keeps_nobody_waiting(tmp_path: Path, told: int) -> None:
     had = _had(tmp_path, _OfUnknownSize(200, told), 2, 0.000001)
     assert sum(map(sum, had)) == 200
+
+
+def test_the_percentage_counts_although_the_last_is_known_to_be_the_last_only_afterwards(tmp_path: Path) -> None:
+    logs = SimpleNamespace(say=print, raised=print, tail=lambda *_: [])
+    report = SimpleNamespace(tell=lambda *_: None)
+    accounts = Accounts(Limits(tries=1, error_threshold=-1, failed_percent=10))
+    journal = Journal(str(tmp_path / "journal"))
+    failure = Dispatcher(_LateEnd(1), _FailingCrew(1, 0.1), accounts, journal, logs, report, Waits(60, 60)).run()
+    journal.close()
+    assert failure is not None
+    assert failure.reason == "100 % of 1 mini-batch failed; allowed_failed_percent allows 10"

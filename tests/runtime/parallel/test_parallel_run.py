@@ -277,6 +277,13 @@ def test_mini_batches_that_waited_behind_one_that_ended_its_process_are_not_blam
             "import os\ndef init():\n    os._exit(5)\ndef run(mini_batch):\n    return []",
             "its process exited with code 5",
         ),
+        (
+            (
+                "import threading, time\ndef init():\n    threading.Thread(target=time.sleep, args=(1000,)).start()\n"
+                "    raise OSError('no model')\ndef run(mini_batch):\n    return []"
+            ),
+            "OSError: no model",
+        ),
     ],
 )
 def test_a_script_that_cannot_start_fails_the_run_after_some_tries(bench: ParallelBench, code: str, told: str) -> None:
@@ -300,6 +307,56 @@ def test_an_init_that_fails_now_and_then_does_not_fail_the_run(bench: ParallelBe
         {NAMES.strip().replace(chr(10), chr(10) + "    ")}
     """
     scored = bench.run(code)
+    assert (scored.code, scored.rows) == (0, names), scored.log
+
+
+def test_where_no_process_can_start_the_others_do_the_work(bench: ParallelBench) -> None:
+    names = bench.files(10)
+    code = f"""
+        import os, time
+        from azureml_user.parallel_run import EntryScript
+        def init():
+            if EntryScript().log_dir.endswith("000"):
+                raise OSError("no model here")
+            while not os.path.exists("logs/user/error/000/process003.txt"):
+                time.sleep(0.05)
+        {NAMES.strip().replace(chr(10), chr(10) + "    ")}
+    """
+    scored = bench.run(code, refrain_node_count=2)
+    assert (scored.code, scored.rows) == (0, names), scored.log
+    assert "failed to start (3 of 3): OSError: no model here" in scored.log
+    assert "Node 000" in scored.log
+    assert "gets no further process; other nodes go on." in scored.log
+
+
+def test_a_run_whose_last_worker_is_gone_ends_with_why_there_is_no_other(bench: ParallelBench) -> None:
+    bench.files(6)
+    code = """
+        import os
+        def init():
+            if os.path.exists("was here"):
+                raise OSError("no model any more")
+        def run(mini_batch):
+            open("was here", "w").close()
+            os._exit(3)
+    """
+    scored = bench.run(code, error_threshold=-1)
+    last = "Failed: the entry script could not be started, 3 times in a row: OSError: no model any more."
+    assert (scored.code, scored.log.splitlines()[-1]) == (1, last)
+
+
+def test_an_error_may_be_any_text(bench: ParallelBench) -> None:
+    bench.files(1)
+    bench.more_environment = {"LANG": "C.UTF-8"}
+    scored = bench.run("def run(mini_batch):\n    raise ValueError('\\ud800 is half of a letter')", error_threshold=-1)
+    assert (scored.code, scored.counts.failed) == (0, 1), scored.log
+    assert "ValueError: \\ud800 is half of a letter" in scored.log
+
+
+def test_a_run_that_takes_longer_than_data_may_is_not_taken_for_a_want_of_data(bench: ParallelBench) -> None:
+    names = bench.files(8)
+    code = f"{NAMES}".replace("return", "import time; time.sleep(0.3); return")
+    scored = bench.run(code, first_task_creation_timeout=0.05)
     assert (scored.code, scored.rows) == (0, names), scored.log
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import textwrap
 import time
 from pathlib import Path
 
@@ -72,6 +73,13 @@ def test_no_row_of_a_table_is_lost_or_doubled_and_none_is_a_header(bench: Parall
     expected = pd.concat([sales(200), sales(3, 1000), sales(100, 2000)])
     assert scored.rows == expected.to_csv(sep=" ", header=False, index=False).splitlines()
     assert scored.counts.items == 303
+
+
+def test_nobody_is_waited_for_where_an_earlier_try_has_done_everything(bench: ParallelBench, csv_files: Path) -> None:
+    first = run(bench, ROWS, csv_files)
+    code = "import time\ndef init():\n    time.sleep(1000)\n" + textwrap.dedent(ROWS)
+    again = run(bench, code, csv_files)
+    assert (again.code, again.rows, again.is_kept) == (0, first.rows, first.counts.done), again.log
 
 
 def test_a_mini_batch_stands_for_about_so_many_bytes_and_never_for_two_files(
