@@ -111,6 +111,14 @@ class Journal:
         self._note(batch, items, results, (start, size))
         self._append(b"".join((head, content, b"\n")))
 
+    def give_up(self, batch: int, items: int) -> None:
+        """Note that a mini-batch has failed for good, so that nothing that was noted of it before counts any more.
+
+        The next process that holds the journal reads this as what is to be run again.
+        """
+        if self._has(batch):
+            self.add(batch, items, _NONE, b"")
+
     def flush(self) -> None:
         """Hand everything that was noted to the operating system, which keeps it whatever becomes of this process.
 

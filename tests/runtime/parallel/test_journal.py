@@ -116,6 +116,31 @@ def test_the_latest_result_of_a_mini_batch_counts(folder: str) -> None:
     assert written(journal) == b"whole\n"
 
 
+@pytest.mark.parametrize("items", [2, 0])
+def test_what_is_given_up_has_no_rows_and_is_not_done_now_or_later(folder: str, items: int) -> None:
+    journal = Journal(folder)
+    journal.add(0, items, items, b"of an earlier try\n")
+    journal.add(1, 1, 1, rows_file(journal, b"large\n"))
+    journal.give_up(0, items)
+    journal.give_up(1, 1)
+    journal.give_up(2, 1)  # of which nothing was noted
+    journal.flush()
+    journal.close()
+    for known in (journal, Journal(folder)):
+        assert [known.done(batch, number) for batch, number in enumerate((items, 1, 1))] == [None, None, None]
+        assert known.done_items() == array("q", [-1, -1]).tobytes()
+    assert written(known) == b""
+
+
+def test_what_was_given_up_may_succeed_in_a_later_try(folder: str) -> None:
+    journal = Journal(folder)
+    journal.add(0, 2, 1, b"half\n")
+    journal.give_up(0, 2)
+    journal.add(0, 2, 2, b"whole\n")
+    journal.flush()
+    assert (journal.done(0, 2), written(journal)) == (2, b"whole\n")
+
+
 def test_a_journal_that_ends_anywhere_loses_no_whole_record_and_takes_no_torn_one(folder: str) -> None:
     filled(folder, 4)
     whole = Path(folder, "journal").read_bytes()
