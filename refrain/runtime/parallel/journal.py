@@ -13,6 +13,7 @@ order, so that the result does not depend on who was first.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -30,12 +31,21 @@ _HEAD_OF_ROWS = b'{"b":%d,"n":%d,"r":%d,"z":%d,"c":%d}\n'
 _LONGEST_HEAD = 1024
 _NONE = -1
 _IN_FILE = -2  # the size of rows in a file that the record names; they "begin" where the record does
+_HELD = (errno.EAGAIN, errno.EACCES)  # what flock says of a lock that another one has
 _WINDOW = 1 << 18
 _COPIED = 1 << 20
 
 
-class JournalInUse(Exception):
+class JournalNotHeld(Exception):
+    """The journal cannot be held by this process alone; the message says why."""
+
+
+class JournalInUse(JournalNotHeld):
     """Another process holds the journal right now."""
+
+
+class JournalWithoutLock(JournalNotHeld):
+    """Nobody can say whether another process holds the journal."""
 
 
 class RowsFile:
@@ -55,22 +65,21 @@ class Journal:
 
     :param cut: what decides which items are in a mini-batch, as JSON values: a size need not be in the fingerprint, so
         that a journal of data that was cut in another way is begun anew.
+    :param is_shared: whether others know the folder, so that it has to be locked.
     :raises JournalInUse: when another one holds it.
+    :raises JournalWithoutLock: when it cannot be locked.
     :raises OSError: when the folder cannot be written.
     """
 
-    def __init__(self, folder: str, cut: Record | None = None) -> None:
+    def __init__(self, folder: str, cut: Record | None = None, *, is_shared: bool = True) -> None:
         self.folder = folder
         self.rows = os.path.join(folder, "rows")
         self.output = os.path.join(folder, "output")
         os.makedirs(folder, exist_ok=True)
         self._path = os.path.join(folder, "journal")
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._descriptor)
-            raise JournalInUse(folder) from error
+        if is_shared:
+            self._lock()
         self._starts = array("q")  # where the rows of each mini-batch begin
         self._sizes = array("i")  # small ones: there may be millions of them
         self._items = array("i")
@@ -151,6 +160,16 @@ class Journal:
     def close(self) -> None:
         """Let others have it."""
         os.close(self._descriptor)
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._descriptor)
+            if error.errno in _HELD:
+                raise JournalInUse("Another run does the same work right now") from error
+            # Two processes would cut each other's records off: better no notes for a later try than wrong ones.
+            raise JournalWithoutLock(f"The journal in {self.folder!r} cannot be locked: {error.strerror}") from error
 
     def _has(self, batch: int) -> bool:
         return batch < len(self._starts) and self._starts[batch] != _NONE

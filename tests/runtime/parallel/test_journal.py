@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import random
 import shutil
 import zlib
 from array import array
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from refrain.runtime.parallel.journal import Journal, JournalInUse, RowsFile
+from refrain.runtime.parallel.journal import Journal, JournalInUse, JournalWithoutLock, RowsFile
 
 
 @pytest.fixture
@@ -26,6 +29,15 @@ def written(journal: Journal) -> bytes:
 def rows_file(journal: Journal, rows: bytes) -> RowsFile:
     Path(journal.rows, "1-1-77").write_bytes(rows)
     return RowsFile("1-1-77", zlib.crc32(rows))
+
+
+def refusing(code: int) -> Callable[[int, int], None]:
+    """What flock does on a file system that answers with an error."""
+
+    def flock(_descriptor: int, _operation: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    return flock
 
 
 def filled(folder: str, batches: int = 5) -> None:
@@ -182,6 +194,25 @@ def test_two_processes_never_hold_one_journal(folder: str) -> None:
         Journal(folder)
     journal.close()
     Journal(folder).close()
+
+
+@pytest.mark.parametrize("code", [errno.EAGAIN, errno.EACCES])
+def test_a_journal_whose_lock_another_one_has_is_in_use(
+    folder: str, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    monkeypatch.setattr(fcntl, "flock", refusing(code))
+    with pytest.raises(JournalInUse):
+        Journal(folder)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP])
+def test_where_there_are_no_locks_only_a_journal_of_this_process_alone_is_held(
+    folder: str, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    monkeypatch.setattr(fcntl, "flock", refusing(code))
+    with pytest.raises(JournalWithoutLock, match=f"'{folder}' cannot be locked: {os.strerror(code)}"):
+        Journal(folder)
+    Journal(folder, is_shared=False).close()
 
 
 def test_the_output_of_the_script_is_put_into_the_target_and_stays_for_another_try(folder: str, tmp_path: Path) -> None:

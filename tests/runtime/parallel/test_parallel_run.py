@@ -430,6 +430,18 @@ def test_a_run_beside_another_one_of_the_same_work_leaves_its_journal_alone(benc
     assert (bench.folder / "out" / "parallel_run_step.txt").read_text().split() == names
 
 
+def test_a_file_system_without_locks_costs_the_notes_and_not_the_run(bench: ParallelBench) -> None:
+    names = bench.files(3)
+    (bench.folder / "sitecustomize.py").write_text(
+        "import errno, fcntl\ndef flock(*_):\n    raise OSError(errno.ENOSYS, 'Function not implemented')\n"
+        "fcntl.flock = flock\n"
+    )
+    bench.more_environment["PYTHONPATH"] = os.pathsep.join([str(bench.folder), bench.environment["PYTHONPATH"]])
+    scored = bench.run(NAMES)
+    assert (scored.code, scored.rows) == (0, names), scored.log
+    assert "'journal' cannot be locked: Function not implemented; this run begins anew" in scored.log
+
+
 def test_what_is_given_up_in_a_later_try_leaves_no_rows_of_the_earlier_one(bench: ParallelBench) -> None:
     bench.files(2)
     code = """
