@@ -147,13 +147,17 @@ class Journal:
             file.writelines(self._contents())
 
     def copy_output(self, target: str) -> int:
-        """Put what the entry script has written into a folder, by hard links where it can be; return how many files."""
-        count = 0
-        for parent, _, names in os.walk(self.output):
+        """Put what the entry script has written into a folder, by hard links where it can be; return how many files.
+
+        Symbolic links stay what they are, and count as files: whether they may be in an output, the engine decides.
+        """
+        count, top = 0, os.path.realpath(self.output)
+        for parent, folders, names in os.walk(self.output):
             folder = os.path.normpath(os.path.join(target, os.path.relpath(parent, self.output)))
             os.makedirs(folder, exist_ok=True)
-            for name in names:
-                _link(os.path.join(parent, name), os.path.join(folder, name))
+            links = [name for name in folders if os.path.islink(os.path.join(parent, name))]  # walk does not enter them
+            for name in (*names, *links):
+                _put(os.path.join(parent, name), os.path.join(folder, name), top)
                 count += 1
         return count
 
@@ -281,7 +285,18 @@ def _exactly(descriptor: int, place: int, size: int) -> bytes:
     return b"".join(parts)
 
 
-def _link(source: str, target: str) -> None:
+def _goal(link: str, top: str) -> str:
+    """Return where a symbolic link leads; within the folder *top*, in words that hold for a copy of the folder, too."""
+    written, goal = os.readlink(link), os.path.realpath(link)
+    if os.path.isabs(written) and os.path.commonpath((goal, top)) == top:
+        return os.path.relpath(goal, os.path.realpath(os.path.dirname(link)))
+    return written
+
+
+def _put(source: str, target: str, top: str) -> None:
+    if os.path.islink(source):
+        os.symlink(_goal(source, top), target)
+        return
     try:
         os.link(source, target)
     except OSError:  # another file system, or one without hard links

@@ -224,3 +224,17 @@ def test_the_output_of_the_script_is_put_into_the_target_and_stays_for_another_t
     assert (target / "a" / "b" / "scores.csv").read_text() == "1"
     shutil.rmtree(target)
     assert Path(journal.output, "a", "b", "scores.csv").read_text() == "1"
+
+
+def test_links_of_the_script_stay_links(folder: str, tmp_path: Path) -> None:
+    journal, target = Journal(folder), tmp_path / "target"
+    Path(journal.output, "v1").mkdir()
+    Path(journal.output, "v1", "model").write_text("weights")
+    Path(journal.output, "current").symlink_to("v1")
+    Path(journal.output, "v1", "latest").symlink_to("model")
+    Path(journal.output, "v1", "best").symlink_to(Path(journal.output, "current", "model"))
+    Path(journal.output, "nowhere").symlink_to("nothing")  # the commit refuses it, as it does after any other step
+    assert journal.copy_output(str(target)) == 5
+    links = {str(path.relative_to(target)): os.readlink(path) for path in target.rglob("*") if path.is_symlink()}
+    assert links == {"current": "v1", "v1/latest": "model", "v1/best": "model", "nowhere": "nothing"}
+    assert (target / "current" / "latest").read_text() == "weights"
