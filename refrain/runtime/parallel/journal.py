@@ -19,6 +19,7 @@ import json
 import os
 import zlib
 from array import array
+from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -142,8 +143,10 @@ class Journal:
             raise OSError(f"the journal {self._path!r} cannot be written: {error.strerror}") from error
 
     def write_rows(self, path: str) -> None:
-        """Write the rows of all mini-batches to a file, in the mini-batches' order."""
-        with open(path, "wb") as file:
+        """Write the rows of all mini-batches to a file, in the mini-batches' order; one of that name goes."""
+        with suppress(FileNotFoundError):
+            os.unlink(path)  # it may be a file of the entry script, whose bytes are those in the journal's folder
+        with open(path, "xb") as file:
             file.writelines(self._contents())
 
     def copy_output(self, target: str) -> int:

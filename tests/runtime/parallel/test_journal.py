@@ -238,3 +238,16 @@ def test_links_of_the_script_stay_links(folder: str, tmp_path: Path) -> None:
     links = {str(path.relative_to(target)): os.readlink(path) for path in target.rglob("*") if path.is_symlink()}
     assert links == {"current": "v1", "v1/latest": "model", "v1/best": "model", "nowhere": "nothing"}
     assert (target / "current" / "latest").read_text() == "weights"
+
+
+def test_the_rows_take_the_place_of_a_file_of_the_script_which_another_try_finds_as_it_was(
+    folder: str, tmp_path: Path
+) -> None:
+    journal, target = Journal(folder), tmp_path / "target"
+    Path(journal.output, "rows.txt").write_text("of the script\n")
+    journal.add(0, 1, 1, b"row\n")
+    journal.flush()
+    journal.copy_output(str(target))
+    journal.write_rows(str(target / "rows.txt"))
+    assert (target / "rows.txt").read_text() == "row\n"
+    assert Path(journal.output, "rows.txt").read_text() == "of the script\n"
