@@ -197,6 +197,31 @@ def test_the_context_has_the_mini_batch_as_a_dataset(bench: ParallelBench, csv_f
     assert run(bench, code, csv_files).counts.results == 303
 
 
+@pytest.mark.parametrize("end", ["return again", "os._exit(1)", "raise ValueError(len(again))"])
+def test_the_dataset_of_a_mini_batch_leaves_no_file(bench: ParallelBench, csv_files: Path, end: str) -> None:
+    scratch = bench.folder / "scratch"
+    scratch.mkdir()
+    bench.more_environment["TMPDIR"] = str(scratch)
+    code = f"""
+        import os
+        def run(mini_batch, mini_batch_context):
+            again = mini_batch_context.dataset.to_pandas_dataframe()
+            {end}
+    """
+    run(bench, code, csv_files, error_threshold=-1, process_count_per_node=1)
+    assert (os.listdir(scratch), list(bench.folder.glob(".tables-*"))) == ([], [])
+
+
+def test_the_dataset_of_a_mini_batch_goes_when_its_run_returns(bench: ParallelBench, csv_files: Path) -> None:
+    code = """
+        import glob
+        def run(mini_batch, mini_batch_context):
+            assert glob.glob(".tables-*/*.parquet") == []
+            return mini_batch_context.dataset.to_pandas_dataframe()
+    """
+    assert run(bench, code, csv_files, process_count_per_node=1).counts.results == 303
+
+
 def test_data_that_cannot_be_read_fails_the_run_with_its_place(bench: ParallelBench) -> None:
     (bench.data / "0.csv").write_text("a,b\n1,2\n3,4,5\n")
     path = described(bench, Dataset.Tabular.from_delimited_files(str(bench.data / "0.csv"), validate=False))
