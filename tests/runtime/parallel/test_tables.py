@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
 import signal
 import time
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from fakes.parallel_bench import ParallelBench, Scored
 from fakes.processes import processes_below
+from fakes.waiting import eventually
 from refrain import Dataset
 from refrain.data import brought
+from refrain.data.pieces import Pieces
+from refrain.runtime.parallel.journal import Journal
+from refrain.runtime.parallel.logs import Logs
+from refrain.runtime.parallel.mini_batch import MiniBatch
+from refrain.runtime.parallel.tables import TableSource
 
 ROWS = """
     import os
@@ -139,6 +148,30 @@ def test_a_table_is_gone_on_with(bench: ParallelBench, csv_files: Path) -> None:
     assert second.is_kept > 0
     assert sum(calls(bench)) < 303
     assert scored_ids(second) == [*range(200), *range(1000, 1003), *range(2000, 2100)]
+
+
+def test_what_an_earlier_try_has_done_waits_in_little_memory_and_is_given_out_in_order(
+    bench: ParallelBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(bench.folder)
+    sales(5000).to_csv(bench.data / "0.csv", index=False)
+    description = described(bench, Dataset.Tabular.from_delimited_files(str(bench.data / "0.csv")))
+    sizes = [piece.items for piece in Pieces(str(description), 50, ())]
+    undone = (0, 700, len(sizes) - 2)
+    with closing(Journal("journal")) as journal:
+        for batch, items in enumerate(sizes):
+            if batch not in undone:
+                journal.add(batch, items, items, b"")
+        ended: list[object] = []
+        crew = SimpleNamespace(watch=lambda _: None, forget=ended.append)
+        source = TableSource([str(description)], {"size": 50, "keys": []}, journal, crew, Logs(), ahead=3)
+    with closing(source):
+        assert eventually(lambda: source.look() == "" and ended)
+        assert sum(isinstance(one, MiniBatch) for one in gc.get_objects()) == len(undone)
+        given = list(iter(source.next, None))
+    assert source.is_over
+    assert [(task.index, task.items) for task in given] == list(enumerate(sizes))
+    assert [task.index for task in given if task.fields] == list(undone)
 
 
 def scored_ids(scored: Scored) -> list[int]:
