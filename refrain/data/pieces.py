@@ -7,11 +7,9 @@ partition keys, each has all rows, or all files, that have the same values.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from refrain.data import brought
@@ -118,15 +116,14 @@ def frame_of(path: str) -> Any:
     return to_frame(table.replace_schema_metadata(None), timestamp.decode() if timestamp else None, OnError.NULL)
 
 
-def dataset_of(paths: Sequence[str] | None, frame: Any) -> AnyDataset:
-    """Return a mini-batch as a dataset: its files, or its rows, which are written to a file of this process."""
+def dataset_of(paths: Sequence[str] | None, frame: Any, rows: str) -> AnyDataset:
+    """Return a mini-batch as a dataset: its files, or its rows, which are written to the file *rows*."""
     from refrain.data.dataset import Dataset
 
     if paths is not None:
         return Dataset.File.from_files(list(paths))
-    folder = Path(tempfile.mkdtemp(prefix="refrain-mini-batch-"))
-    frame.to_parquet(folder / "rows.parquet", index=False)
-    return Dataset.Tabular.from_parquet_files(str(folder / "rows.parquet"))
+    frame.to_parquet(rows, index=False)
+    return Dataset.Tabular.from_parquet_files(rows)
 
 
 def _parts(dataset: TabularDataset, size: int) -> Iterator[Piece]:

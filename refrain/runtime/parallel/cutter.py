@@ -5,7 +5,7 @@ cutter: ``{"do": "cut", ...}`` once, then ``{"do": "more"}`` for each mini-batch
 
     {"is": "counted", "about": 12}
     {"is": "piece", "batch": 3, "items": 1000, "table": "/path", ...}    or without a table, and the paths of files
-    {"is": "kept", "batch": 3, "items": 1000}                            an earlier try has done it; nobody asked
+    {"is": "kept", "batch": 3, "count": 7}                               an earlier try has done 3 to 9; nobody asked
     {"is": "note", "text": "…"}                                          a warning about the data
     {"is": "trouble", "error": ...}                                      the data cannot be read
     {"is": "over"}
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from array import array
 
 from refrain.runtime.parallel.line import Line, begin
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from refrain.runtime.parallel.frames import Fields, Frame
 
 
+_SAID_SECONDS = 1.0
+
+
 class _Notes(logging.Handler):
     """Hands warnings to the dispatcher, in whose log they are seen."""
 
@@ -37,6 +41,32 @@ class _Notes(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._line.say({"is": "note", "text": record.getMessage()})
+
+
+class _Kept:
+    """Says what an earlier try has done: many mini-batches at once, of which there may be millions before one to cut.
+
+    The dispatcher hears of them once a second nevertheless, as a sign of life.
+    """
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._first = self._count = 0
+        self._said = time.monotonic()
+
+    def add(self, batch: int) -> None:
+        """Note the next mini-batch."""
+        if not self._count:
+            self._first = batch
+        self._count += 1
+        if time.monotonic() - self._said > _SAID_SECONDS:
+            self.say()
+
+    def say(self) -> None:
+        """Say what was noted."""
+        if self._count:
+            self._line.say({"is": "kept", "batch": self._first, "count": self._count})
+        self._count, self._said = 0, time.monotonic()
 
 
 def main() -> None:
@@ -52,15 +82,17 @@ def main() -> None:
 def _cut(line: Line, messages: Iterator[Frame], order: Fields) -> None:
     made = [pieces().Pieces(path, order["size"], order["keys"]) for path in order["descriptions"]]
     line.say({"is": "counted", "about": sum(one.count() for one in made)})
-    done = _done(order["done"])
+    done, kept = _done(order["done"]), _Kept(line)
     for batch, piece in enumerate(piece for one in made for piece in one):
         if batch < len(done) and done[batch] == piece.items:
-            line.say({"is": "kept", "batch": batch, "items": piece.items})
+            kept.add(batch)
             continue
+        kept.say()
         if next(messages, None) is None:
             return
         put = piece.put(os.path.join(order["folder"], f"{batch}.arrow"))
         line.say({"is": "piece", "batch": batch, "items": piece.items, "title": piece.title, **put}, piece.content)
+    kept.say()
     line.say({"is": "over"})
 
 

@@ -273,6 +273,7 @@ class Dispatcher:
         if is_again:
             self._again.append(task)
         else:
+            self._journal.give_up(task.index, task.items)
             task.release()
 
     def _mourn(self, event: Event) -> None:

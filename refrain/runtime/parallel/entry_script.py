@@ -68,11 +68,12 @@ class EntryScript:
 class MiniBatchContext:
     """What run() may know of its mini-batch, if it takes a second argument."""
 
-    def __init__(self, index: int, keys: Mapping[str, Any], content: bytes, frame: Any) -> None:
+    def __init__(self, index: int, keys: Mapping[str, Any], content: bytes, frame: Any, rows: str = "") -> None:
         self._index = index
         self._keys = dict(keys)
         self._content = content
         self._frame = frame
+        self._rows = rows
         self._dataset: Any = None
 
     @property
@@ -87,9 +88,9 @@ class MiniBatchContext:
 
     @property
     def dataset(self) -> Any:
-        """The mini-batch as a dataset, for which the step's interpreter needs Refrain."""
+        """The mini-batch as a dataset, for which the step's interpreter needs Refrain; read it before run() returns."""
         if self._dataset is None:
-            self._dataset = pieces().dataset_of(paths_of(self._content), self._frame)
+            self._dataset = pieces().dataset_of(paths_of(self._content), self._frame, self._rows)
         return self._dataset
 
 

@@ -15,7 +15,7 @@ import time
 from refrain.runtime.parallel.entry_script import MiniBatchContext, place_worker
 from refrain.runtime.parallel.files import EmptySource, FileSource
 from refrain.runtime.parallel.logs import say_anything
-from refrain.runtime.parallel.mini_batch import MiniBatch, data_of, keys_of
+from refrain.runtime.parallel.mini_batch import MiniBatch, data_of, keys_of, rows_of_dataset
 from refrain.runtime.parallel.pieces import pieces
 from refrain.runtime.parallel.results import is_counted, rows_of
 from refrain.runtime.parallel.script import Script
@@ -52,7 +52,7 @@ def _try(script: Script, task: MiniBatch) -> int:
     """Run one mini-batch and show what comes of it; return how many items have no result."""
     _say(f"--- {task}: {task.items} items")
     data = data_of(task.fields, task.content)
-    context = MiniBatchContext(task.index, keys_of(task.fields), task.content, data)
+    context = MiniBatchContext(task.index, keys_of(task.fields), task.content, data, rows_of_dataset(task.fields))
     began = time.perf_counter()
     result = script.run(data, context)
     seconds = time.perf_counter() - began

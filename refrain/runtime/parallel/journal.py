@@ -13,11 +13,13 @@ order, so that the result does not depend on who was first.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import zlib
 from array import array
+from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,12 +32,21 @@ _HEAD_OF_ROWS = b'{"b":%d,"n":%d,"r":%d,"z":%d,"c":%d}\n'
 _LONGEST_HEAD = 1024
 _NONE = -1
 _IN_FILE = -2  # the size of rows in a file that the record names; they "begin" where the record does
+_HELD = (errno.EAGAIN, errno.EACCES)  # what flock says of a lock that another one has
 _WINDOW = 1 << 18
 _COPIED = 1 << 20
 
 
-class JournalInUse(Exception):
+class JournalNotHeld(Exception):
+    """The journal cannot be held by this process alone; the message says why."""
+
+
+class JournalInUse(JournalNotHeld):
     """Another process holds the journal right now."""
+
+
+class JournalWithoutLock(JournalNotHeld):
+    """Nobody can say whether another process holds the journal."""
 
 
 class RowsFile:
@@ -55,22 +66,21 @@ class Journal:
 
     :param cut: what decides which items are in a mini-batch, as JSON values: a size need not be in the fingerprint, so
         that a journal of data that was cut in another way is begun anew.
+    :param is_shared: whether others know the folder, so that it has to be locked.
     :raises JournalInUse: when another one holds it.
+    :raises JournalWithoutLock: when it cannot be locked.
     :raises OSError: when the folder cannot be written.
     """
 
-    def __init__(self, folder: str, cut: Record | None = None) -> None:
+    def __init__(self, folder: str, cut: Record | None = None, *, is_shared: bool = True) -> None:
         self.folder = folder
         self.rows = os.path.join(folder, "rows")
         self.output = os.path.join(folder, "output")
         os.makedirs(folder, exist_ok=True)
         self._path = os.path.join(folder, "journal")
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._descriptor)
-            raise JournalInUse(folder) from error
+        if is_shared:
+            self._lock()
         self._starts = array("q")  # where the rows of each mini-batch begin
         self._sizes = array("i")  # small ones: there may be millions of them
         self._items = array("i")
@@ -111,6 +121,14 @@ class Journal:
         self._note(batch, items, results, (start, size))
         self._append(b"".join((head, content, b"\n")))
 
+    def give_up(self, batch: int, items: int) -> None:
+        """Note that a mini-batch has failed for good, so that nothing that was noted of it before counts any more.
+
+        The next process that holds the journal reads this as what is to be run again.
+        """
+        if self._has(batch):
+            self.add(batch, items, _NONE, b"")
+
     def flush(self) -> None:
         """Hand everything that was noted to the operating system, which keeps it whatever becomes of this process.
 
@@ -125,24 +143,40 @@ class Journal:
             raise OSError(f"the journal {self._path!r} cannot be written: {error.strerror}") from error
 
     def write_rows(self, path: str) -> None:
-        """Write the rows of all mini-batches to a file, in the mini-batches' order."""
-        with open(path, "wb") as file:
+        """Write the rows of all mini-batches to a file, in the mini-batches' order; one of that name goes."""
+        with suppress(FileNotFoundError):
+            os.unlink(path)  # it may be a file of the entry script, whose bytes are those in the journal's folder
+        with open(path, "xb") as file:
             file.writelines(self._contents())
 
     def copy_output(self, target: str) -> int:
-        """Put what the entry script has written into a folder, by hard links where it can be; return how many files."""
-        count = 0
-        for parent, _, names in os.walk(self.output):
+        """Put what the entry script has written into a folder, by hard links where it can be; return how many files.
+
+        Symbolic links stay what they are, and count as files: whether they may be in an output, the engine decides.
+        """
+        count, top = 0, os.path.realpath(self.output)
+        for parent, folders, names in os.walk(self.output):
             folder = os.path.normpath(os.path.join(target, os.path.relpath(parent, self.output)))
             os.makedirs(folder, exist_ok=True)
-            for name in names:
-                _link(os.path.join(parent, name), os.path.join(folder, name))
+            links = [name for name in folders if os.path.islink(os.path.join(parent, name))]  # walk does not enter them
+            for name in (*names, *links):
+                _put(os.path.join(parent, name), os.path.join(folder, name), top)
                 count += 1
         return count
 
     def close(self) -> None:
         """Let others have it."""
         os.close(self._descriptor)
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._descriptor)
+            if error.errno in _HELD:
+                raise JournalInUse("Another run does the same work right now") from error
+            # Two processes would cut each other's records off: better no notes for a later try than wrong ones.
+            raise JournalWithoutLock(f"The journal in {self.folder!r} cannot be locked: {error.strerror}") from error
 
     def _has(self, batch: int) -> bool:
         return batch < len(self._starts) and self._starts[batch] != _NONE
@@ -254,7 +288,18 @@ def _exactly(descriptor: int, place: int, size: int) -> bytes:
     return b"".join(parts)
 
 
-def _link(source: str, target: str) -> None:
+def _goal(link: str, top: str) -> str:
+    """Return where a symbolic link leads; within the folder *top*, in words that hold for a copy of the folder, too."""
+    written, goal = os.readlink(link), os.path.realpath(link)
+    if os.path.isabs(written) and os.path.commonpath((goal, top)) == top:
+        return os.path.relpath(goal, os.path.realpath(os.path.dirname(link)))
+    return written
+
+
+def _put(source: str, target: str, top: str) -> None:
+    if os.path.islink(source):
+        os.symlink(_goal(source, top), target)
+        return
     try:
         os.link(source, target)
     except OSError:  # another file system, or one without hard links

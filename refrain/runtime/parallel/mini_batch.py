@@ -65,6 +65,15 @@ def data_of(task: Fields, content: bytes) -> Any:
     return paths_of(content) or []
 
 
+def rows_of_dataset(task: Fields) -> str:
+    """Return a new path for the rows of a mini-batch's dataset; an empty one if it has no table.
+
+    It is beside the table, in a folder that goes when the work ends, since a process that is killed removes nothing;
+    one on a machine that seems to be lost may still write there when another one has the mini-batch.
+    """
+    return f"{task['table']}-{os.urandom(8).hex()}.parquet" if "table" in task else ""
+
+
 def keys_of(task: Fields) -> dict[str, Any]:
     """Return the values of the partition keys by name: texts, and dates."""
     return {name: _date(text) if is_date else text for name, text, is_date in task.get("keys", ())}

@@ -13,7 +13,7 @@ from refrain.runtime.parallel.accounts import Accounts
 from refrain.runtime.parallel.crew import Crew
 from refrain.runtime.parallel.dispatcher import Dispatcher, Failure, Waits
 from refrain.runtime.parallel.files import EmptySource, FileSource
-from refrain.runtime.parallel.journal import Journal, JournalInUse
+from refrain.runtime.parallel.journal import Journal, JournalNotHeld
 from refrain.runtime.parallel.logs import Logs
 from refrain.runtime.parallel.places import Here
 from refrain.runtime.parallel.report import Report
@@ -61,18 +61,19 @@ class ParallelRun:
     def _try(self) -> Failure | None:
         try:
             return self._run(self._settings.journal)
-        except JournalInUse:
-            self._logs.say("Another run does the same work right now; this one begins anew, and leaves no notes.")
+        except JournalNotHeld as error:
+            self._logs.say(f"{error}; this run begins anew, and leaves no notes.")
             return self._run(None)
 
     def _run(self, folder: str | None) -> Failure | None:
         """Do the work with the journal in *folder*; without one, with a journal for this process alone."""
         with contextlib.ExitStack() as stack:
+            is_shared = folder is not None
             if folder is None:
                 import tempfile  # here, as what few runs need costs all of them time
 
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=".parallel-", dir="."))
-            journal = stack.enter_context(contextlib.closing(Journal(folder, self._settings.cut)))
+            journal = stack.enter_context(contextlib.closing(Journal(folder, self._settings.cut, is_shared=is_shared)))
             failure = self._dispatch(journal)
             if failure is None:
                 self._write_output(journal)

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
+from array import array
 from collections import deque
 
 from refrain.runtime.parallel.mini_batch import MiniBatch
@@ -39,12 +40,13 @@ class TableSource:
         self.is_over = False
         self._crew = crew
         self._logs = logs
-        self._ready: Deque[MiniBatch] = deque()
+        self._ready: Deque[MiniBatch | range] = deque()  # a range is of those that an earlier try has done
         self._is_cut = False
         self._folder = tempfile.mkdtemp(prefix=".tables-", dir=os.getcwd())
         done = os.path.join(self._folder, "done")
+        self._done = array("q", journal.done_items())
         with open(done, "wb") as file:
-            file.write(journal.done_items())
+            self._done.tofile(file)
         self._peer = _start(logs)
         crew.watch(self._peer.stream)
         order = {"descriptions": list(descriptions), "folder": self._folder, "done": done}
@@ -56,7 +58,7 @@ class TableSource:
         """Return the next mini-batch that is cut, and have another one cut for it."""
         if not self._ready:
             return None
-        task = self._ready.popleft()
+        task = self._take_first()
         if self._peer.is_open and task.fields:
             self._peer.send({"do": "more"})
         self._settle()
@@ -84,6 +86,14 @@ class TableSource:
             self._peer.end()
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def _take_first(self) -> MiniBatch:
+        first = self._ready.popleft()
+        if isinstance(first, MiniBatch):
+            return first
+        if len(first) > 1:
+            self._ready.appendleft(first[1:])
+        return MiniBatch(first[0], self._done[first[0]], {})
+
     def _settle(self) -> None:
         self.is_over = self._is_cut and not self._ready
 
@@ -99,6 +109,8 @@ class TableSource:
             self._logs.say(fields["text"])
         elif kind == "over":
             self._is_cut = True
+        elif kind == "kept":
+            self._ready.append(range(fields["batch"], fields["batch"] + fields["count"]))
         else:
             self._ready.append(_mini_batch(fields, content))
         return ""

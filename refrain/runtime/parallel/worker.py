@@ -13,10 +13,11 @@ import os
 import sys
 import time
 import zlib
+from contextlib import suppress
 
 from refrain.runtime.parallel.entry_script import MiniBatchContext, place_worker
 from refrain.runtime.parallel.line import Line, begin
-from refrain.runtime.parallel.mini_batch import data_of, keys_of
+from refrain.runtime.parallel.mini_batch import data_of, keys_of, rows_of_dataset
 from refrain.runtime.parallel.results import is_counted, rows_of
 from refrain.runtime.parallel.script import Script
 from refrain.runtime.parallel.trace import described
@@ -92,10 +93,10 @@ class Worker:
 
     def run(self, task: Fields, content: bytes) -> None:
         """Run one mini-batch and say what came of it."""
-        began, clock = time.time(), time.perf_counter()
+        began, clock, own_rows = time.time(), time.perf_counter(), rows_of_dataset(task)
         try:
             data = data_of(task, content)
-            context = MiniBatchContext(task["batch"], keys_of(task), content, data)
+            context = MiniBatchContext(task["batch"], keys_of(task), content, data, own_rows)
             result = self._profile.of(self._script.run, data, context)
             seconds = time.perf_counter() - clock
             answer, rows = self._answer(result, task)
@@ -104,6 +105,9 @@ class Worker:
             seconds = time.perf_counter() - clock
             answer, rows = {"is": "failed", "error": described(error)}, b""
         self._require_own_process()
+        if own_rows:
+            with suppress(OSError):  # it need not be there; what cannot be removed goes with its folder
+                os.unlink(own_rows)
         self._line.say({**answer, "batch": task["batch"], "seconds": round(seconds, 6)}, rows)
         self._log.add(task, str(answer.get("results", "failed")), began, seconds)
 

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import random
 import shutil
 import zlib
 from array import array
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from refrain.runtime.parallel.journal import Journal, JournalInUse, RowsFile
+from refrain.runtime.parallel.journal import Journal, JournalInUse, JournalWithoutLock, RowsFile
 
 
 @pytest.fixture
@@ -26,6 +29,15 @@ def written(journal: Journal) -> bytes:
 def rows_file(journal: Journal, rows: bytes) -> RowsFile:
     Path(journal.rows, "1-1-77").write_bytes(rows)
     return RowsFile("1-1-77", zlib.crc32(rows))
+
+
+def refusing(code: int) -> Callable[[int, int], None]:
+    """What flock does on a file system that answers with an error."""
+
+    def flock(_descriptor: int, _operation: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    return flock
 
 
 def filled(folder: str, batches: int = 5) -> None:
@@ -116,6 +128,31 @@ def test_the_latest_result_of_a_mini_batch_counts(folder: str) -> None:
     assert written(journal) == b"whole\n"
 
 
+@pytest.mark.parametrize("items", [2, 0])
+def test_what_is_given_up_has_no_rows_and_is_not_done_now_or_later(folder: str, items: int) -> None:
+    journal = Journal(folder)
+    journal.add(0, items, items, b"of an earlier try\n")
+    journal.add(1, 1, 1, rows_file(journal, b"large\n"))
+    journal.give_up(0, items)
+    journal.give_up(1, 1)
+    journal.give_up(2, 1)  # of which nothing was noted
+    journal.flush()
+    journal.close()
+    for known in (journal, Journal(folder)):
+        assert [known.done(batch, number) for batch, number in enumerate((items, 1, 1))] == [None, None, None]
+        assert known.done_items() == array("q", [-1, -1]).tobytes()
+    assert written(known) == b""
+
+
+def test_what_was_given_up_may_succeed_in_a_later_try(folder: str) -> None:
+    journal = Journal(folder)
+    journal.add(0, 2, 1, b"half\n")
+    journal.give_up(0, 2)
+    journal.add(0, 2, 2, b"whole\n")
+    journal.flush()
+    assert (journal.done(0, 2), written(journal)) == (2, b"whole\n")
+
+
 def test_a_journal_that_ends_anywhere_loses_no_whole_record_and_takes_no_torn_one(folder: str) -> None:
     filled(folder, 4)
     whole = Path(folder, "journal").read_bytes()
@@ -159,6 +196,25 @@ def test_two_processes_never_hold_one_journal(folder: str) -> None:
     Journal(folder).close()
 
 
+@pytest.mark.parametrize("code", [errno.EAGAIN, errno.EACCES])
+def test_a_journal_whose_lock_another_one_has_is_in_use(
+    folder: str, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    monkeypatch.setattr(fcntl, "flock", refusing(code))
+    with pytest.raises(JournalInUse):
+        Journal(folder)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP])
+def test_where_there_are_no_locks_only_a_journal_of_this_process_alone_is_held(
+    folder: str, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    monkeypatch.setattr(fcntl, "flock", refusing(code))
+    with pytest.raises(JournalWithoutLock, match=f"'{folder}' cannot be locked: {os.strerror(code)}"):
+        Journal(folder)
+    Journal(folder, is_shared=False).close()
+
+
 def test_the_output_of_the_script_is_put_into_the_target_and_stays_for_another_try(folder: str, tmp_path: Path) -> None:
     journal, target = Journal(folder), tmp_path / "target"
     Path(journal.output, "a", "b").mkdir(parents=True)
@@ -168,3 +224,30 @@ def test_the_output_of_the_script_is_put_into_the_target_and_stays_for_another_t
     assert (target / "a" / "b" / "scores.csv").read_text() == "1"
     shutil.rmtree(target)
     assert Path(journal.output, "a", "b", "scores.csv").read_text() == "1"
+
+
+def test_links_of_the_script_stay_links(folder: str, tmp_path: Path) -> None:
+    journal, target = Journal(folder), tmp_path / "target"
+    Path(journal.output, "v1").mkdir()
+    Path(journal.output, "v1", "model").write_text("weights")
+    Path(journal.output, "current").symlink_to("v1")
+    Path(journal.output, "v1", "latest").symlink_to("model")
+    Path(journal.output, "v1", "best").symlink_to(Path(journal.output, "current", "model"))
+    Path(journal.output, "nowhere").symlink_to("nothing")  # the commit refuses it, as it does after any other step
+    assert journal.copy_output(str(target)) == 5
+    links = {str(path.relative_to(target)): os.readlink(path) for path in target.rglob("*") if path.is_symlink()}
+    assert links == {"current": "v1", "v1/latest": "model", "v1/best": "model", "nowhere": "nothing"}
+    assert (target / "current" / "latest").read_text() == "weights"
+
+
+def test_the_rows_take_the_place_of_a_file_of_the_script_which_another_try_finds_as_it_was(
+    folder: str, tmp_path: Path
+) -> None:
+    journal, target = Journal(folder), tmp_path / "target"
+    Path(journal.output, "rows.txt").write_text("of the script\n")
+    journal.add(0, 1, 1, b"row\n")
+    journal.flush()
+    journal.copy_output(str(target))
+    journal.write_rows(str(target / "rows.txt"))
+    assert (target / "rows.txt").read_text() == "row\n"
+    assert Path(journal.output, "rows.txt").read_text() == "of the script\n"

@@ -487,6 +487,34 @@ def test_a_run_beside_another_one_of_the_same_work_leaves_its_journal_alone(benc
     assert (bench.folder / "out" / "parallel_run_step.txt").read_text().split() == names
 
 
+def test_a_file_system_without_locks_costs_the_notes_and_not_the_run(bench: ParallelBench) -> None:
+    names = bench.files(3)
+    (bench.folder / "sitecustomize.py").write_text(
+        "import errno, fcntl\ndef flock(*_):\n    raise OSError(errno.ENOSYS, 'Function not implemented')\n"
+        "fcntl.flock = flock\n"
+    )
+    bench.more_environment["PYTHONPATH"] = os.pathsep.join([str(bench.folder), bench.environment["PYTHONPATH"]])
+    scored = bench.run(NAMES)
+    assert (scored.code, scored.rows) == (0, names), scored.log
+    assert "'journal' cannot be locked: Function not implemented; this run begins anew" in scored.log
+
+
+def test_what_is_given_up_in_a_later_try_leaves_no_rows_of_the_earlier_one(bench: ParallelBench) -> None:
+    bench.files(2)
+    code = """
+        import os
+        def run(mini_batch):
+            if os.path.exists("second"):
+                raise ValueError("no")
+            return [f"first try {os.path.basename(mini_batch[0])}"]
+    """
+    assert bench.run(code, mini_batch_size=2).code == 1
+    (bench.folder / "second").touch()
+    scored = bench.run(code, mini_batch_size=2, error_threshold=2)
+    assert (scored.code, scored.counts.failed, scored.counts.results) == (0, 1, 0), scored.log
+    assert scored.rows == []
+
+
 # ---- telling
 
 

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
 import signal
 import textwrap
 import time
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from fakes.parallel_bench import ParallelBench, Scored
 from fakes.processes import processes_below
+from fakes.waiting import eventually
 from refrain import Dataset
 from refrain.data import brought
+from refrain.data.pieces import Pieces
+from refrain.runtime.parallel.journal import Journal
+from refrain.runtime.parallel.logs import Logs
+from refrain.runtime.parallel.mini_batch import MiniBatch
+from refrain.runtime.parallel.tables import TableSource
 
 ROWS = """
     import os
@@ -149,6 +158,30 @@ def test_a_table_is_gone_on_with(bench: ParallelBench, csv_files: Path) -> None:
     assert scored_ids(second) == [*range(200), *range(1000, 1003), *range(2000, 2100)]
 
 
+def test_what_an_earlier_try_has_done_waits_in_little_memory_and_is_given_out_in_order(
+    bench: ParallelBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(bench.folder)
+    sales(5000).to_csv(bench.data / "0.csv", index=False)
+    description = described(bench, Dataset.Tabular.from_delimited_files(str(bench.data / "0.csv")))
+    sizes = [piece.items for piece in Pieces(str(description), 50, ())]
+    undone = (0, 700, len(sizes) - 2)
+    with closing(Journal("journal")) as journal:
+        for batch, items in enumerate(sizes):
+            if batch not in undone:
+                journal.add(batch, items, items, b"")
+        ended: list[object] = []
+        crew = SimpleNamespace(watch=lambda _: None, forget=ended.append)
+        source = TableSource([str(description)], {"size": 50, "keys": []}, journal, crew, Logs(), ahead=3)
+    with closing(source):
+        assert eventually(lambda: source.look() == "" and ended)
+        assert sum(isinstance(one, MiniBatch) for one in gc.get_objects()) == len(undone)
+        given = list(iter(source.next, None))
+    assert source.is_over
+    assert [(task.index, task.items) for task in given] == list(enumerate(sizes))
+    assert [task.index for task in given if task.fields] == list(undone)
+
+
 def scored_ids(scored: Scored) -> list[int]:
     return [int(row.split()[0]) for row in scored.rows]
 
@@ -203,6 +236,31 @@ def test_the_context_has_the_mini_batch_as_a_dataset(bench: ParallelBench, csv_f
             return again
     """
     assert run(bench, code, csv_files).counts.results == 303
+
+
+@pytest.mark.parametrize("end", ["return again", "os._exit(1)", "raise ValueError(len(again))"])
+def test_the_dataset_of_a_mini_batch_leaves_no_file(bench: ParallelBench, csv_files: Path, end: str) -> None:
+    scratch = bench.folder / "scratch"
+    scratch.mkdir()
+    bench.more_environment["TMPDIR"] = str(scratch)
+    code = f"""
+        import os
+        def run(mini_batch, mini_batch_context):
+            again = mini_batch_context.dataset.to_pandas_dataframe()
+            {end}
+    """
+    run(bench, code, csv_files, error_threshold=-1, process_count_per_node=1)
+    assert (os.listdir(scratch), list(bench.folder.glob(".tables-*"))) == ([], [])
+
+
+def test_the_dataset_of_a_mini_batch_goes_when_its_run_returns(bench: ParallelBench, csv_files: Path) -> None:
+    code = """
+        import glob
+        def run(mini_batch, mini_batch_context):
+            assert glob.glob(".tables-*/*.parquet") == []
+            return mini_batch_context.dataset.to_pandas_dataframe()
+    """
+    assert run(bench, code, csv_files, process_count_per_node=1).counts.results == 303
 
 
 def test_data_that_cannot_be_read_fails_the_run_with_its_place(bench: ParallelBench) -> None:
