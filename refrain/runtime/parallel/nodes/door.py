@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections import deque
 from contextlib import suppress
 
@@ -61,11 +62,12 @@ class Door:
 
     def _admit(self, connection: socket.socket) -> None:
         try:
+            ends = time.monotonic() + _PATIENCE
             connection.settimeout(_PATIENCE)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._context is not None:
                 connection = self._context.wrap_socket(connection, server_side=True)
-            receive_node(connection, self._secret)
+            receive_node(connection, self._secret, ends - time.monotonic())
             self.arrived.append(Stream(connection))
         except (OSError, StrangerError):
             connection.close()
