@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import os
+import resource
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 
 import pytest
 
@@ -25,6 +27,23 @@ def door() -> Iterator[Door]:
 
 def called(door: Door) -> socket.socket:
     return socket.create_connection(("127.0.0.1", door.port), 10)
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """Let this process open none in the block."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 1, hard))
+    taken = []
+    try:
+        with suppress(OSError):
+            while True:
+                taken.append(os.dup(0))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for number in taken:
+            os.close(number)
 
 
 def test_who_knows_the_secret_is_let_in(door: Door) -> None:
@@ -121,6 +140,17 @@ def test_who_speaks_byte_by_byte_has_no_more_time_than_others(handshake: Callabl
             handshake(ours, SECRET, 1.0)
         assert time.monotonic() - began < 20  # of the hundred for which a kilobyte lasts
         thread.join()
+
+
+def test_a_door_opens_again_when_too_many_files_were_open(door: Door) -> None:
+    with socket.socket() as first, socket.socket() as second:
+        with no_more_files():
+            for connection in (first, second):  # who waits in accept() has the number for one of them already
+                connection.connect(("127.0.0.1", door.port))
+            time.sleep(0.3)  # in which the door tries in vain
+        for connection in (first, second):
+            greet_dispatcher(connection, SECRET, 5.0)
+        assert eventually(lambda: len(door.arrived) == 2, 5)
 
 
 def test_a_door_that_is_closed_lets_nobody_in() -> None:
