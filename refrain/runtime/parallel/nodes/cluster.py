@@ -134,6 +134,7 @@ class Cluster:
         """Let all hosts end, and take back what was launched."""
         for node in list(self._nodes):
             self._remove(node)
+            node.leave()
         for caller in self._callers:
             caller.stream.close()
         self._closing.close()
@@ -240,14 +241,15 @@ class Cluster:
         self._logs.say(f"Node {name} is {node.title}: {node.size} worker processes")
 
     def _lose(self, node: Node) -> None:
+        """Give a node up. If it lives, its host is not done, but sees the connection end, and is started again."""
         self._remove(node)
+        node.stream.close()
         self._complain(f"Node {node.name} ({node.title}) is lost: {node.lost}; what it had is given to others")
 
     def _remove(self, node: Node) -> None:
         self._crew.forget(node.stream)
         self._nodes.remove(node)
         self.now.remove(node)
-        node.leave()
 
     def _hopeless(self) -> str:
         waited = time.monotonic() - self._peopled

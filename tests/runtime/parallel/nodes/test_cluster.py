@@ -34,6 +34,10 @@ def lines(bench: ParallelBench) -> int:
     return len(path.read_text().split()) if path.exists() else 0
 
 
+def master_log(bench: ParallelBench) -> str:
+    return (bench.folder / "logs" / "sys" / "master_role.txt").read_text()
+
+
 # ---- the same semantics
 
 
@@ -143,7 +147,7 @@ def test_a_node_that_joins_late_takes_part(bench: ParallelBench, cluster: DaskCl
         assert eventually(lambda: lines(bench) == 2)
         cluster.workers[-1].send_signal(signal.SIGKILL)
         cluster.add_worker()
-        assert eventually(lambda: "Node 002 is " in (bench.folder / "logs" / "sys" / "master_role.txt").read_text())
+        assert eventually(lambda: "Node 002 is " in master_log(bench))
         assert eventually(lambda: lines(bench) == 3)
         (bench.folder / "go").touch()
         log, _ = process.communicate(timeout=100)
@@ -167,6 +171,24 @@ def test_a_node_of_which_nothing_is_heard_is_given_up(bench: ParallelBench, clus
     assert (process.returncode, (bench.folder / "out" / "parallel_run_step.txt").read_text().split()) == (0, names), log
     assert "is lost: nothing was heard of it for 6 seconds" in log
     assert eventually(lambda: processes_below(bench.folder) == [], GONE_SECONDS)
+
+
+def test_the_only_node_comes_back_when_it_was_only_silent(bench: ParallelBench, cluster: DaskCluster) -> None:
+    names = bench.files(80)
+    (bench.folder / "slow").touch()
+    told_of(bench, cluster, lost_seconds=3)
+    bench.settings = {"refrain_node_count": 1}
+    with bench.start(SLOWLY, run_max_try=1, error_threshold=0) as process:
+        assert eventually(lambda: lines(bench) > 10)
+        frozen = [host for worker in cluster.workers if worker.poll() is None for host in cluster.hosts(worker)]
+        os.kill(frozen[0], signal.SIGSTOP)
+        try:
+            assert eventually(lambda: " is lost: nothing was heard of it for 3 seconds" in master_log(bench))
+        finally:
+            os.kill(frozen[0], signal.SIGCONT)
+        log, _ = process.communicate(timeout=100)
+    assert (process.returncode, (bench.folder / "out" / "parallel_run_step.txt").read_text().split()) == (0, names), log
+    assert "Node 001 is " in log
 
 
 def test_a_run_that_has_no_node_left_fails_and_says_which_was_lost(bench: ParallelBench, cluster: DaskCluster) -> None:
