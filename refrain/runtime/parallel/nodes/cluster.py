@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _LAUNCHER = "refrain.runtime.parallel.nodes.dask_launcher"
 _HOST = "refrain.runtime.parallel.nodes.host"
 _EVERY_SECONDS = 0.1
+_MOST_SECONDS = 1.0  # of silence from one look to the next; if more have passed, we were busy, and have not listened
 _INTRODUCTION_SECONDS = 30.0
 _HOST_WAITS = 2  # times as long as we do, so that we judge first
 _ADDRESS = re.compile(r"(?:\w+://)?\[?(.+?)\]?:(\d+)/?")
@@ -119,11 +120,12 @@ class Cluster:
         now = time.monotonic()
         if now - self._looked < _EVERY_SECONDS and not any(node.lost for node in self._nodes):
             return ""
+        listened = min(now - self._looked, _MOST_SECONDS)
         self._looked = now
         trouble = self._hear_launcher()
         self._let_in()
         for node in list(self._nodes):
-            node.look_after(self._order.lost_seconds)
+            node.look_after(listened, self._order.lost_seconds)
             if node.lost:
                 self._lose(node)
         if self._nodes:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,13 @@ from fakes.dask_cluster import DaskCluster, dask_cluster
 from fakes.parallel_bench import NAMES, OLDEST, SLOWLY, ParallelBench, runs
 from fakes.processes import processes_below
 from fakes.waiting import eventually
+from refrain.runtime.parallel.crew import Crew
+from refrain.runtime.parallel.frames import frame
+from refrain.runtime.parallel.logs import Logs
+from refrain.runtime.parallel.nodes.cluster import Cluster
+from refrain.runtime.parallel.nodes.handshake import greet_dispatcher
+from refrain.runtime.parallel.nodes.likeness import likeness
+from refrain.runtime.parallel.nodes.order import Order
 from runtime.parallel.trials import try_attempts, try_many_workers, try_one_worker
 
 pytestmark = pytest.mark.slow
@@ -171,6 +181,37 @@ def test_a_node_of_which_nothing_is_heard_is_given_up(bench: ParallelBench, clus
     assert (process.returncode, (bench.folder / "out" / "parallel_run_step.txt").read_text().split()) == (0, names), log
     assert "is lost: nothing was heard of it for 6 seconds" in log
     assert eventually(lambda: processes_below(bench.folder) == [], GONE_SECONDS)
+
+
+def test_the_silence_of_a_node_counts_only_while_it_is_listened_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "launcher").write_text("#!/bin/sh\nexec sleep 1000\n")
+    (tmp_path / "launcher").chmod(0o700)
+    order = Order("t", "tcp://127.0.0.1:9", str(tmp_path / "launcher"), lost_seconds=2)
+    logs = Logs()
+    nodes = Cluster(order, 1, 1, logs, [], [])
+    crew = Crew({}, nodes, 60, logs)
+    with closing(nodes):
+        nodes.open(crew)
+        with called(next(tmp_path.glob(".nodes-*/host.json"))) as host:
+            assert eventually(lambda: not nodes.look() and bool(nodes.now))
+            time.sleep(2.5)  # as in a slow step of the dispatcher
+            host.sendall(frame({"is": "here"}))
+            assert (nodes.look(), len(nodes.now)) == ("", 1)
+            assert list(crew.events(5)) == []
+            assert eventually(lambda: not nodes.look() and not nodes.now, 20)
+
+
+def called(path: Path) -> socket.socket:
+    """Call the dispatcher as a host does that has found its file."""
+    told = json.loads(path.read_text())
+    connection = socket.create_connection(tuple(told["address"]), 10)
+    greet_dispatcher(connection, bytes.fromhex(told["secret"]), 10)
+    hello = {"is": "node", "host": "h", "cores": 1, "trouble": "", "likeness": likeness()}
+    connection.sendall(frame(hello))
+    return connection
 
 
 def test_the_only_node_comes_back_when_it_was_only_silent(bench: ParallelBench, cluster: DaskCluster) -> None:
