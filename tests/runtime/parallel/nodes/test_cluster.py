@@ -121,6 +121,17 @@ def test_as_many_processes_run_on_a_node_as_it_has_cores_unless_that_is_said(ben
     assert f": {len(os.sched_getaffinity(0))} worker processes" in scored.log
 
 
+def test_a_node_is_asked_for_a_file_of_each_folder_that_is_scored(bench: ParallelBench) -> None:
+    (name, *_) = bench.files(1)
+    with bench.start("import time\ndef run(mini_batch):\n    time.sleep(1000)") as process:
+        assert eventually(lambda: list(bench.folder.glob(".nodes-*/host.json")) != [])
+        assert eventually(lambda: "Node 000 is " in master_log(bench))
+        told = json.loads(next(bench.folder.glob(".nodes-*/host.json")).read_text())
+        process.terminate()
+        process.communicate(timeout=100)
+    assert told["paths"] == [str(bench.folder / "score.py"), str(bench.data), str(bench.data / name)]
+
+
 # ---- nodes that go
 
 
