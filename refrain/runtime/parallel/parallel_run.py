@@ -104,12 +104,10 @@ class ParallelRun:
         if order is None:
             return Here(settings.nodes, settings.processes_per_node or cores(), logs)
         from refrain.runtime.parallel.nodes.cluster import Cluster  # here: most parallel runs are on one machine
+        from refrain.runtime.parallel.nodes.needs import needs
 
-        inputs = [_Inputs().path(name) for name in settings.files]
-        needed = [settings.script, *inputs, *(folder for folder in [current_folder()] if folder)]
         folders = [os.path.abspath(folder) for folder in (logs.folder, journal.rows)]
-        paths = [os.path.abspath(path) for path in needed]
-        return Cluster(order, settings.nodes, settings.processes_per_node, logs, folders, paths)
+        return Cluster(order, settings.nodes, settings.processes_per_node, logs, folders, needs(settings))
 
     def _source(self, journal: Journal, crew: Crew) -> Source:
         settings, inputs = self._settings, _Inputs()

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _LAUNCHER = "refrain.runtime.parallel.nodes.dask_launcher"
 _HOST = "refrain.runtime.parallel.nodes.host"
 _EVERY_SECONDS = 0.1
+_MOST_SECONDS = 1.0  # of silence from one look to the next; if more have passed, we were busy, and have not listened
 _INTRODUCTION_SECONDS = 30.0
 _HOST_WAITS = 2  # times as long as we do, so that we judge first
 _ADDRESS = re.compile(r"(?:\w+://)?\[?(.+?)\]?:(\d+)/?")
@@ -119,11 +120,12 @@ class Cluster:
         now = time.monotonic()
         if now - self._looked < _EVERY_SECONDS and not any(node.lost for node in self._nodes):
             return ""
+        listened = min(now - self._looked, _MOST_SECONDS)
         self._looked = now
         trouble = self._hear_launcher()
         self._let_in()
         for node in list(self._nodes):
-            node.look_after(self._order.lost_seconds)
+            node.look_after(listened, self._order.lost_seconds)
             if node.lost:
                 self._lose(node)
         if self._nodes:
@@ -134,6 +136,7 @@ class Cluster:
         """Let all hosts end, and take back what was launched."""
         for node in list(self._nodes):
             self._remove(node)
+            node.leave()
         for caller in self._callers:
             caller.stream.close()
         self._closing.close()
@@ -240,14 +243,15 @@ class Cluster:
         self._logs.say(f"Node {name} is {node.title}: {node.size} worker processes")
 
     def _lose(self, node: Node) -> None:
+        """Give a node up. If it lives, its host is not done, but sees the connection end, and is started again."""
         self._remove(node)
+        node.stream.close()
         self._complain(f"Node {node.name} ({node.title}) is lost: {node.lost}; what it had is given to others")
 
     def _remove(self, node: Node) -> None:
         self._crew.forget(node.stream)
         self._nodes.remove(node)
         self.now.remove(node)
-        node.leave()
 
     def _hopeless(self) -> str:
         waited = time.monotonic() - self._peopled

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from refrain.runtime.parallel.frames import Fields
 
 _CONNECT_SECONDS = 10
-_RETRIES = 3  # of a host that could not start; Dask itself counts workers that died under it
+_RETRIES = 3  # of a host that could not start, or was given up; Dask itself counts workers that died under it
 _TAIL = 500
 
 

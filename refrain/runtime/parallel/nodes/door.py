@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections import deque
 from contextlib import suppress
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _PATIENCE = 10.0
 _AT_ONCE = 64
+_PAUSE_SECONDS = 0.1
 
 
 class Door:
@@ -39,11 +41,13 @@ class Door:
         self.arrived: Deque[Stream] = deque()
         self._secret = secret
         self._context = context
+        self._closed = threading.Event()
         self._rooms = threading.BoundedSemaphore(_AT_ONCE)
         threading.Thread(target=self._open, daemon=True).start()
 
     def close(self) -> None:
         """Let nobody in any more."""
+        self._closed.set()
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes who waits in accept()
         self._socket.close()
@@ -51,21 +55,23 @@ class Door:
             self.arrived.popleft().close()
 
     def _open(self) -> None:
-        while True:
+        while not self._closed.is_set():
             try:
                 connection, _ = self._socket.accept()
-            except OSError:
-                return
+            except OSError:  # who called is gone, or too many files are open; that passes
+                self._closed.wait(_PAUSE_SECONDS)
+                continue
             self._rooms.acquire()
             threading.Thread(target=self._admit, args=(connection,), daemon=True).start()
 
     def _admit(self, connection: socket.socket) -> None:
         try:
+            ends = time.monotonic() + _PATIENCE
             connection.settimeout(_PATIENCE)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._context is not None:
                 connection = self._context.wrap_socket(connection, server_side=True)
-            receive_node(connection, self._secret)
+            receive_node(connection, self._secret, ends - time.monotonic())
             self.arrived.append(Stream(connection))
         except (OSError, StrangerError):
             connection.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import os
+import time
 
 from refrain.runtime.parallel.frames import Frames, frame
 
@@ -20,31 +21,34 @@ class StrangerError(Exception):
     """The other end does not know the secret, or does not speak as it should."""
 
 
-def receive_node(connection: socket.socket, secret: bytes) -> None:
-    """Do the dispatcher's part, over a socket that waits, with a timeout.
+def receive_node(connection: socket.socket, secret: bytes, patience: float) -> None:
+    """Do the dispatcher's part, over a socket that waits.
 
+    :param patience: how many seconds all of it may take; the socket's own timeout is changed.
     :raises StrangerError: when the other end is no host of this run.
-    :raises OSError: when it says nothing.
+    :raises OSError: when it does not say all of it in time.
     """
+    deadline = time.monotonic() + patience
     ours = os.urandom(16).hex()
     connection.sendall(frame({"nonce": ours}))
-    answer = _answer(connection)
+    answer = _answer(connection, deadline)
     nonces = f"{ours} {answer.get('nonce')}"
     _require(answer, _proof(secret, _NODE, nonces))
     connection.sendall(frame({"proof": _proof(secret, _DISPATCHER, nonces)}))
 
 
-def greet_dispatcher(connection: socket.socket, secret: bytes) -> None:
-    """Do the host's part.
+def greet_dispatcher(connection: socket.socket, secret: bytes, patience: float) -> None:
+    """Do the host's part; parameters as for :func:`receive_node`.
 
     :raises StrangerError: when the other end is not the dispatcher of this run.
-    :raises OSError: when it says nothing.
+    :raises OSError: when it does not say all of it in time.
     """
-    theirs = _answer(connection).get("nonce")
+    deadline = time.monotonic() + patience
+    theirs = _answer(connection, deadline).get("nonce")
     ours = os.urandom(16).hex()
     nonces = f"{theirs} {ours}"
     connection.sendall(frame({"nonce": ours, "proof": _proof(secret, _NODE, nonces)}))
-    _require(_answer(connection), _proof(secret, _DISPATCHER, nonces))
+    _require(_answer(connection, deadline), _proof(secret, _DISPATCHER, nonces))
 
 
 def _proof(secret: bytes, role: str, nonces: str) -> str:
@@ -56,11 +60,11 @@ def _require(answer: dict[str, Any], proof: str) -> None:
         raise StrangerError("The other end does not know the secret of this run.")
 
 
-def _answer(connection: socket.socket) -> dict[str, Any]:
+def _answer(connection: socket.socket, deadline: float) -> dict[str, Any]:
     """Return what the other end says now: one frame, since each end waits for the other."""
     frames, size = Frames(), 0
     while size < _MOST:
-        data = connection.recv(_MOST - size)
+        data = _received(connection, _MOST - size, deadline)
         if not data:
             break
         size += len(data)
@@ -70,3 +74,11 @@ def _answer(connection: socket.socket) -> dict[str, Any]:
         except (ValueError, RecursionError):
             break
     raise StrangerError("The other end speaks another language.")
+
+
+def _received(connection: socket.socket, most: int, deadline: float) -> bytes:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("timed out")
+    connection.settimeout(left)  # of a socket, it counts anew for each byte that comes
+    return connection.recv(most)

@@ -155,7 +155,8 @@ def _connected(told: Fields) -> Any:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if told["certificates"]:
         connection = Certificates(*told["certificates"]).context(is_server=False).wrap_socket(connection)
-    greet_dispatcher(connection, bytes.fromhex(told["secret"]))
+    greet_dispatcher(connection, bytes.fromhex(told["secret"]), _CONNECT_SECONDS)
+    connection.settimeout(_CONNECT_SECONDS)
     return connection
 
 

@@ -48,7 +48,8 @@ class Node:
         """How it was lost; empty as long as it was not."""
         self._frames = Frames()
         self._peers: Dict[str, FarPeer] = {}
-        self._heard = self._beaten = time.monotonic()
+        self._silent = 0.0
+        self._beaten = time.monotonic()
 
     def start(self, name: str) -> FarPeer:
         """Have a worker process started."""
@@ -65,15 +66,19 @@ class Node:
             if peer is not None:
                 peer.take(fields, content)
                 names[peer.name] = None
-        self._heard = time.monotonic()
+        self._silent = 0.0
         if not self.stream.is_open:
             self.lose("its connection was closed")
         return list(names)
 
-    def look_after(self, patience: float) -> None:
-        """Give a sign of life, and give the node up when it has given none for some seconds."""
+    def look_after(self, listened: float, patience: float) -> None:
+        """Give a sign of life, and give the node up when it has given none for some seconds.
+
+        :param listened: for how many seconds it could have been heard since it was looked after last.
+        """
         now = time.monotonic()
-        if now - self._heard > patience:
+        self._silent += listened
+        if self._silent > patience:
             self.lose(f"nothing was heard of it for {patience:g} seconds")
         elif now - self._beaten > BEAT_SECONDS:
             self._beaten = now

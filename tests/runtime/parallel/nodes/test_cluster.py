@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,13 @@ from fakes.dask_cluster import DaskCluster, dask_cluster
 from fakes.parallel_bench import NAMES, OLDEST, SLOWLY, ParallelBench, runs
 from fakes.processes import processes_below
 from fakes.waiting import eventually
+from refrain.runtime.parallel.crew import Crew
+from refrain.runtime.parallel.frames import frame
+from refrain.runtime.parallel.logs import Logs
+from refrain.runtime.parallel.nodes.cluster import Cluster
+from refrain.runtime.parallel.nodes.handshake import greet_dispatcher
+from refrain.runtime.parallel.nodes.likeness import likeness
+from refrain.runtime.parallel.nodes.order import Order
 from runtime.parallel.trials import try_attempts, try_many_workers, try_one_worker
 
 pytestmark = pytest.mark.slow
@@ -32,6 +42,10 @@ def told_of(bench: ParallelBench, cluster: DaskCluster, **settings: object) -> N
 def lines(bench: ParallelBench) -> int:
     path = bench.folder / "runs"
     return len(path.read_text().split()) if path.exists() else 0
+
+
+def master_log(bench: ParallelBench) -> str:
+    return (bench.folder / "logs" / "sys" / "master_role.txt").read_text()
 
 
 # ---- the same semantics
@@ -107,6 +121,17 @@ def test_as_many_processes_run_on_a_node_as_it_has_cores_unless_that_is_said(ben
     assert f": {len(os.sched_getaffinity(0))} worker processes" in scored.log
 
 
+def test_a_node_is_asked_for_a_file_of_each_folder_that_is_scored(bench: ParallelBench) -> None:
+    (name, *_) = bench.files(1)
+    with bench.start("import time\ndef run(mini_batch):\n    time.sleep(1000)") as process:
+        assert eventually(lambda: list(bench.folder.glob(".nodes-*/host.json")) != [])
+        assert eventually(lambda: "Node 000 is " in master_log(bench))
+        told = json.loads(next(bench.folder.glob(".nodes-*/host.json")).read_text())
+        process.terminate()
+        process.communicate(timeout=100)
+    assert told["paths"] == [str(bench.folder / "score.py"), str(bench.data), str(bench.data / name)]
+
+
 # ---- nodes that go
 
 
@@ -143,7 +168,7 @@ def test_a_node_that_joins_late_takes_part(bench: ParallelBench, cluster: DaskCl
         assert eventually(lambda: lines(bench) == 2)
         cluster.workers[-1].send_signal(signal.SIGKILL)
         cluster.add_worker()
-        assert eventually(lambda: "Node 002 is " in (bench.folder / "logs" / "sys" / "master_role.txt").read_text())
+        assert eventually(lambda: "Node 002 is " in master_log(bench))
         assert eventually(lambda: lines(bench) == 3)
         (bench.folder / "go").touch()
         log, _ = process.communicate(timeout=100)
@@ -167,6 +192,55 @@ def test_a_node_of_which_nothing_is_heard_is_given_up(bench: ParallelBench, clus
     assert (process.returncode, (bench.folder / "out" / "parallel_run_step.txt").read_text().split()) == (0, names), log
     assert "is lost: nothing was heard of it for 6 seconds" in log
     assert eventually(lambda: processes_below(bench.folder) == [], GONE_SECONDS)
+
+
+def test_the_silence_of_a_node_counts_only_while_it_is_listened_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "launcher").write_text("#!/bin/sh\nexec sleep 1000\n")
+    (tmp_path / "launcher").chmod(0o700)
+    order = Order("t", "tcp://127.0.0.1:9", str(tmp_path / "launcher"), lost_seconds=2)
+    logs = Logs()
+    nodes = Cluster(order, 1, 1, logs, [], [])
+    crew = Crew({}, nodes, 60, logs)
+    with closing(nodes):
+        nodes.open(crew)
+        with called(next(tmp_path.glob(".nodes-*/host.json"))) as host:
+            assert eventually(lambda: not nodes.look() and bool(nodes.now))
+            time.sleep(2.5)  # as in a slow step of the dispatcher
+            host.sendall(frame({"is": "here"}))
+            assert (nodes.look(), len(nodes.now)) == ("", 1)
+            assert list(crew.events(5)) == []
+            assert eventually(lambda: not nodes.look() and not nodes.now, 20)
+
+
+def called(path: Path) -> socket.socket:
+    """Call the dispatcher as a host does that has found its file."""
+    told = json.loads(path.read_text())
+    connection = socket.create_connection(tuple(told["address"]), 10)
+    greet_dispatcher(connection, bytes.fromhex(told["secret"]), 10)
+    hello = {"is": "node", "host": "h", "cores": 1, "trouble": "", "likeness": likeness()}
+    connection.sendall(frame(hello))
+    return connection
+
+
+def test_the_only_node_comes_back_when_it_was_only_silent(bench: ParallelBench, cluster: DaskCluster) -> None:
+    names = bench.files(80)
+    (bench.folder / "slow").touch()
+    told_of(bench, cluster, lost_seconds=3)
+    bench.settings = {"refrain_node_count": 1}
+    with bench.start(SLOWLY, run_max_try=1, error_threshold=0) as process:
+        assert eventually(lambda: lines(bench) > 10)
+        frozen = [host for worker in cluster.workers if worker.poll() is None for host in cluster.hosts(worker)]
+        os.kill(frozen[0], signal.SIGSTOP)
+        try:
+            assert eventually(lambda: " is lost: nothing was heard of it for 3 seconds" in master_log(bench))
+        finally:
+            os.kill(frozen[0], signal.SIGCONT)
+        log, _ = process.communicate(timeout=100)
+    assert (process.returncode, (bench.folder / "out" / "parallel_run_step.txt").read_text().split()) == (0, names), log
+    assert "Node 001 is " in log
 
 
 def test_a_run_that_has_no_node_left_fails_and_says_which_was_lost(bench: ParallelBench, cluster: DaskCluster) -> None:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import os
+import resource
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import closing, suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 
 import pytest
 
@@ -13,6 +16,7 @@ from refrain.runtime.parallel.nodes.door import Door
 from refrain.runtime.parallel.nodes.handshake import StrangerError, greet_dispatcher, receive_node
 
 SECRET = b"s" * 32
+PATIENCE = 60.0
 
 
 @pytest.fixture
@@ -25,9 +29,26 @@ def called(door: Door) -> socket.socket:
     return socket.create_connection(("127.0.0.1", door.port), 10)
 
 
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """Let this process open none in the block."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 1, hard))
+    taken = []
+    try:
+        with suppress(OSError):
+            while True:
+                taken.append(os.dup(0))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for number in taken:
+            os.close(number)
+
+
 def test_who_knows_the_secret_is_let_in(door: Door) -> None:
     with called(door) as connection:
-        greet_dispatcher(connection, SECRET)
+        greet_dispatcher(connection, SECRET, PATIENCE)
         connection.sendall(b"hello")
         assert eventually(lambda: len(door.arrived) == 1)
         stream = door.arrived.popleft()
@@ -37,7 +58,7 @@ def test_who_knows_the_secret_is_let_in(door: Door) -> None:
 
 def test_who_does_not_know_the_secret_is_not_let_in(door: Door) -> None:
     with called(door) as connection, pytest.raises(StrangerError, match="speaks another language"):
-        greet_dispatcher(connection, b"x" * 32)  # it is hung up on
+        greet_dispatcher(connection, b"x" * 32, PATIENCE)  # it is hung up on
     assert not door.arrived
 
 
@@ -69,7 +90,7 @@ def test_who_says_anything_else_is_not_let_in(door: Door, said: bytes) -> None:
 def test_strangers_keep_nobody_out(door: Door) -> None:
     strangers = [called(door) for _ in range(20)]
     with called(door) as connection:
-        greet_dispatcher(connection, SECRET)
+        greet_dispatcher(connection, SECRET, PATIENCE)
         assert eventually(lambda: len(door.arrived) == 1, 9)  # sooner than the strangers are given up
     for stranger in strangers:
         stranger.close()
@@ -84,23 +105,52 @@ def test_a_dispatcher_that_does_not_know_the_secret_is_not_worked_for() -> None:
         theirs.sendall(frame({"proof": "00" * 32}))
 
     with ours, theirs:
-        ours.settimeout(60)
         thread = threading.Thread(target=pretend)
         thread.start()
         with pytest.raises(StrangerError, match="does not know the secret"):
-            greet_dispatcher(ours, SECRET)
+            greet_dispatcher(ours, SECRET, PATIENCE)
         thread.join()
 
 
 def test_a_proof_that_was_overheard_is_of_no_use() -> None:
     first, second = socket.socketpair()
     with first, second:
-        for end in (first, second):
-            end.settimeout(60)
         overheard = frame({"nonce": "00", "proof": "11" * 32})
         second.sendall(overheard)
         with pytest.raises(StrangerError):
-            receive_node(first, SECRET)
+            receive_node(first, SECRET, PATIENCE)
+
+
+@pytest.mark.parametrize("handshake", [receive_node, greet_dispatcher])
+def test_who_speaks_byte_by_byte_has_no_more_time_than_others(handshake: Callable[..., None]) -> None:
+    ours, theirs = socket.socketpair()
+
+    def drip() -> None:
+        theirs.sendall(b"\0\0\3\0\0\0\0\0")
+        with suppress(OSError):  # until it is hung up on
+            while True:
+                time.sleep(0.1)
+                theirs.sendall(b" ")
+
+    with theirs:
+        thread = threading.Thread(target=drip)
+        thread.start()
+        began = time.monotonic()
+        with ours, pytest.raises(OSError, match="time"):
+            handshake(ours, SECRET, 1.0)
+        assert time.monotonic() - began < 20  # of the hundred for which a kilobyte lasts
+        thread.join()
+
+
+def test_a_door_opens_again_when_too_many_files_were_open(door: Door) -> None:
+    with socket.socket() as first, socket.socket() as second:
+        with no_more_files():
+            for connection in (first, second):  # who waits in accept() has the number for one of them already
+                connection.connect(("127.0.0.1", door.port))
+            time.sleep(0.3)  # in which the door tries in vain
+        for connection in (first, second):
+            greet_dispatcher(connection, SECRET, 5.0)
+        assert eventually(lambda: len(door.arrived) == 2, 5)
 
 
 def test_a_door_that_is_closed_lets_nobody_in() -> None:
