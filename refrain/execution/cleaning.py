@@ -155,7 +155,7 @@ class Cleaning:
         results = {stored.key.rpartition("/")[2].removesuffix(".json"): stored for stored in walked}
         records = {name: stored for name, stored in results.items() if stored.key == record_key(name)}
         for name, stored in records.items():
-            if name not in marks.fingerprints and not marks.is_young(stored.changed):
+            if name not in marks.fingerprints | marks.pinned and not marks.is_young(stored.changed):
                 yield Waste(WasteKind.RESULT, stored.key, "its run is not known any more", stored.bytes)
         for stored in walked:
             is_old_memory = stored.key.startswith(_RECENT) and not marks.is_young(stored.changed)
@@ -165,7 +165,7 @@ class Cleaning:
     def _orphans(self, marks: Marks) -> Iterator[Waste]:
         """Find outputs that a killed worker left on the datastores that are this workspace's alone."""
         steps = [step for run in marks.runs.values() for step in run.steps.values()]
-        known = {step.run_id for step in steps}.union(*map(homes, steps))
+        known = {step.run_id for step in steps}.union(marks.named, *map(homes, steps))
         for store in BUILT_IN if marks.is_complete else ():
             folder = f"datastores/{store}/azureml"
             for name in self._objects.names(folder):

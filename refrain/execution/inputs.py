@@ -118,7 +118,9 @@ def _from_outside(port: InputPort, state: WorkspaceState) -> ResolvedInput | Non
     if isinstance(source, (FromFiles, FromDatastore)) and state.data_identity is DataIdentity.DEFINITION:
         return _by_definition(port, source, state)
     if isinstance(source, FromFiles):
-        return _of_files(port, _places(source, stores), stores) if port.recipe else _resolve_files(port, source, stores)
+        if port.recipe:
+            return _of_files(port, stores.of(source.locations), stores)
+        return _resolve_files(port, source, stores)
     if isinstance(source, FromDatastore):
         return ResolvedInput(port, _handle(stores.on(source.datastore, source.path)))
     return None
@@ -248,7 +250,7 @@ def _handle(place: Place) -> DataHandle:
 
 
 def _resolve_files(port: InputPort, source: FromFiles, stores: Stores) -> ResolvedInput:
-    places = _places(source, stores)
+    places = stores.of(source.locations)
     if len(places) == 1 and not places[0].is_pattern():
         handle = _handle(places[0])
         if handle.kind is TreeKind.MISSING:
@@ -295,10 +297,6 @@ def _folder_uri(place: Place) -> str:
     return place.store.uri(literal_part(place.path) if is_pattern(place.path) else place.path)
 
 
-def _places(source: FromFiles, stores: Stores) -> list[Place]:
-    return [stores.named(path) if store is None else stores.on(store, path) for store, path in source.locations]
-
-
 def _named_members(places: Sequence[Place]) -> tuple[Member, ...]:
     """Name files by their layout below the folder that all have in common."""
     base = common_folder(places)
@@ -335,10 +333,10 @@ def _by_definition(port: InputPort, source: FromFiles | FromDatastore, state: Wo
     digest = digest_bytes(b"definition\n" + json.dumps(encode(source), sort_keys=True).encode())
     members: tuple[Member, ...] = ()
     if isinstance(source, FromFiles) and port.recipe:
-        found_now = _of_files(port, _places(source, state.stores), state.stores)
+        found_now = _of_files(port, state.stores.of(source.locations), state.stores)
         return replace(found_now, handle=replace(found_now.handle, digest=digest))
     if isinstance(source, FromFiles):
-        places = _places(source, state.stores)
+        places = state.stores.of(source.locations)
         found = _expanded(places)
         if len(places) > 1 or places[0].is_pattern():
             members = _named_members(found)

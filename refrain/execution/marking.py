@@ -6,6 +6,7 @@ in use, keeps what it names.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -105,18 +106,24 @@ class Marks:
     def live_steps(self) -> set[str]:
         """The step runs that stay: those of runs that stay, and those whose results somebody uses."""
         staying = [run for run in self.runs.values() if run.root_id not in self.reasons]
+        known = {step.run_id: step for run in self.runs.values() for step in run.steps.values()}
         live = {step.run_id for run in staying for step in run.steps.values()}
         live |= {step.made_by for run in staying for step in run.steps.values()}
-        live |= self._named & {step_id for run in self.runs.values() for step_id in run.steps}
-        steps = (step for run in self.runs.values() for step in run.steps.values() if step.run_id in live)
-        return live.union(*map(homes, steps))
+        live |= self.named & known.keys()
+        waiting = list(live)
+        while waiting:
+            step = known.get(waiting.pop())
+            more = (homes(step) | (linked(step) & known.keys())) - live if step is not None else set()
+            live |= more
+            waiting += more
+        return live
 
     @cached_property
     def words(self) -> set[str]:
         """Every word in the documents in use, the digests of blobs and manifests among them."""
         steps = [step for run in self.runs.values() for step in run.steps.values() if step.run_id in self.live_steps]
         keys = [record_key(step.fingerprint) for step in steps if step.fingerprint]
-        found = set(self._named)
+        found = set(self.named)
         found.update(*(words_in(content) for content in self._contents(keys)))
         found.update(step.snapshot for step in steps)
         found.update(str(handle.get("digest")) for step in steps for handle in step.outputs.values())
@@ -135,10 +142,15 @@ class Marks:
         return {step.fingerprint for run in self.runs.values() for step in run.steps.values()}
 
     @cached_property
-    def _named(self) -> set[str]:
+    def pinned(self) -> set[str]:
+        """The fingerprints of the results that stay."""
+        return set(Pins(self._state.objects).fingerprints())
+
+    @cached_property
+    def named(self) -> set[str]:
         """The words of what users registered or pinned."""
         registered = [stored.key for stored in self._state.objects.walk("registry")]
-        pinned = [record_key(fingerprint) for fingerprint in Pins(self._state.objects).fingerprints()]
+        pinned = map(record_key, self.pinned)
         return set().union(*(words_in(content) for content in self._contents([*registered, *pinned])))
 
     def _is_going(self, run: RunInUse) -> bool:
@@ -201,6 +213,11 @@ def homes(step: RunRecord) -> set[str]:
     """
     found = (_HOME.search(str(handle.get("uri"))) for handle in step.outputs.values())
     return {match[1] for match in found if match}
+
+
+def linked(step: RunRecord) -> set[str]:
+    """Return what may be the ids of step runs whose data a step run linked to its outputs."""
+    return words_in(json.dumps(step.datasets.get("wrote", {})).encode())
 
 
 def words_in(content: bytes) -> set[str]:

@@ -7,6 +7,7 @@ import time
 from datetime import datetime, timezone
 
 from refrain.data.handle import DataHandle
+from refrain.data.ports import OutputKind
 from refrain.errors import CorruptObjectError, DataError, DataNotFoundError, WorkspaceError
 from refrain.reuse.decision import Check, Decision, Verdict
 from refrain.reuse.explain import Explainer, ManifestOf, no_manifest
@@ -130,6 +131,11 @@ class Lookup:
                 return Decision(
                     verdict, key, detail=detail, preimage=question.preimage, nearest=record, is_lost=is_lost
                 )
+        lost = self._lost_link(record, question)
+        if lost:
+            return Decision(
+                Verdict.OUTPUT_MISSING, key, detail=lost, preimage=question.preimage, nearest=record, is_lost=True
+            )
         check = Check.CONTENT if is_read and record.outputs else Check.STAT
         return Decision(Verdict.REUSED, key, record, preimage=question.preimage, check=check)
 
@@ -141,6 +147,16 @@ class Lookup:
 
         versions = ModelVersions(self._state.registry)
         return next(filter(None, (use.why_void(versions) for use in record.models)), "")
+
+    def _lost_link(self, record: ReuseRecord, question: Question) -> str:
+        """Say what a script linked that is not there any more, so that it has to choose again."""
+        linking = [name for name, port in question.preimage["outputs"].items() if OutputKind(port["kind"]).linked]
+        if not linking:
+            return ""
+        from refrain.reuse.linked import lost_place  # here: few steps link
+
+        lost = ((name, lost_place(record.outputs[name], self._state.stores)) for name in linking)
+        return next((f"output {name} links what is no longer at {place}" for name, place in lost if place), "")
 
     def _check(
         self, name: str, handle: DataHandle, looks: Looks, verification: Verification | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
@@ -134,6 +135,10 @@ class Stores:
     def named(self, text: str) -> Place:
         """Return the place of an absolute local path or a URL, as users write them."""
         return self.at(text) if "://" in text else self.local(text)
+
+    def of(self, locations: Iterable[tuple[str | None, str]]) -> list[Place]:
+        """Return places: of a path on a datastore of that name, or as :meth:`named` where there is none."""
+        return [self.named(path) if name is None else self.on(name, path) for name, path in locations]
 
     def local(self, path: str | os.PathLike[str]) -> Place:
         """Return the place of an absolute local path."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -473,3 +474,13 @@ def test_data_at_the_places_of_an_earlier_try_stays_as_long_as_its_result_and_go
         visit(project)
         age(project, 8)
     assert not ran.path("made", "out").exists()
+
+
+def test_a_pinned_result_stays_although_its_run_is_gone(project: Project) -> None:
+    first = made(project)
+    project.workspace.reuse.pin(first.id)
+    shutil.rmtree(project.state.root / "runs" / first.id)
+    for _ in range(2):
+        age(project, 31)
+        assert kinds(visit(project)) <= {WasteKind.RESULT, WasteKind.LEASE}
+    assert made(project).reused() == ["made"]

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from fakes.project import Project, Ran
+from fakes.project import WRITES, Project, Ran
 from refrain.data.dataset import Dataset
 from refrain.data.datastore import Datastore
 from refrain.data.output_config import LinkFileOutputDatasetConfig, LinkTabularOutputDatasetConfig
 from refrain.data.pipeline_data import PipelineData
+from refrain.execution.cleaning import Cleaning
+from refrain.reuse.decision import Verdict
+from refrain.storage.retention import Retention
 
 LINKS = """
     from refrain import Run
@@ -127,3 +132,40 @@ def test_data_on_a_datastore_of_another_workspace_cannot_be_linked(project: Proj
     assert "links 'a.csv' on a datastore of another workspace: Unknown datastore 'elsewhere'" in _run(
         project, code
     ).error("choose")
+
+
+def _made_and_linked(project: Project, text: str, **options: Any) -> Ran:
+    """One step makes a file, another links it, and a third copies what was linked."""
+    data, chosen, told = PipelineData("data"), LinkFileOutputDatasetConfig("chosen"), PipelineData("told")
+    links = """
+        import sys
+        from refrain import Dataset, Run
+        Run.get_context().output_datasets["chosen"].link(Dataset.File.from_files(sys.argv[1]))
+    """
+    reads = "import sys; open(sys.argv[2], 'w').write(open(sys.argv[1]).read() + sys.argv[3])"
+    return project.run(
+        project.step("make", WRITES, [data, "made"]),
+        project.step("link", links, [data], inputs=[data], outputs=[chosen]),
+        project.step("read", reads, [chosen.as_input("chosen"), told, text], outputs=[told]),
+        **options,
+    )
+
+
+def test_a_link_to_what_is_gone_is_made_anew(project: Project) -> None:
+    first = _made_and_linked(project, "1")
+    first.path("make", "data").unlink()
+    again = _made_and_linked(project, "2")
+    assert again.verdict("link") is Verdict.OUTPUT_MISSING
+    assert "output chosen links what is no longer at" in again.heard.decisions["link"].detail
+    assert again.text("read", "told") == "made2"
+
+
+def test_what_a_result_in_use_links_is_kept(project: Project) -> None:
+    _made_and_linked(project, "1")
+    for path in project.state.root.rglob("*"):
+        os.utime(path, (0, 0), follow_symlinks=False)
+    assert _made_and_linked(project, "1", force={"make"}).reused() == ["link", "read"]
+    Cleaning(project.state, Retention(days=30, grace_days=0)).clean()
+    third = _made_and_linked(project, "2")
+    assert third.reused() == ["link", "make"]
+    assert third.text("read", "told") == "made2"
