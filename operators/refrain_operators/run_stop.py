@@ -51,7 +51,10 @@ class RunStop:
     def failed_task(self) -> str | None:
         """Return the task that has failed, or None as long as the run goes on."""
         content = self._objects.get(self._key)
-        sign: dict[str, Any] = json.loads(content) if content else {}
+        try:
+            sign: dict[str, Any] = json.loads(content) if content else {}
+        except ValueError:  # it is being written, on a store that shows what is half there
+            sign = {}
         return str(sign["task"]) if sign.get("round") == self._round else None
 
     @contextmanager

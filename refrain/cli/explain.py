@@ -33,7 +33,7 @@ def explain(options: argparse.Namespace) -> Answer:
     :raises RunNotFoundError: for a run that is not there.
     """
     named = options.target or ""
-    if _RUN.fullmatch(named) and not Path(named).exists():
+    if _RUN.fullmatch(named) and not any(Path(path).exists() for path in (named, named.rpartition(":")[0] or named)):
         return explain_run(options, f"{named}.{options.step}" if options.step else named)
     return _explain_pipeline(options)
 

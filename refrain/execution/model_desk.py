@@ -110,17 +110,17 @@ class ModelDesk:
 
     def _note(self, how: How, name: str, version: int | None, selection: dict[str, Any]) -> int:
         """Note what is told, and return the version, 0 for none; which is the newest is the same for the whole step."""
+        asked, settled = LATEST if version is None else version, None
         if version is None and not selection:
-            version = self._models.declared(name)
-        asked = LATEST if version is None else version
-        settled = None if version is not None or selection else self._models.settled(name)
+            # Of a declared one only the content is counted; of what else is told, the next run must be told the same.
+            asked, settled = self._models.declared(name) or (LATEST, self._models.settled(name))
         use = ModelUse.of(self._versions, how, name, settled or asked, selection)
         self._add(replace(use, asked=asked))
         return use.version
 
     def _add(self, use: ModelUse) -> None:
         self._models.add(use)
-        if use.is_newest and use.version and use.name not in self._warned:
+        if use.is_newest and use.version and use.name not in self._warned and not self._models.declared(use.name):
             self._warned.add(use.name)
             self._warn(
                 f"its script asked for the newest version of model {use.name!r}, {use.version}, which is not among its "

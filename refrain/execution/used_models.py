@@ -75,10 +75,12 @@ class UsedModels:
         item = self._input(name, version)
         return None if item is None else self.read_by[item.port.name]
 
-    def declared(self, name: str) -> int | None:
-        """Return the version that a step has of a model among its inputs; None when it has none."""
+    def declared(self, name: str) -> tuple[int | str, int | None] | None:
+        """Return which version of a model is among the inputs, as asked for and its number; None without one."""
         item = self._input(name, None)
-        return None if item is None else item.version
+        if item is None or not isinstance(item.port.source, FromModel):
+            return None
+        return item.port.source.version or "latest", item.version
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return all as a run record keeps them."""

@@ -157,3 +157,9 @@ def test_a_step_is_forced_with_what_comes_after_it(refrain: Refrain, project: Pa
     run_id = refrain("run", "pipeline.py", "--json").document["run_id"]
     forced = refrain("run", "pipeline.py", "--force", "prepare+", "--json").document
     assert [step["verdict"] for step in forced["steps"]] == ["forced", "forced"], run_id
+
+
+def test_a_file_whose_name_could_begin_a_run_s_id_is_a_file(refrain: Refrain, project: Path) -> None:
+    write(project, "feed.py", PIPELINE)
+    called = refrain("explain", "feed.py:pipeline")
+    assert (called.code, called.out) == (0, refrain("explain", "pipeline.py").out)

@@ -225,6 +225,24 @@ def test_what_is_known_of_a_model_is_that_of_the_input(project: Project) -> None
     )
 
 
+def test_what_is_known_of_the_newest_model_counts_although_it_is_an_input(project: Project) -> None:
+    code = """
+        import sys
+        from azureml.core import Model, Run
+        model = Model(Run.get_context().experiment.workspace, "net")
+        open(sys.argv[1], "w").write(f"{model.version} {model.tags}")
+    """
+    out = PipelineData("out")
+    step = project.step("sees", code, [out], inputs=[ModelInput("net")])
+    registered(project, "same", tags={"threshold": "0.1"})
+    first = project.run(step)
+    assert first.text("sees", "out") == "1 {'threshold': '0.1'}"
+    assert not any("newest version" in note for note in first.heard.notes)
+    assert project.run(step).verdict("sees") is Verdict.REUSED
+    registered(project, "same", tags={"threshold": "0.9"})
+    assert project.run(step).text("sees", "out") == "2 {'threshold': '0.9'}"
+
+
 def test_a_script_can_delete_what_it_has_registered(project: Project) -> None:
     code = """
         import sys

@@ -73,6 +73,13 @@ def test_a_step_that_was_deferred_at_the_sign_says_that_it_was_stopped(tmp_path:
         pytest.fail("it went on")
 
 
+def test_a_sign_that_is_being_written_is_none_yet(tmp_path: Path) -> None:
+    _stop(tmp_path, "bad").raise_sign()
+    (sign,) = (path for path in tmp_path.rglob("*") if path.is_file() and b"bad" in path.read_bytes())
+    sign.write_bytes(sign.read_bytes()[:-5])
+    assert _stop(tmp_path, "good").failed_task() is None
+
+
 def test_a_sign_does_not_count_once_tasks_were_cleared(tmp_path: Path) -> None:
     _stop(tmp_path, "bad", 0).raise_sign()
     assert [_stop(tmp_path, "late", round_).failed_task() for round_ in (0, 1)] == ["bad", None]
