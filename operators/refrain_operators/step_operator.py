@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -150,6 +151,7 @@ class StepOperator(BaseOperator):
         self._engine: Engine | None = None
         self._stop: RunStop = NoStop()
         self._is_resumed = False
+        self._expired = ""
         for producer in self.producers.values():
             producer.set_downstream(self)
 
@@ -180,13 +182,21 @@ class StepOperator(BaseOperator):
         except BeingMadeError as error:
             self.log.info("%s", error)
             trigger = ResultTrigger(Workspace(self.workspace).root, error.fingerprint, self._stop.arguments)
-            return self.defer(trigger=trigger, method_name="resume")  # type: ignore[no-any-return]  # it raises
+            return self.defer(  # type: ignore[no-any-return]  # it raises
+                trigger=trigger, method_name="resume", kwargs={"has_begun": self._is_resumed}
+            )
         except RefrainError as error:
             # What a script failed of is in its output; frames of ours below it would only bury it in the log.
             raise self._failure(error, context) from (None if isinstance(error, StepFailedError) else error)
 
-    def resume(self, context: Any, event: Any = None) -> dict[str, Any]:  # noqa: ARG002  # Airflow passes it
-        """Go on after another run, which made the same result, has ended: look for it again."""
+    def resume(self, context: Any, event: str = "", *, has_begun: bool = False) -> dict[str, Any]:
+        """Go on after another run, which made the same result, has ended: look for it again.
+
+        :param event: the :class:`ResultTrigger`'s.
+        :param has_begun: whether the step run had been suspended before it had to wait.
+        """
+        self._expired = event
+        self._is_resumed = has_begun
         return self.execute(context)
 
     def on_kill(self) -> None:
@@ -202,7 +212,7 @@ class StepOperator(BaseOperator):
         self, context: Any, run: RunContext, workspace: Workspace, runs: RunStore, made: Mapping[str, Published]
     ) -> StepRequest:
         """Return what the engine is asked to do; see :func:`refrain_operators.step_request.step_request`."""
-        return step_request(self, context, run, workspace, runs, made)
+        return replace(step_request(self, context, run, workspace, runs, made), expired=self._expired)
 
     def _execute(self, context: Any) -> dict[str, Any]:
         planned = planned_before(self, context)

@@ -210,7 +210,10 @@ class Engine:
 
     def _run_in_turn(self, asked: Asked, record: RunRecord) -> StepResult:
         request, inputs, key = asked.request, asked.inputs, asked.request.step.key
-        with self._turns.taken(key, record.run_id, asked.decision, lambda: self._decide(request, inputs)) as turn:
+        taken = self._turns.taken(
+            key, record.run_id, asked.decision, lambda: self._decide(request, inputs), expired=request.expired
+        )
+        with taken as turn:
             decision = turn.decision
             if decision.record is not None:
                 return self._reuse(replace(asked, decision=decision), decision.record, StepRunId.parse(record.run_id))
