@@ -114,6 +114,14 @@ def test_a_task_that_published_nothing_has_its_latest_completed_result(runs: Run
     )
 
 
+def test_the_latest_result_is_that_of_the_highest_attempt_whatever_the_clock_was(runs: RunStore) -> None:
+    _done(runs, model="/old")
+    completed = runs.get(f"{ROOT}.train.1")
+    runs.put(replace(completed, created=100.0))
+    runs.put(replace(completed, run_id=f"{ROOT}.train.2", created=50.0, outputs={"model": _handle("/new").to_json()}))
+    assert recorded("train", ROOT, runs).outputs == {"model": _handle("/new")}
+
+
 def test_a_task_that_never_completed_is_named(runs: RunStore) -> None:
     with pytest.raises(UserError, match=r"Task 'train' has not published its outputs, .* clear it, so that it runs\."):
         recorded("train", ROOT, runs)
