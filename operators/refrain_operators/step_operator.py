@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import Any
 from airflow.sdk import Asset, BaseOperator
 from airflow.sdk.bases.operatorlink import BaseOperatorLink
 from airflow.sdk.configuration import conf
+from airflow.sdk.definitions.mappedoperator import MappedOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from refrain.compute.computes import Computes
@@ -47,6 +49,7 @@ from refrain_operators.step_request import ensure_root, given_words, run_context
 
 RETRIES = 2
 RETRY_DELAY = timedelta(seconds=5)
+_INSTANCE = re.compile(r"(?P<task_id>.+)-(?P<index>0|[1-9][0-9]*)")
 _FINAL_ERRORS = (UserError, SnapshotError, OutputError, UntrustedReferenceError)
 # Airflow kills a task five seconds after it asked it to end; by then the step's process must be gone.
 _CANCEL_GRACE_SECONDS = 2.0
@@ -170,6 +173,19 @@ class StepOperator(BaseOperator):
         settings["outlets"] = list(settings["outlets"] or ())
         return MappedStep(operator_class=given.operator_class, kwargs=settings, params=given.params)
 
+    def prepare_template(self) -> None:
+        """Look at the tasks beside this one; Airflow calls it when a DAG file has been read, and all of them are there.
+
+        :raises UserError: when an instance of a mapped step has this task's key in the workspace.
+        """
+        named = _INSTANCE.fullmatch(self.task_id)
+        other = self.dag.task_dict.get(named["task_id"]) if named else None
+        if named and _has_instances(other) and not _has_instances(self):
+            raise UserError(
+                f"The task {self.task_id!r} would share its runs and its data with instance {named['index']} of the "
+                f"mapped task {named['task_id']!r}. Give one of them another id."
+            )
+
     def execute(self, context: Any) -> dict[str, Any]:
         """Take the step through its life and publish references to its outputs.
 
@@ -284,6 +300,13 @@ class StepOperator(BaseOperator):
                     "run_id": result.run_id,
                     "reused_from": result.reused_from,
                 }
+
+
+def _has_instances(task: Any) -> bool:
+    """Say whether a task is a step operator of which a run may have several instances."""
+    if isinstance(task, MappedOperator):
+        return issubclass(task.operator_class, StepOperator)
+    return isinstance(task, StepOperator) and task.get_closest_mapped_task_group() is not None
 
 
 def _asset(name: str) -> Asset:
