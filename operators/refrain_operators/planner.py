@@ -13,7 +13,7 @@ from airflow.sdk.definitions.param import process_params
 from refrain.errors import RefrainError
 from refrain.execution.asked import Asked
 from refrain.execution.engine import Engine
-from refrain.execution.lease import is_being_made
+from refrain.execution.lease import Leases, is_being_made
 from refrain.execution.preview import Published
 from refrain.execution.request import RunContext, StepResult
 from refrain.execution.stage import sweep
@@ -59,13 +59,24 @@ class Planner:
         self._hits: dict[str, Asked] = {}
         self._skipped: set[str] = set()
         self._lines: list[str] = []
-        self.awaited: set[str] = set()
+        self._awaited: dict[str, str] = {}
         self.can_start: set[str] = set()
+
+    @property
+    def awaited(self) -> set[str]:
+        """The tasks whose results are being made elsewhere."""
+        return set(self._awaited)
 
     @property
     def is_worth_waiting(self) -> bool:
         """Whether results are being made elsewhere, and none of the covered steps could be at work meanwhile."""
-        return bool(self.awaited) and not self.can_start
+        return bool(self._awaited) and not self.can_start
+
+    def signs(self) -> dict[str, str]:
+        """Return the latest signs of life of those who make the awaited results, by task id."""
+        states = {task_id: self._engine(self._steps[task_id])[1].state for task_id in self._awaited}
+        holders = {name: Leases(states[name].objects).holder(self._awaited[name]) for name in states}
+        return {task_id: holder.sign for task_id, holder in holders.items() if holder is not None}
 
     @property
     def reused(self) -> set[str]:
@@ -143,7 +154,7 @@ class Planner:
             self._made[task_id] = decision.record
         elif decision.verdict not in _RUN_ANYWAY and self._is_being_made(engine.state, decision.fingerprint):
             self._say(f"Step {task_id}: its result is being made elsewhere")
-            self.awaited.add(task_id)
+            self._awaited[task_id] = decision.fingerprint
         else:
             self.can_start.add(task_id)
 

@@ -77,13 +77,19 @@ def recorded(task_id: str, root_id: str, runs: RunStore) -> StepResult:
 
     :raises UserError: when the task has completed in no try.
     """
-    done = [record for record in runs.attempts(root_id, task_id) if record.status is RunStatus.COMPLETED]
+    attempts = [record for record in runs.attempts(root_id, task_id) if _is_of(record, task_id)]
+    done = [record for record in attempts if record.status is RunStatus.COMPLETED]
     if not done:
         raise UserError(
             f"Task {task_id!r} has not published its outputs, and the workspace has no completed run of it. If it was "
             "marked as success by hand, clear it, so that it runs."
         )
     return published_by(done[-1])
+
+
+def _is_of(record: RunRecord, task_id: str) -> bool:
+    """Say whether a step run is a task's, and not that of an instance of a mapped task with the same key."""
+    return record.origin.get("task_id", task_id) == task_id  # type: ignore[no-any-return]
 
 
 def _record(reference: Any, task_id: str, root_id: str, runs: RunStore) -> RunRecord:
@@ -105,7 +111,8 @@ def _record(reference: Any, task_id: str, root_id: str, runs: RunStore) -> RunRe
         raise UntrustedReferenceError(
             f"Task {task_id!r} refers to run {reference['run_id'][:200]!r}: {error}"
         ) from error
-    is_own = run_id.root == root_id and re.fullmatch(re.escape(task_id) + r"(-\d+)?", run_id.key)
+    is_key = re.fullmatch(re.escape(task_id) + r"(-\d+)?", run_id.key)
+    is_own = run_id.root == root_id and is_key and _is_of(record, task_id)
     claimed = reference.get("outputs")
     is_equal = claimed is None or claimed == dict(record.outputs)
     if not is_own or record.status is not RunStatus.COMPLETED or not is_equal:

@@ -10,7 +10,7 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from refrain.errors import RefrainError
-from refrain.execution.lease import is_being_made
+from refrain.execution.lease import Leases, Watch
 from refrain_operators.connections import workspace_state
 from refrain_operators.run_stop import stop_of
 
@@ -25,6 +25,9 @@ class ResultTrigger(BaseTrigger):
 
     It also fires when another step stops the run of the task that waits.
 
+    Its event is the holder that has died on another machine, which only who has looked for a while can know; see
+    :attr:`refrain.execution.lease.Watch.expired`. It is empty when the wait has ended in another way.
+
     Where the triggerer cannot read the workspace, it fires after half a minute, and the task looks for itself.
 
     :param workspace: the workspace's root.
@@ -37,6 +40,7 @@ class ResultTrigger(BaseTrigger):
         self.workspace = workspace
         self.fingerprint = fingerprint
         self.stop = stop
+        self._watch: Watch | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what the trigger is made of anew, in another process."""
@@ -51,8 +55,10 @@ class ResultTrigger(BaseTrigger):
         except RefrainError as error:
             log.warning("The workspace %s cannot be read here: %s", self.workspace, error)
             await asyncio.sleep(_UNREACHABLE_SECONDS)
-        yield TriggerEvent(self.fingerprint)
+        yield TriggerEvent(self._watch.expired if self._watch else "")
 
     def _goes_on(self) -> bool:
         state = workspace_state(self.workspace)
-        return is_being_made(state, self.fingerprint) and stop_of(state, self.stop).failed_task() is None
+        if self._watch is None:
+            self._watch = Leases(state.objects).watch(self.fingerprint)
+        return self._watch.look() is not None and stop_of(state, self.stop).failed_task() is None

@@ -24,6 +24,8 @@ from refrain_operators.step_operator import RETRIES, RETRY_DELAY
 
 # A link is a request to Airflow's API server, about 10 ms of CPU, which a large plan would spend most of its time on.
 _MOST_LINKED = 50
+# What Airflow keeps for this task; its XComs do not outlast a look.
+_SIGNS = "refrain_signs"
 
 
 class ReuseSensor(BaseSensorOperator):
@@ -38,8 +40,8 @@ class ReuseSensor(BaseSensorOperator):
     page leads to the task that made the result, unless more than fifty steps are reused.
 
     While another run makes the result that a step would make, and no other covered step could start, it waits, by
-    default without holding a worker's slot. After ``timeout`` seconds it leaves the steps to themselves. They wait as
-    well, and notice when whoever makes it on another machine has died; this task notices that on its own machine only.
+    default without holding a worker's slot. After ``timeout`` seconds it leaves the steps to themselves, or when
+    whoever makes the result gave no sign of life between two looks: they wait as well, and take over from who has died.
 
     :param poke_interval: seconds between two looks while it waits.
     :param timeout: seconds that it waits at most.
@@ -96,7 +98,23 @@ class ReuseSensor(BaseSensorOperator):
         except RefrainError as error:
             self.log.warning("Nothing can be planned, each step decides for itself: %s", error)
             self._planner = None
-        return self._planner is None or not self._planner.is_worth_waiting
+        return self._planner is None or not self._planner.is_worth_waiting or self._is_silent(context, self._planner)
+
+    def _is_silent(self, context: Any, planner: Planner) -> bool:
+        """Say whether somebody who is waited for gave no sign of life since the last look, in an earlier process.
+
+        A step that is left to itself because of a slow sign loses nothing: its task waits in the triggerer.
+        """
+        signs = planner.signs() if self.reschedule else {}
+        if not signs:
+            return False
+        store = context["task_state_store"]
+        known = store.get(_SIGNS) or {}
+        store.set(_SIGNS, signs)
+        silent = sorted(task_id for task_id, sign in signs.items() if known.get(task_id) == sign)
+        if silent:
+            self.log.info("Who makes the results of %s gives no sign of life.", ", ".join(silent))
+        return bool(silent)
 
     def _short_circuit(self, context: Any) -> None:
         planner, coverage = self._planner, self._coverage

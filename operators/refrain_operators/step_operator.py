@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Asset, BaseOperator
 from airflow.sdk.bases.operatorlink import BaseOperatorLink
 from airflow.sdk.configuration import conf
+from airflow.sdk.definitions.mappedoperator import MappedOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from refrain.compute.computes import Computes
@@ -46,6 +49,7 @@ from refrain_operators.step_request import ensure_root, given_words, run_context
 
 RETRIES = 2
 RETRY_DELAY = timedelta(seconds=5)
+_INSTANCE = re.compile(r"(?P<task_id>.+)-(?P<index>0|[1-9][0-9]*)")
 _FINAL_ERRORS = (UserError, SnapshotError, OutputError, UntrustedReferenceError)
 # Airflow kills a task five seconds after it asked it to end; by then the step's process must be gone.
 _CANCEL_GRACE_SECONDS = 2.0
@@ -150,6 +154,7 @@ class StepOperator(BaseOperator):
         self._engine: Engine | None = None
         self._stop: RunStop = NoStop()
         self._is_resumed = False
+        self._expired = ""
         for producer in self.producers.values():
             producer.set_downstream(self)
 
@@ -168,6 +173,19 @@ class StepOperator(BaseOperator):
         settings["outlets"] = list(settings["outlets"] or ())
         return MappedStep(operator_class=given.operator_class, kwargs=settings, params=given.params)
 
+    def prepare_template(self) -> None:
+        """Look at the tasks beside this one; Airflow calls it when a DAG file has been read, and all of them are there.
+
+        :raises UserError: when an instance of a mapped step has this task's key in the workspace.
+        """
+        named = _INSTANCE.fullmatch(self.task_id)
+        other = self.dag.task_dict.get(named["task_id"]) if named else None
+        if named and _has_instances(other) and not _has_instances(self):
+            raise UserError(
+                f"The task {self.task_id!r} would share its runs and its data with instance {named['index']} of the "
+                f"mapped task {named['task_id']!r}. Give one of them another id."
+            )
+
     def execute(self, context: Any) -> dict[str, Any]:
         """Take the step through its life and publish references to its outputs.
 
@@ -180,13 +198,21 @@ class StepOperator(BaseOperator):
         except BeingMadeError as error:
             self.log.info("%s", error)
             trigger = ResultTrigger(Workspace(self.workspace).root, error.fingerprint, self._stop.arguments)
-            return self.defer(trigger=trigger, method_name="resume")  # type: ignore[no-any-return]  # it raises
+            return self.defer(  # type: ignore[no-any-return]  # it raises
+                trigger=trigger, method_name="resume", kwargs={"has_begun": self._is_resumed}
+            )
         except RefrainError as error:
             # What a script failed of is in its output; frames of ours below it would only bury it in the log.
             raise self._failure(error, context) from (None if isinstance(error, StepFailedError) else error)
 
-    def resume(self, context: Any, event: Any = None) -> dict[str, Any]:  # noqa: ARG002  # Airflow passes it
-        """Go on after another run, which made the same result, has ended: look for it again."""
+    def resume(self, context: Any, event: str = "", *, has_begun: bool = False) -> dict[str, Any]:
+        """Go on after another run, which made the same result, has ended: look for it again.
+
+        :param event: the :class:`ResultTrigger`'s.
+        :param has_begun: whether the step run had been suspended before it had to wait.
+        """
+        self._expired = event
+        self._is_resumed = has_begun
         return self.execute(context)
 
     def on_kill(self) -> None:
@@ -202,7 +228,7 @@ class StepOperator(BaseOperator):
         self, context: Any, run: RunContext, workspace: Workspace, runs: RunStore, made: Mapping[str, Published]
     ) -> StepRequest:
         """Return what the engine is asked to do; see :func:`refrain_operators.step_request.step_request`."""
-        return step_request(self, context, run, workspace, runs, made)
+        return replace(step_request(self, context, run, workspace, runs, made), expired=self._expired)
 
     def _execute(self, context: Any) -> dict[str, Any]:
         planned = planned_before(self, context)
@@ -274,6 +300,13 @@ class StepOperator(BaseOperator):
                     "run_id": result.run_id,
                     "reused_from": result.reused_from,
                 }
+
+
+def _has_instances(task: Any) -> bool:
+    """Say whether a task is a step operator of which a run may have several instances."""
+    if isinstance(task, MappedOperator):
+        return issubclass(task.operator_class, StepOperator)
+    return isinstance(task, StepOperator) and task.get_closest_mapped_task_group() is not None
 
 
 def _asset(name: str) -> Asset:

@@ -18,13 +18,7 @@ from refrain.execution.asked import Asked, new_record, references, reused_record
 from refrain.execution.binding import bound
 from refrain.execution.body import Body, Work, body_for
 from refrain.execution.foreign import foreign, is_foreign_unchanged
-from refrain.execution.inputs import (
-    ResolvedInput,
-    require_as_written,
-    require_filled,
-    require_unchanged,
-    resolve,
-)
+from refrain.execution.inputs import ResolvedInput, require_as_written, require_filled, require_unchanged, resolve
 from refrain.execution.lineage import Holders, lineage
 from refrain.execution.listener import Listener, Phase, shielded
 from refrain.execution.packages import keep_packages
@@ -124,7 +118,7 @@ class Engine:
                 record = self._begun(request, fingerprint=asked.decision.fingerprint, decision=asked.decision.to_json())
             return self._run_in_turn(asked, record)
         except BeingMadeError:
-            if record is not None:
+            if record is not None and request.resumes is None:
                 self.state.objects.drop(run_folder(record.run_id))  # the attempt has not begun
             raise
         except SuspendedError:
@@ -216,7 +210,10 @@ class Engine:
 
     def _run_in_turn(self, asked: Asked, record: RunRecord) -> StepResult:
         request, inputs, key = asked.request, asked.inputs, asked.request.step.key
-        with self._turns.taken(key, record.run_id, asked.decision, lambda: self._decide(request, inputs)) as turn:
+        taken = self._turns.taken(
+            key, record.run_id, asked.decision, lambda: self._decide(request, inputs), expired=request.expired
+        )
+        with taken as turn:
             decision = turn.decision
             if decision.record is not None:
                 return self._reuse(replace(asked, decision=decision), decision.record, StepRunId.parse(record.run_id))

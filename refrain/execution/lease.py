@@ -68,6 +68,11 @@ class Holder:
         """Say whether this machine knows that the holder's process is gone."""
         return self.machine == machine() and not is_alive(self.process, self.started)
 
+    @property
+    def sign(self) -> str:
+        """The holder and its latest sign of life, as text that no other holder and no later sign shares."""
+        return f"{self.number}.{self.nonce}.{self.beat}"
+
     def to_bytes(self) -> bytes:
         """Return what is stored; the number is in the object's name."""
         document = {name: value for name, value in vars(self).items() if name != "number"}
@@ -101,9 +106,12 @@ class Leases:
         content = self._objects.get(f"{_folder(fingerprint)}/{number}")
         return _parse(content or b"", number)
 
-    def watch(self, fingerprint: str, clock: Clock = time.monotonic) -> Watch:
-        """Return what tells when the present holder has ended, in whatever way."""
-        return Watch(self, fingerprint, clock)
+    def watch(self, fingerprint: str, clock: Clock = time.monotonic, *, expired: str = "") -> Watch:
+        """Return what tells when the present holder has ended, in whatever way.
+
+        :param expired: what another watch has seen, see :attr:`Watch.expired`.
+        """
+        return Watch(self, fingerprint, clock, expired)
 
     def try_acquire(self, fingerprint: str, run_id: str, watch: Watch | None = None) -> Lease | None:
         """Return the lease if nobody holds it, None if somebody does; never waits.
@@ -130,10 +138,15 @@ class Leases:
 
 
 class Watch:
-    """Looks at a lease now and then; a look is one listing and one small read."""
+    """Looks at a lease now and then; a look is one listing and one small read.
 
-    def __init__(self, leases: Leases, fingerprint: str, clock: Clock = time.monotonic) -> None:
+    :ivar expired: the latest sign of the holder that was seen to give no other for too long, for whoever looks on in
+        another process; empty as long as there is none.
+    """
+
+    def __init__(self, leases: Leases, fingerprint: str, clock: Clock = time.monotonic, expired: str = "") -> None:
         """Count time by *clock* from the first look on."""
+        self.expired = expired
         self._leases = leases
         self._fingerprint = fingerprint
         self._clock = clock
@@ -147,12 +160,15 @@ class Watch:
 
     def is_free(self, holder: Holder) -> bool:
         """Say whether a lease may be taken from its latest holder."""
-        if holder.is_released or holder.is_dead:
+        if holder.is_released or holder.is_dead or holder.sign == self.expired:
             return True
         now = self._clock()
         if holder != self._seen:
             self._seen, self._since = holder, now
-        return now - self._since >= holder.seconds
+        if now - self._since < holder.seconds:
+            return False
+        self.expired = holder.sign
+        return True
 
 
 class Lease:

@@ -42,6 +42,8 @@ class StepRequest:
     :param trial: how the step is run alone, to look into it.
     :param may_suspend: whether a step whose job runs elsewhere may raise ``SuspendedError`` instead of waiting for it.
     :param resumes: the record of the step run that was suspended, and now goes on.
+    :param expired: the holder of the step's lease that was seen to have died, by whoever waited for it elsewhere; see
+        :attr:`refrain.execution.lease.Watch.expired`.
     """
 
     step: StepDefinition
@@ -55,6 +57,7 @@ class StepRequest:
     trial: Trial | None = None
     may_suspend: bool = False
     resumes: RunRecord | None = None
+    expired: str = ""
 
 
 @dataclass(frozen=True)

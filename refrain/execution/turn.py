@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from refrain.errors import BeingMadeError, StepCanceledError
-from refrain.execution.lease import Lease, Leases
+from refrain.execution.lease import Lease, Leases, Watch
 from refrain.execution.listener import Listener
 from refrain.reuse.decision import Decision, Verdict
 from refrain.reuse.record import record_key
@@ -60,22 +60,24 @@ class Turns:
         self._pause = LOOK_SECONDS if state.is_local else REMOTE_LOOK_SECONDS
 
     @contextlib.contextmanager
-    def taken(self, key: str, run_id: str, decision: Decision, decide: Decide) -> Iterator[Turn]:
+    def taken(self, key: str, run_id: str, decision: Decision, decide: Decide, *, expired: str = "") -> Iterator[Turn]:
         """Yield a step's turn, waiting for it if need be; what has to be given back is, at the end of the block.
 
         A forced step never waits, but others wait for it. One that may not be reused keeps nobody waiting.
 
         :param decision: what was decided just now.
         :param decide: decides again, after each wait.
+        :param expired: who was waited for elsewhere and has died, see :attr:`refrain.execution.lease.Watch.expired`.
         :raises StepCanceledError: when the run was canceled while it waited.
         :raises BeingMadeError: when it would have to wait, and may not do so in here.
         """
         if decision.is_reused or decision.verdict is Verdict.NOT_ALLOWED or not self._leases.is_exclusive:
             yield Turn(decision)
             return
-        lease = self._leases.try_acquire(decision.fingerprint, run_id)
+        watch = self._leases.watch(decision.fingerprint, expired=expired)
+        lease = self._leases.try_acquire(decision.fingerprint, run_id, watch)
         if lease is None and decision.verdict is not Verdict.FORCED:
-            decision, lease = self._awaited(key, run_id, decision.fingerprint, decide)
+            decision, lease = self._awaited(key, run_id, decision.fingerprint, decide, watch)
         if lease is None:
             yield Turn(decision)
             return
@@ -84,9 +86,10 @@ class Turns:
                 decision = decide()  # it may have come between the look and the lease
             yield Turn(decision, lease)
 
-    def _awaited(self, key: str, run_id: str, fingerprint: str, decide: Decide) -> tuple[Decision, Lease | None]:
+    def _awaited(
+        self, key: str, run_id: str, fingerprint: str, decide: Decide, watch: Watch
+    ) -> tuple[Decision, Lease | None]:
         """Wait until there is a result to reuse, or nobody left who makes it; then it is this step's turn."""
-        watch = self._leases.watch(fingerprint)
         waiting_for = ""
         while True:
             holder = watch.look()

@@ -236,8 +236,8 @@ class RunStore:
         return self._steps(root)
 
     def attempts(self, root: str, key: str) -> list[RunRecord]:
-        """Return every attempt of one step of a pipeline run, in the order of their start."""
-        return self._steps(root, key)
+        """Return every attempt of one step of a pipeline run, in the order of their numbers, which no clock gives."""
+        return sorted(self._steps(root, key), key=lambda record: StepRunId.parse(record.run_id).attempt)
 
     def latest_attempts(self, root: str) -> dict[str, int]:
         """Return by step key the highest attempt number of a pipeline run that is taken."""

@@ -118,6 +118,43 @@ def test_a_holder_without_a_sign_of_life_loses_its_lease_and_learns_of_it(leases
     assert taken.is_held()
 
 
+def test_what_one_process_saw_expire_another_may_take_at_once(leases: Leases, objects: ObjectStore) -> None:
+    _acquire(leases)
+    _on_another_machine(objects)
+    clock = Clock()
+    watch = leases.watch(FINGERPRINT, clock)
+    assert (watch.look() is not None, watch.expired) == (True, "")
+    clock.now += 30
+    assert watch.look() is None
+    assert leases.try_acquire(FINGERPRINT, "other.step.1") is None
+    assert leases.try_acquire(FINGERPRINT, "other.step.1", leases.watch(FINGERPRINT, expired=watch.expired)) is not None
+
+
+def test_a_holder_that_was_seen_to_expire_keeps_its_lease_if_it_has_given_a_sign_of_life_since(
+    leases: Leases, objects: ObjectStore
+) -> None:
+    lease, clock = _acquire(leases), Clock()
+    _on_another_machine(objects)
+    watch = leases.watch(FINGERPRINT, clock)
+    watch.look()
+    clock.now += 30
+    assert watch.look() is None
+    assert lease.heartbeat()
+    _on_another_machine(objects)
+    later = leases.watch(FINGERPRINT, expired=watch.expired)
+    assert leases.try_acquire(FINGERPRINT, "other.step.1", later) is None
+
+
+def test_who_took_over_from_one_that_expired_keeps_the_lease(leases: Leases, objects: ObjectStore) -> None:
+    _acquire(leases)
+    _on_another_machine(objects)
+    holder = leases.holder(FINGERPRINT)
+    assert holder is not None
+    watches = [leases.watch(FINGERPRINT, expired=holder.sign) for _ in range(2)]
+    assert leases.try_acquire(FINGERPRINT, "other.step.1", watches[0]) is not None
+    assert leases.try_acquire(FINGERPRINT, "third.step.1", watches[1]) is None
+
+
 def test_a_holder_counts_by_its_own_promise_not_by_that_of_who_waits(objects: ObjectStore) -> None:
     _acquire(Leases(objects, seconds=100))
     _on_another_machine(objects)

@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import fsspec
@@ -18,8 +19,9 @@ from fakes.project import Heard, Project
 from fakes.remote_stores import ForgetfulFileSystem
 from refrain import PipelineData
 from refrain.errors import BeingMadeError
+from refrain.execution.asked import new_record
 from refrain.execution.engine import Engine
-from refrain.execution.lease import Lease
+from refrain.execution.lease import Lease, Leases
 from refrain.execution.listener import Phase
 from refrain.execution.request import RunContext, StepRequest
 from refrain.tracking.record import RunStatus
@@ -208,6 +210,18 @@ def test_an_engine_that_does_not_wait_says_for_whom_to_wait_and_leaves_no_record
         gate.touch()
         made = held.result().result("counted")
     assert engine.run(StepRequest(definition.steps[0], run)).reused_from == made.run_id
+
+
+def test_a_step_run_that_was_suspended_stays_when_it_has_to_wait_for_another(project: Project) -> None:
+    (step,) = project.runner(_step(project))[0]._definition.steps
+    engine = Engine(project.state, waits=False)
+    request = StepRequest(step, RunContext("ab" * 16, "project", "experiment", "", ""))
+    suspended = new_record(request, engine.runs.new_step_run("ab" * 16, "counted"), status=RunStatus.RUNNING)
+    engine.runs.put(suspended)
+    assert Leases(project.state.objects).try_acquire(engine.ask(request).decision.fingerprint, "other.counted.1")
+    with pytest.raises(BeingMadeError):
+        engine.run(replace(request, resumes=suspended))
+    assert engine.runs.steps("ab" * 16) == [suspended]
 
 
 KILLED = """

@@ -68,7 +68,13 @@ class Planned:
         """What Airflow gives the planning task to execute with."""
         self.instance = _Instance(self.states)
         given = {"size": 1, "regenerate_outputs": False, **params}
-        return {"ti": self.instance, "dag": self.dag, "dag_run": SimpleNamespace(conf=params), "params": given}
+        return {
+            "ti": self.instance,
+            "dag": self.dag,
+            "dag_run": SimpleNamespace(conf=params),
+            "params": given,
+            "task_state_store": _Store(),
+        }
 
     def planner(self, is_being_made: Any = lambda *_: False, **params: Any) -> Planner:
         """Return a planner that has decided."""
@@ -77,6 +83,13 @@ class Planned:
         planner = Planner(steps, self.context(**params), self.states, is_being_made)
         planner.decide()
         return planner
+
+
+class _Store(dict[str, Any]):
+    """What Airflow keeps for a task from one process to the next."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = value
 
 
 class _Instance(SimpleNamespace):

@@ -9,9 +9,12 @@ import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
 from fakes.databricks import DatabricksProject, databricks, server
+from fakes.waiting_task import WaitingTask
 from refrain import Pipeline
 from refrain.errors import SuspendedError
+from refrain.execution.asked import new_record
 from refrain.execution.databricks.job import AwaitedRun
+from refrain.tracking.record import RunStatus, RunStore
 from refrain_operators import DatabricksOperator, pipeline_dag
 from refrain_operators.step_operator import StepOperator
 
@@ -41,6 +44,17 @@ def test_a_suspended_step_waits_in_the_triggerer(operator: Any) -> None:
     assert path == "refrain_operators.databricks_trigger.DatabricksRunTrigger"
     assert (kwargs["run_id"], kwargs["databricks_conn_id"], kwargs["polling_period_seconds"]) == (7, "lab", 1)
     assert caught.value.method_name == "resume_run"
+
+
+def test_a_suspended_step_run_that_has_to_wait_for_another_is_remembered(databricks: DatabricksProject) -> None:
+    task = WaitingTask(databricks, databricks.script())
+    runs = RunStore(databricks.state)
+    run_id = runs.new_step_run(task.request.run.root_id, "work")
+    runs.put(new_record(task.request, run_id, status=RunStatus.RUNNING))
+    first = task.deferral("resume_run")
+    again = task.deferral(first.method_name, event="", **first.kwargs or {})
+    assert again.kwargs == {"has_begun": True}
+    assert [record.run_id for record in runs.steps(run_id.root)] == [str(run_id)]
 
 
 def test_the_run_s_page_is_a_link_of_the_task_at_once(operator: Any) -> None:

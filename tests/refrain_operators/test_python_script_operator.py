@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, TaskGroup
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, TaskGroup, task_group
 
 from refrain import (
     DataPath,
@@ -55,6 +56,39 @@ def test_data_that_a_param_names_is_declared_with_the_operator(source: str, tmp_
         read = _operator("read", source, pair, inputs=[pair])
     assert list(read.declared) == ["which"]
     assert read.step.inputs == (InputPort("raw", FromParameter("which")),)
+
+
+def _mapped(task_id: str, source: str) -> None:
+    several = PythonScriptOperator.partial(task_id=task_id, script_name="work.py", source_directory=source)
+    several.expand(arguments=[["a"], ["b"]])
+
+
+def _grouped(task_id: str, source: str) -> None:
+    @task_group(prefix_group_id=False)
+    def both(name: str) -> None:
+        _operator(task_id, source)
+
+    both.expand(name=["a", "b"])
+
+
+@pytest.mark.parametrize("several", [_mapped, _grouped])
+def test_a_task_with_the_key_of_an_instance_of_a_mapped_one_is_refused(source: str, several: Any) -> None:
+    with DAG("native") as dag:
+        _operator("train-1", source)
+        several("train", source)
+    message = r"task 'train-1' would share .* instance 1 of the mapped task 'train'\. Give one of them another id"
+    with pytest.raises(UserError, match=message):
+        dag.resolve_template_files()  # as Airflow does, when it has read the file
+
+
+def test_tasks_whose_ids_only_look_like_those_of_instances_are_not_refused(source: str) -> None:
+    with DAG("native") as dag:
+        for task_id in ("single", "single-1", "train-01", "train-1-0", "train-x"):
+            _operator(task_id, source)
+        _mapped("train", source)
+        _mapped("train-2", source)
+        EmptyOperator(task_id="train-1")
+    dag.resolve_template_files()
 
 
 def test_two_producers_of_one_output_are_refused(source: str) -> None:

@@ -114,6 +114,14 @@ def test_a_task_that_published_nothing_has_its_latest_completed_result(runs: Run
     )
 
 
+def test_the_latest_result_is_that_of_the_highest_attempt_whatever_the_clock_was(runs: RunStore) -> None:
+    _done(runs, model="/old")
+    completed = runs.get(f"{ROOT}.train.1")
+    runs.put(replace(completed, created=100.0))
+    runs.put(replace(completed, run_id=f"{ROOT}.train.2", created=50.0, outputs={"model": _handle("/new").to_json()}))
+    assert recorded("train", ROOT, runs).outputs == {"model": _handle("/new")}
+
+
 def test_a_task_that_never_completed_is_named(runs: RunStore) -> None:
     with pytest.raises(UserError, match=r"Task 'train' has not published its outputs, .* clear it, so that it runs\."):
         recorded("train", ROOT, runs)
@@ -121,6 +129,18 @@ def test_a_task_that_never_completed_is_named(runs: RunStore) -> None:
 
 def test_instances_of_a_mapped_task_have_keys_of_their_own() -> None:
     assert [step_key("train", index) for index in (None, -1, 0, 12)] == ["train", "train", "train-0", "train-12"]
+
+
+def test_what_an_instance_of_a_mapped_task_made_is_not_that_of_a_task_with_its_key(runs: RunStore) -> None:
+    reference = _done(runs, "train-1", model="/plain")
+    plain = replace(runs.get(reference["run_id"]), origin={"task_id": "train-1", "map_index": -1})
+    runs.put(plain)
+    instance = {"outputs": {"model": _handle("/mapped").to_json()}, "origin": {"task_id": "train", "map_index": 1}}
+    runs.put(replace(plain, run_id=f"{ROOT}.train-1.2", **instance))
+    assert recorded("train-1", ROOT, runs).outputs == {"model": _handle("/plain")}
+    assert verified(reference, "train-1", ROOT, runs) == {"model": _handle("/plain")}
+    with pytest.raises(UntrustedReferenceError, match=r"task 'train' published does not match"):
+        verified(reference, "train", ROOT, runs)
 
 
 def test_all_instances_are_read_in_their_order(runs: RunStore) -> None:

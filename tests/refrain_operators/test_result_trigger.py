@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from refrain.execution.lease import Leases
+from refrain.execution.lease import Holder, Leases
 from refrain.storage.state import WorkspaceState
 from refrain_operators import result_trigger
 from refrain_operators.result_trigger import ResultTrigger
@@ -43,7 +43,14 @@ def test_it_fires_when_the_one_who_makes_the_result_is_done(tmp_path: Path) -> N
         await asyncio.to_thread(lease.release)
         return was_done, await firing
 
-    assert asyncio.run(waited()) == (False, FINGERPRINT)
+    assert asyncio.run(waited()) == (False, "")
+
+
+def test_it_fires_with_the_holder_that_died_on_another_machine(tmp_path: Path) -> None:
+    objects = WorkspaceState(tmp_path).objects
+    died = Holder(1, nonce="ef", run_id="run.step.1", machine="elsewhere", process=1, beat=3, seconds=0.1)
+    objects.put(f"leases/ab/{FINGERPRINT}/1", died.to_bytes())
+    assert asyncio.run(_event(ResultTrigger(str(tmp_path), FINGERPRINT))) == died.sign
 
 
 def test_it_is_made_anew_from_what_it_was_made_of(tmp_path: Path) -> None:
@@ -54,7 +61,7 @@ def test_it_is_made_anew_from_what_it_was_made_of(tmp_path: Path) -> None:
 
 def test_a_workspace_that_cannot_be_read_is_left_to_the_task(caplog: pytest.LogCaptureFixture) -> None:
     trigger = ResultTrigger("memory://x?conn_id=nobody", FINGERPRINT)
-    assert asyncio.run(_event(trigger)) == FINGERPRINT
+    assert asyncio.run(_event(trigger)) == ""
     assert "cannot be read here: There is no connection 'nobody'" in caplog.text
 
 
@@ -70,7 +77,7 @@ def test_it_fires_when_another_step_stops_the_run_that_waits(tmp_path: Path) -> 
         await asyncio.to_thread(stop.raise_sign)
         return was_done, await firing
 
-    assert asyncio.run(waited()) == (False, FINGERPRINT)
+    assert asyncio.run(waited()) == (False, "")
 
 
 WAITS = """
@@ -81,7 +88,7 @@ async def first():
     async for event in ResultTrigger("memory://x?conn_id=lake", "ab" * 32).run():
         return event.payload
 
-print(asyncio.run(first()))
+print(f"fired {asyncio.run(first())!r}")
 """
 
 
@@ -98,5 +105,5 @@ def test_the_triggerer_finds_a_login_among_airflows_connections(tmp_path: Path) 
     done = subprocess.run(
         [sys.executable, "-c", WAITS], env=environment, capture_output=True, text=True, timeout=100, check=False
     )
-    assert done.stdout.splitlines()[-1:] == [FINGERPRINT], done.stderr
+    assert done.stdout.splitlines()[-1:] == ["fired ''"], done.stderr
     assert "There is no connection" not in done.stdout + done.stderr

@@ -11,6 +11,8 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowRescheduleException, DownstreamTasksSkipped
 
 from fakes.planned import COPY, Planned
+from refrain.execution.lease import Holder
+from refrain.storage.state import WorkspaceState
 from refrain_operators import ReuseSensor
 
 
@@ -19,11 +21,11 @@ def planned(tmp_path: Path) -> Planned:
     return Planned(tmp_path)
 
 
-def _sensor(planned: Planned, is_being_made: bool = False, **settings: Any) -> ReuseSensor:
+def _sensor(planned: Planned, made: Any = lambda *_: False, **settings: Any) -> ReuseSensor:
     """Return a planning task like the pipeline's own, in front of the same steps."""
 
     class Told(ReuseSensor):
-        is_being_made = staticmethod(lambda *_: is_being_made)
+        is_being_made = staticmethod(made)
 
     for step in ("first", "alone"):
         planned.dag.get_task(step).upstream_task_ids.clear()
@@ -49,16 +51,33 @@ def test_a_plan_without_a_reused_step_skips_nothing(planned: Planned) -> None:
 
 def test_it_waits_outside_of_the_worker_while_a_result_is_being_made(planned: Planned) -> None:
     planned.write("first", COPY + " # changed")
-    sensor = _sensor(planned, is_being_made=True, poke_interval=30)
+    sensor = _sensor(planned, made=lambda *_: True, poke_interval=30)
     context = planned.context()
     with pytest.raises(AirflowRescheduleException):
         sensor.execute(context)
     assert not planned.runs.exists(planned.root_id)
 
 
+@pytest.mark.parametrize(("beat", "ends"), [(3, DownstreamTasksSkipped), (4, AirflowRescheduleException)])
+def test_it_waits_only_for_those_who_give_signs_of_life(planned: Planned, beat: int, ends: type[BaseException]) -> None:
+    planned.write("first", COPY + " # changed")
+    beats = iter((3, beat))
+
+    def is_being_made(state: WorkspaceState, fingerprint: str) -> bool:
+        holder = Holder(1, nonce="ef", machine="elsewhere", process=1, beat=next(beats))
+        state.objects.put(f"leases/{fingerprint[:2]}/{fingerprint}/1", holder.to_bytes())
+        return True
+
+    sensor, context = _sensor(planned, is_being_made), planned.context()
+    with pytest.raises(AirflowRescheduleException):
+        sensor.execute(context)
+    with pytest.raises(ends):
+        sensor.execute(context)
+
+
 def test_after_its_timeout_it_goes_on_with_what_it_knows(planned: Planned, capsys: pytest.CaptureFixture[str]) -> None:
     planned.write("first", COPY + " # changed")
-    sensor = _sensor(planned, is_being_made=True, mode="poke", poke_interval=0, timeout=0)
+    sensor = _sensor(planned, made=lambda *_: True, mode="poke", poke_interval=0, timeout=0)
     with pytest.raises(DownstreamTasksSkipped) as skipped:
         sensor.execute(planned.context())
     assert skipped.value.tasks == ["alone"]
