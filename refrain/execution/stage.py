@@ -19,7 +19,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -31,6 +30,7 @@ from refrain.data.ports import OutputKind, OutputMode, OutputPort
 from refrain.errors import CorruptObjectError, DataError, RefrainError, RunNotFoundError, WorkspaceError, why
 from refrain.storage import views
 from refrain.storage.datastores import STAGING
+from refrain.storage.removal import remove_tree
 from refrain.storage.state import WorkspaceState
 from refrain.tracking.record import RunStatus, RunStore
 from refrain.tracking.run_id import StepRunId
@@ -74,10 +74,10 @@ class Stage:
         """Delete everything that the step left behind but its committed outputs."""
         for folder in self.waiting:
             views.end(folder)
-            _remove_tree(folder)
+            remove_tree(folder)
             with contextlib.suppress(OSError):
                 folder.parent.rmdir()
-        _remove_tree(self.folder)
+        remove_tree(self.folder)
 
 
 def open_stage(
@@ -146,7 +146,7 @@ def sweep(state: WorkspaceState, is_forgotten: Callable[[float], bool] = lambda 
     for name, folder in abandoned(state, is_forgotten):
         owner = _owner(folder)
         if owner is None:
-            _remove_tree(folder)
+            remove_tree(folder)
             continue
         if not _end_jobs(name, owner["compute"], state) or not _take_back(name, owner["filling"], state):
             continue
@@ -248,16 +248,6 @@ def _make_waiting(path: Path) -> None:
         except FileNotFoundError:  # another step has just removed the empty folder above
             continue
         return
-
-
-def _remove_tree(folder: Path) -> None:
-    """Delete a folder even when a script took away its own right to do so."""
-    shutil.rmtree(folder, ignore_errors=True)
-    if folder.exists():
-        for parent, _, _ in os.walk(folder):
-            with contextlib.suppress(OSError):
-                os.chmod(parent, 0o700)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_old(folder: Path) -> bool:
