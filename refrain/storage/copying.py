@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -11,7 +11,7 @@ from refrain.errors import DataError, DataNotFoundError
 from refrain.storage.digest import digest_file
 from refrain.storage.filling import require_own
 from refrain.storage.ledger import Ledger, Ledgers
-from refrain.storage.listing import Listed, Listing
+from refrain.storage.listing import Listed, Listing, require_inside
 from refrain.storage.manifest import Basis, Entry, Manifest, TreeKind
 from refrain.storage.pattern import is_pattern
 from refrain.storage.store import Place
@@ -129,7 +129,7 @@ class _Plan:
 
     def _item(self, listed: Listed, root: Place) -> Item:
         if root.in_place is not None and listed.path:
-            _require_path(listed)
+            require_inside(listed.path, listed.uri)
         target = root.below(listed.path)
         return Item(listed.path, self.source.store.reading(listed), root.store.writing(target.path))
 
@@ -215,10 +215,3 @@ def _require_apart(source: Place, target: Place) -> None:
 def _address(place: Place) -> str:
     local = place.in_place
     return os.path.realpath(local) if local is not None else place.uri.rstrip("/")
-
-
-def _require_path(listed: Listed) -> None:
-    """Refuse an object whose name would lead out of the folder, or is no name of a file."""
-    parts: Sequence[str] = listed.path.split("/")
-    if {"", ".", ".."} & set(parts) or "\0" in listed.path:
-        raise DataError(f"{listed.uri} cannot be a file here: its name has an empty part, '.' or '..'.")

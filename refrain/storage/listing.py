@@ -121,3 +121,12 @@ def _time_tag(changed: Any) -> str:
     is_fine = changed != int(changed)
     is_trusted = is_fine or time.time() - changed > _AT_REST_SECONDS
     return f"{_CHANGED}{float(changed)!r}" if is_trusted else f"{_UNKNOWN}{os.urandom(16).hex()}"
+
+
+def require_inside(path: str, uri: str) -> None:
+    """Refuse an object whose name would lead out of the folder that it is put into, or is no name of a file.
+
+    :raises DataError: which names the object by its *uri*.
+    """
+    if {"", ".", ".."} & set(path.split("/")) or "\0" in path:
+        raise DataError(f"{uri} cannot be a file here: its name has an empty part, '.' or '..'.")

@@ -16,7 +16,7 @@ from refrain.errors import CorruptObjectError, DataError, DataNotFoundError
 from refrain.storage.filesystem import FileSystem
 from refrain.storage.filling import SIGN, refusal, sign_for
 from refrain.storage.knowledge import Knowledge
-from refrain.storage.listing import Listed, Listing, require_listed, tag_of
+from refrain.storage.listing import Listed, Listing, require_inside, require_listed, tag_of
 from refrain.storage.local_files import LocalReading, LocalWriting, listed_file
 from refrain.storage.manifest import Manifest, TreeKind
 from refrain.storage.parts import md5_of
@@ -118,6 +118,8 @@ class RemoteStore:
             return top
 
         def link(listed: Listed) -> bool:
+            if listed.path:
+                require_inside(listed.path, listed.uri)
             target = top / listed.path if listed.path else top
             return self._known.cache.link(listed.digest, listed.size, target, lambda p: self._fetch(listed, p))
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from refrain.errors import DataError, WorkspaceError, why
+from refrain.storage.listing import require_inside
 from refrain.storage.repetition import repeated
 from refrain.storage.store import Place
 
@@ -102,10 +103,14 @@ class UnfinishedWork:
         tops = {name: size for name, size in sizes.items() if "/" not in name}
         if not any(size > _size(self.path / name) for name, size in tops.items()):
             return
-        shutil.rmtree(self.path)
+        coming = self.path.with_name(f".coming-{self.path.name}")  # the half of it must not be taken for all
+        shutil.rmtree(coming, ignore_errors=True)
         for name in sizes:
-            (self.path / name).parent.mkdir(parents=True, exist_ok=True)
-        place.store.get([(place.below(name).path, self.path / name) for name in sizes])
+            require_inside(name, place.below(name).uri)
+            (coming / name).parent.mkdir(parents=True, exist_ok=True)
+        place.store.get([(place.below(name).path, coming / name) for name in sizes])
+        shutil.rmtree(self.path)
+        os.replace(coming, self.path)
 
     def _changed(self) -> Iterator[tuple[str, tuple[int, int]]]:
         for parent, _, names in os.walk(self.path):

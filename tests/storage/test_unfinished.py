@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from refrain.storage.remote import RemoteStore
 from refrain.storage.state import stores_without_workspace
 from refrain.storage.store import Place
 from refrain.storage.unfinished import UnfinishedWork, unfinished
@@ -83,3 +85,22 @@ def test_the_folders_of_a_machine_are_found_with_their_times(tmp_path: Path) -> 
         os.utime(path, (7, 7))
     os.utime(work.folder / "journal", (9, 9))
     assert list(unfinished(tmp_path)) == [(work.folder, 9.0)]
+
+
+def test_what_was_taken_over_by_half_is_not_taken_for_all(
+    tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = machine(tmp_path, "a", place), machine(tmp_path, "b", place)
+    write(first, "one\n")
+    first.bring()
+    get = type(place.store).get
+
+    def get_one(store: RemoteStore, pairs: Iterable[tuple[str, Path]]) -> None:
+        get(store, [pair for pair in pairs if pair[1].name == "journal"])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(place.store), "get", get_one)
+    with pytest.raises(KeyboardInterrupt):
+        _ = second.folder
+    monkeypatch.setattr(type(place.store), "get", get)
+    assert read(machine(tmp_path, "b", place)) == ("one\n", ["1"])
