@@ -36,6 +36,8 @@ def answer(argv: Sequence[str] | None = None) -> int:
         # Whoever read the output has had enough; without this, closing it at exit would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+    except Exception as error:  # noqa: BLE001  # whoever reads JSON gets some all the same
+        return _print_defect(error, is_json)
 
 
 def _print(found: Answer, is_json: bool) -> int:
@@ -48,7 +50,19 @@ def _print(found: Answer, is_json: bool) -> int:
 def _print_error(error: RefrainError, is_json: bool) -> int:
     say_where(error)
     say(f"{error}" if isinstance(error, UsageError) else f"refrain: {error}")
-    code = WRONG_USE if isinstance(error, _WRONG_USE) else FAILED
+    return _failed(error, is_json, WRONG_USE if isinstance(error, _WRONG_USE) else FAILED)
+
+
+def _print_defect(error: Exception, is_json: bool) -> int:
+    """Say what nobody has foreseen, with all that whoever mends it needs."""
+    import traceback
+
+    say("".join(traceback.format_exception(error)).rstrip("\n"))
+    say("refrain: This is a defect of Refrain. Please report it with the lines above.")
+    return _failed(error, is_json, FAILED)
+
+
+def _failed(error: Exception, is_json: bool, code: int) -> int:
     if is_json:
         _print(Answer({"error": {"type": type(error).__name__, "message": str(error)}}), is_json)
     return code

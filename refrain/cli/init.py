@@ -9,6 +9,7 @@ from pathlib import Path
 from refrain.cli.answer import Answer
 from refrain.errors import UserError, WorkspaceError
 from refrain.pipelines.workspace import CONFIG_FILE, ROOT_VARIABLE, Workspace
+from refrain.storage.root import home_expanded
 
 _IGNORED = "# Made by `refrain init`: results and runs do not belong into version control.\n*\n"
 
@@ -19,7 +20,7 @@ def init(options: argparse.Namespace) -> Answer:
     :raises UserError: when the workspace is there under another name.
     :raises WorkspaceError: when the folder cannot be written.
     """
-    folder = Path(options.folder).expanduser().absolute()
+    folder = home_expanded(options.folder).absolute()
     config = folder / CONFIG_FILE
     is_new = not config.exists()
     workspace = _make(folder, options.name) if is_new else Workspace.from_config(config)

@@ -118,13 +118,8 @@ class Ledgers:
         """
         key = digest_bytes(target.encode())
         path = self.folder / key[:2] / f"{key}.jsonl"
+        descriptor = _held(path, target)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-        except OSError as error:
-            raise WorkspaceError(f"Cannot keep notes of a copy at {str(path)!r}: {error.strerror}.") from error
-        try:
-            _lock(descriptor, target)
             head = {"schema": _SCHEMA, "source": source, "target": target, "boot": _boot()}
             known = _read(path, head)
             if known is None:
@@ -136,6 +131,25 @@ class Ledgers:
             path.unlink(missing_ok=True)
         finally:
             os.close(descriptor)
+
+
+def _held(path: Path, target: str) -> int:
+    """Open a ledger and hold its lock: that of the file at *path*, and not of one that has just been deleted."""
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise WorkspaceError(f"Cannot keep notes of a copy at {str(path)!r}: {error.strerror}.") from error
+        try:
+            _lock(descriptor, target)
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                    return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
 
 
 def _lock(descriptor: int, target: str) -> None:

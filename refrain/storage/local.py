@@ -22,6 +22,7 @@ from refrain.storage.listing import Listed, Listing, require_listed
 from refrain.storage.local_files import LocalReading, LocalWriting, listed_file, status_tag
 from refrain.storage.manifest import MISSING, Manifest, TreeKind
 from refrain.storage.reading import BLOCK
+from refrain.storage.removal import remove_tree
 from refrain.storage.scan import require_plain, scan, unseen
 from refrain.storage.streams import Reading, Writing
 from refrain.storage.trees import DATA, TreeIdentity, TreeRules, Trees
@@ -144,8 +145,12 @@ class LocalStore:
         if target.exists() and source.is_dir() != target.is_dir():
             raise OSError(f"{path!r} is in the way")
         if not target.exists() or not source.is_dir():
-            _place(source, target)
-            return
+            try:
+                _place(source, target)
+                return
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise  # else another step has just put its own files there, to which ours are added
         empty = [parent for parent, folders, names in os.walk(source) if not folders and not names]
         for file in list(_files(source)):
             place = _below(target, file, source)
@@ -179,10 +184,11 @@ class LocalStore:
         target = Path(path)
         waiting = target.with_name(f".refrain-copy-{digest_bytes(os.fsencode(path))[:16]}")
         with _explained(path):
-            if is_fresh:
-                remove_path(waiting)
             waiting.mkdir(parents=True, exist_ok=True)
         with _held(waiting):
+            if is_fresh:  # not before the lock is ours: somebody else may be filling it
+                for child in waiting.iterdir():
+                    remove_path(child)
             yield str(waiting)
             with _explained(path):
                 sign = target / SIGN if target.exists() else None
@@ -321,6 +327,6 @@ def _below(target: Path, file: str, source: Path) -> Path:
 def remove_path(path: Path) -> None:
     """Delete a file or a folder; nothing happens when there is none."""
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
+        remove_tree(path)
     else:
         path.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping
@@ -52,7 +53,7 @@ class Root:
         if written.startswith("file://"):
             return cls(Path(unquote(written.removeprefix("file://"))))
         if not _SCHEME.match(written):
-            return cls(Path(written).expanduser())
+            return cls(home_expanded(written))
         url, _, query = written.partition("?")
         given = {**{name: _value(value) for name, value in parse_qsl(query)}, **(options or {})}
         named = given.pop(_CONN_ID, None)
@@ -97,3 +98,14 @@ def _require_plain(url: str, options: Mapping[str, Any]) -> None:
             raise WorkspaceError(
                 f"The workspace {url!r}: the option {option!r} must be a text, a number or a truth value."
             )
+
+
+def home_expanded(text: str) -> Path:
+    """Return a folder as people write it; ``~`` is the home of the user, and ``~name`` that of another one.
+
+    :raises WorkspaceError: when there is no such user, or the text can be no path.
+    """
+    if "\0" not in text:
+        with contextlib.suppress(RuntimeError):
+            return Path(text).expanduser()
+    raise WorkspaceError(f"{text!r} is no folder: no user has this home, or it has a NUL. Give a folder or a URL.")

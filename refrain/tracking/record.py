@@ -338,7 +338,7 @@ def _read(content: bytes, what: str, read: Callable[[dict[str, Any]], T]) -> T:
         if document["schema"] > SCHEMA:
             raise CorruptObjectError(f"{what} has schema {document['schema']}, this Refrain reads up to {SCHEMA}.")
         return read(document)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise CorruptObjectError(f"{what} is damaged: {error!r}.") from error
 
 

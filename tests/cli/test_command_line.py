@@ -78,3 +78,25 @@ def test_a_reader_that_stops_reading_is_no_error(project: Path) -> None:
     ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert ended.stdout == "0\n"
     assert "BrokenPipe" not in ended.stderr
+
+
+@pytest.mark.parametrize("root", ["~nosuchuser/workspace", "a\0b"])
+def test_a_folder_that_can_be_none_is_wrong_use(refrain: Refrain, root: str) -> None:
+    for words in (("runs", "list", "--workspace", root), ("init", root)):
+        called = refrain(*words)
+        assert called.code == 2
+        assert "is no folder: no user has this home, or it has a NUL. Give a folder or a URL." in called.err
+
+
+def test_a_defect_is_told_with_its_traceback_and_in_json(refrain: Refrain, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_options: object) -> None:
+        raise KeyError("nobody thought of it")
+
+    monkeypatch.setattr(
+        "refrain.cli.command_line.import_module", lambda _name: type("", (), {"__getattr__": lambda *_: broken})()
+    )
+    called = refrain("runs", "list", "--json")
+    assert called.code == 1
+    assert called.document["error"] == {"type": "KeyError", "message": "'nobody thought of it'"}
+    assert "This is a defect of Refrain. Please report it with the lines above." in called.err
+    assert "Traceback" in called.err

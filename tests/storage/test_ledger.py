@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from refrain.errors import DataError, WorkspaceError
+from refrain.storage import ledger as ledger_module
 from refrain.storage.ledger import NO_LEDGER, Ledgers
 
 
@@ -101,3 +102,17 @@ def test_without_a_ledger_nothing_is_noted():
     NO_LEDGER.note_part("x", 0, "md5")
     assert not NO_LEDGER.is_kept
     assert NO_LEDGER.begun("x", "tag") == (None, {})
+
+
+def test_whoever_opens_a_ledger_that_goes_holds_the_next_one(ledgers, monkeypatch):
+    lock, first = ledger_module._lock, ledgers.open("file:///from", "s3://to")
+    first.__enter__()
+
+    def lock_too_late(descriptor: int, target: str) -> None:
+        monkeypatch.setattr(ledger_module, "_lock", lock)
+        first.__exit__(None, None, None)
+        lock(descriptor, target)
+
+    monkeypatch.setattr(ledger_module, "_lock", lock_too_late)
+    with ledgers.open("file:///from", "s3://to"), pytest.raises(DataError, match="is under way"):
+        ledgers.open("file:///other", "s3://to").__enter__()
