@@ -34,12 +34,13 @@ from refrain.reuse.decision import Verdict
 from refrain.reuse.record import RecordStore, Tombstone, record_key
 from refrain.storage.blobs import blob_key, manifest_key
 from refrain.storage.datastores import BUILT_IN
+from refrain.storage.local import remove_path
 from refrain.storage.objects import Stored, is_temporary
 from refrain.storage.receipts import Receipts
 from refrain.storage.retention import DEFAULT_GRACE_DAYS, Retention, retention
 from refrain.storage.state import COPIES, WorkspaceState
 from refrain.storage.store import Place
-from refrain.storage.unfinished import UNFINISHED, unfinished
+from refrain.storage.unfinished import HALF, UNFINISHED, unfinished
 from refrain.tracking.record import RECORD_FILE, RunRecord
 from refrain.tracking.run_files import FETCHED
 from refrain.tracking.run_id import run_folder
@@ -258,6 +259,9 @@ class Cleaning:
         for path in (path for folder in folders for path in folder.rglob("*")):
             if path.is_file() and not marks.is_young(path.stat().st_mtime):
                 yield Waste(WasteKind.COPY, str(path), "can be fetched again", path.stat().st_size)
+        for path in (*self._state.root.glob(f"{HALF}*"), *self._state.root.glob(f"{UNFINISHED}/??/{HALF}*")):
+            if self._is_forgotten(path.stat().st_mtime):
+                yield Waste(WasteKind.COPY, str(path), "its maker was killed", _bytes_below(path))
 
     def _remove(self, waste: Waste, marks: Marks) -> bool:
         """Do what is to be done about one thing now, and say whether it was."""
@@ -270,7 +274,7 @@ class Cleaning:
         elif waste.kind is WasteKind.UNFINISHED:
             self._state.unfinished(waste.name).remove()
         elif waste.kind is WasteKind.COPY:
-            Path(waste.name).unlink(missing_ok=True)
+            remove_path(Path(waste.name))
         elif waste.kind is not WasteKind.STAGING:
             if self._limits.grace and self._objects.is_fresh(waste.name):
                 return False  # written again since the look: somebody uses it

@@ -20,6 +20,8 @@ from refrain.storage.repetition import repeated
 from refrain.storage.store import Place
 
 UNFINISHED = "unfinished"
+HALF = ".half-"
+"""How folders begin that whoever makes them takes away; cleaning does it for those who were killed."""
 
 
 class UnfinishedWork:
@@ -79,7 +81,7 @@ class UnfinishedWork:
             return
         import tempfile
 
-        with tempfile.TemporaryDirectory(dir=self.path.parent, prefix=".copy-") as copies:
+        with tempfile.TemporaryDirectory(dir=self.path.parent, prefix=HALF) as copies:
             tops = {name: mark for name, mark in self._changed() if os.sep not in name}
             for name in tops:
                 shutil.copyfile(self.path / name, Path(copies, name))
@@ -103,7 +105,7 @@ class UnfinishedWork:
         tops = {name: size for name, size in sizes.items() if "/" not in name}
         if not any(size > _size(self.path / name) for name, size in tops.items()):
             return
-        coming = self.path.with_name(f".coming-{self.path.name}")  # the half of it must not be taken for all
+        coming = self.path.with_name(f"{HALF}{self.path.name}")  # the half of it must not be taken for all
         shutil.rmtree(coming, ignore_errors=True)
         for name in sizes:
             require_inside(name, place.below(name).uri)

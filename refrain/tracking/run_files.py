@@ -16,6 +16,7 @@ from pathlib import Path
 from refrain.errors import DataError, DataNotFoundError
 from refrain.storage.repetition import repeated
 from refrain.storage.state import WorkspaceState
+from refrain.storage.unfinished import HALF
 from refrain.tracking.run_id import run_folder
 
 FETCHED = "fetched"
@@ -95,7 +96,7 @@ class RunFiles:
             return
         import tempfile
 
-        with tempfile.TemporaryDirectory(dir=self._state.root) as copies:  # what is being sent must not grow
+        with tempfile.TemporaryDirectory(dir=self._state.root, prefix=HALF) as copies:  # what is sent must not grow
             growing = {name: mark for name, mark in fresh.items() if name.startswith(_GROWING)}
             for name in growing:
                 copy = Path(copies, name)

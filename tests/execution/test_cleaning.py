@@ -435,6 +435,20 @@ def test_a_workspace_on_a_url_is_cleaned_too(tmp_path: Path, monkeypatch: pytest
     assert made(project, "one").verdict("made") is not Verdict.REUSED
 
 
+def test_copies_of_killed_engines_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REFRAIN_CACHE", str(tmp_path / "cache"))
+    project = Project(tmp_path, f"memory://{uuid.uuid4().hex}")
+    made(project)
+    left = [project.state.root / ".half-run", project.state.root / "unfinished" / "ab" / ".half-work"]
+    for folder in left:
+        folder.mkdir(parents=True)
+        (folder / "log").write_text("line")
+    assert not [waste for waste in visit(project) if "half" in waste.name]
+    age(project, 8)
+    assert sorted(waste.name for waste in visit(project) if "half" in waste.name) == sorted(map(str, left))
+    assert not any(folder.exists() for folder in left)
+
+
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
