@@ -186,8 +186,8 @@ class LocalStore:
         with _explained(path):
             waiting.mkdir(parents=True, exist_ok=True)
         with _held(waiting):
-            if is_fresh:  # not before the lock is ours: somebody else may be filling it
-                for child in waiting.iterdir():
+            with _explained(path):
+                for child in waiting.iterdir() if is_fresh else ():  # not before the lock is ours
                     remove_path(child)
             yield str(waiting)
             with _explained(path):
