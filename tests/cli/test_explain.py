@@ -110,7 +110,7 @@ def test_a_forced_step_has_a_forecast_for_those_behind_it(refrain: Refrain, proj
 def test_a_run_is_explained_afterwards_by_the_same_record(refrain: Refrain, project: Path) -> None:
     refrain("run", "pipeline.py")
     before = refrain("explain", "pipeline.py", "--param", "alpha=0.25", "--json").document["steps"]
-    run_id = refrain("run", "pipeline.py", "--param", "alpha=0.25", "--json").document["run_id"]
+    run_id = refrain("run", "pipeline.py", "--param", "alpha=0.25", "--verify", "stat", "--json").document["run_id"]
     after = refrain("explain", run_id[:8], "--json").document
     assert (after["run_id"], after["pipeline"]) == (run_id, "retrain")
     assert [{k: v for k, v in step.items() if k != "run_id"} for step in after["steps"]] == before
