@@ -102,6 +102,15 @@ def current_folder() -> str | None:
     return os.path.abspath(folder)
 
 
+def current_inputs() -> InputDatasets:
+    """Return the input datasets of the run that this process belongs to; none outside of a run.
+
+    :raises RunEnvironmentException: if its context cannot be understood.
+    """
+    folder = current_folder()
+    return read_context(folder).input_datasets if folder else InputDatasets({}, {})
+
+
 def read_context(folder: str) -> RunContext:
     """Read the context in *folder*.
 

@@ -181,7 +181,7 @@ def _locked(path: Path) -> Iterator[Path]:
         descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if not _is_at(descriptor, path):  # its former holder has put it into place, or given up
+            if not is_at(descriptor, path):  # its former holder has put it into place, or given up
                 continue
             status = os.fstat(descriptor)
             if status.st_size or status.st_nlink > 1 or status.st_mode & 0o777 == _FINISHED:
@@ -190,14 +190,15 @@ def _locked(path: Path) -> Iterator[Path]:
             try:
                 yield path
             finally:
-                if _is_at(descriptor, path):
+                if is_at(descriptor, path):
                     path.unlink(missing_ok=True)
             return
         finally:
             os.close(descriptor)
 
 
-def _is_at(descriptor: int, path: Path) -> bool:
+def is_at(descriptor: int, path: Path) -> bool:
+    """Say whether an open file is the one at a path, and not one that was there before."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
     except FileNotFoundError:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from refrain.errors import DataError, WorkspaceError
+from refrain.storage.cache import is_at
 from refrain.storage.digest import digest_bytes
 
 _SCHEMA = 1
@@ -143,9 +144,8 @@ def _held(path: Path, target: str) -> int:
             raise WorkspaceError(f"Cannot keep notes of a copy at {str(path)!r}: {error.strerror}.") from error
         try:
             _lock(descriptor, target)
-            with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(descriptor), os.stat(path)):
-                    return descriptor
+            if is_at(descriptor, path):
+                return descriptor
         except BaseException:
             os.close(descriptor)
             raise

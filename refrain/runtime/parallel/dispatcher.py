@@ -200,11 +200,10 @@ class Dispatcher:
         """Return the next mini-batch that no try has done; None when there is none, or none yet."""
         while True:
             task = self._source.next()
-            if task is not None:
-                self._scheduled += 1
-                self._fed = time.monotonic()
             if task is None:
                 return None
+            self._scheduled += 1
+            self._fed = time.monotonic()
             results = self._journal.done(task.index, task.items)
             if results is None:
                 return task
@@ -345,7 +344,7 @@ class Dispatcher:
         for event in self._crew.deaths():
             self._hear(event)
         self._see_off()
-        if not self._crew.members or self._source.is_over or self._has_work():
+        if not self._crew.members or self._source.is_busy or self._source.is_over or self._has_work():
             self._fed = now
         elif now - self._fed > self._waits.data:
             self._give_up(f"no mini-batch could be made of the data for {self._waits.data:g} seconds", [])
@@ -357,8 +356,6 @@ class Dispatcher:
 
     def _look(self) -> None:
         """Take in what the source has made, and which nodes there are."""
-        if self._source.is_busy:
-            self._fed = time.monotonic()
         trouble = self._source.look() or self._crew.look()
         if trouble:
             self._give_up(trouble, [])

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 
-from refrain.runtime.context import current_folder, read_context
+from refrain.runtime.context import current_folder, current_inputs
 from refrain.runtime.parallel.accounts import Accounts
 from refrain.runtime.parallel.crew import Crew
 from refrain.runtime.parallel.dispatcher import Dispatcher, Failure, Waits
@@ -110,16 +110,16 @@ class ParallelRun:
         return Cluster(order, settings.nodes, settings.processes_per_node, logs, folders, needs(settings))
 
     def _source(self, journal: Journal, crew: Crew) -> Source:
-        settings, inputs = self._settings, _Inputs()
+        settings, inputs = self._settings, current_inputs()  # outside of a run, they are named by their paths
         if settings.empty_count:
             return EmptySource(settings.empty_count)
         if settings.tables:
             from refrain.runtime.parallel.tables import TableSource
 
-            descriptions = [inputs.description(name) for name in settings.tables]
+            descriptions = [inputs.descriptions.get(name, name) for name in settings.tables]
             cut = {"size": settings.size or DEFAULT_BYTES, "keys": settings.keys}
             return TableSource(descriptions, cut, journal, crew, self._logs, ahead=settings.processes + 2)
-        return FileSource([inputs.path(name) for name in settings.files], settings.size or DEFAULT_FILES)
+        return FileSource([inputs.paths.get(name, name) for name in settings.files], settings.size or DEFAULT_FILES)
 
     def _start(self, journal: Journal) -> Fields:
         """Return what every worker is told first."""
@@ -182,22 +182,6 @@ def _order() -> Order | None:
     from refrain.runtime.parallel.nodes.order import take_order
 
     return take_order()
-
-
-class _Inputs:
-    """The inputs of the step that this process belongs to; outside of a run they are named by their paths."""
-
-    def __init__(self) -> None:
-        folder = current_folder()
-        self._known = read_context(folder).input_datasets if folder else None
-
-    def path(self, name: str) -> str:
-        """Return where the files of an input are."""
-        return self._known.paths.get(name, name) if self._known else name
-
-    def description(self, name: str) -> str:
-        """Return the file that describes an input."""
-        return self._known.descriptions.get(name, name) if self._known else name
 
 
 def _stop(number: int, frame: object) -> None:  # noqa: ARG001  # a signal handler's signature

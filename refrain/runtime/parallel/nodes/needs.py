@@ -7,8 +7,7 @@ import os
 from contextlib import suppress
 from itertools import islice
 
-from refrain.runtime.context import current_folder, read_context
-from refrain.runtime.datasets import InputDatasets
+from refrain.runtime.context import current_folder, current_inputs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +23,7 @@ def needs(settings: Settings) -> list[str]:
     Folders can hold links, and descriptions of datasets name files anywhere; but an input has too many to look for all
     of them. What is not there on this machine, either, is no reason to refuse a node.
     """
-    run = current_folder()
-    known = read_context(run).input_datasets if run else InputDatasets({}, {})
+    run, known = current_folder(), current_inputs()
     folders = [known.paths.get(name, name) for name in settings.files]
     cut = [known.descriptions.get(name, name) for name in settings.tables]
     sides = [path for name, path in known.descriptions.items() if name not in settings.tables]
