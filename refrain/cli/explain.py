@@ -22,7 +22,7 @@ from refrain.tracking.record import RunRecord
 if TYPE_CHECKING:
     from refrain.cli.found_run import FoundRun
 
-_RUN = re.compile(r"[0-9a-f]{2,32}(\..+)?")
+_RUN = re.compile(r"[0-9a-f]{2,32}(\.[^:]+)?")  # without what FILE:NAME has
 
 
 def explain(options: argparse.Namespace) -> Answer:
@@ -33,7 +33,7 @@ def explain(options: argparse.Namespace) -> Answer:
     :raises RunNotFoundError: for a run that is not there.
     """
     named = options.target or ""
-    if _RUN.fullmatch(named) and not any(Path(path).exists() for path in (named, named.rpartition(":")[0] or named)):
+    if _RUN.fullmatch(named) and not Path(named).exists():
         return explain_run(options, f"{named}.{options.step}" if options.step else named)
     return _explain_pipeline(options)
 

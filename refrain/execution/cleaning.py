@@ -155,8 +155,9 @@ class Cleaning:
         walked = list(self._objects.walk("reuse")) if marks.is_complete else []
         results = {stored.key.rpartition("/")[2].removesuffix(".json"): stored for stored in walked}
         records = {name: stored for name, stored in results.items() if stored.key == record_key(name)}
+        kept = marks.fingerprints | marks.pinned
         for name, stored in records.items():
-            if name not in marks.fingerprints | marks.pinned and not marks.is_young(stored.changed):
+            if name not in kept and not marks.is_young(stored.changed):
                 yield Waste(WasteKind.RESULT, stored.key, "its run is not known any more", stored.bytes)
         for stored in walked:
             is_old_memory = stored.key.startswith(_RECENT) and not marks.is_young(stored.changed)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Iterator
 from datetime import datetime, timezone
+from itertools import chain
 
 from refrain.data.handle import DataHandle
 from refrain.data.ports import OutputKind
@@ -124,18 +126,14 @@ class Lookup:
         void = self._why_void(record)
         if void:
             return Decision(Verdict.MODEL_CHANGED, key, detail=void, preimage=question.preimage, nearest=record)
-        for name, handle in record.outputs.items():
-            verdict, detail = self._check(name, handle, looks, question.verification if is_read else None)
+        verification = question.verification if is_read else None
+        stored = (self._check(name, handle, looks, verification) for name, handle in record.outputs.items())
+        for verdict, detail in chain(stored, self._check_links(record, question)):
             if verdict is not Verdict.REUSED:
                 is_lost = verdict in _LOST
                 return Decision(
                     verdict, key, detail=detail, preimage=question.preimage, nearest=record, is_lost=is_lost
                 )
-        lost = self._lost_link(record, question)
-        if lost:
-            return Decision(
-                Verdict.OUTPUT_MISSING, key, detail=lost, preimage=question.preimage, nearest=record, is_lost=True
-            )
         check = Check.CONTENT if is_read and record.outputs else Check.STAT
         return Decision(Verdict.REUSED, key, record, preimage=question.preimage, check=check)
 
@@ -148,15 +146,15 @@ class Lookup:
         versions = ModelVersions(self._state.registry)
         return next(filter(None, (use.why_void(versions) for use in record.models)), "")
 
-    def _lost_link(self, record: ReuseRecord, question: Question) -> str:
-        """Say what a script linked that is not there any more, so that it has to choose again."""
-        linking = [name for name, port in question.preimage["outputs"].items() if OutputKind(port["kind"]).linked]
-        if not linking:
-            return ""
-        from refrain.reuse.linked import lost_place  # here: few steps link
+    def _check_links(self, record: ReuseRecord, question: Question) -> Iterator[tuple[Verdict, str]]:
+        """Yield what a script linked that is not there any more, so that it has to choose again."""
+        for name, port in question.preimage["outputs"].items():
+            if OutputKind(port["kind"]).linked:
+                from refrain.reuse.linked import lost_place  # here: few steps link
 
-        lost = ((name, lost_place(record.outputs[name], self._state.stores)) for name in linking)
-        return next((f"output {name} links what is no longer at {place}" for name, place in lost if place), "")
+                place = lost_place(record.outputs[name], self._state.stores)
+                if place is not None:
+                    yield Verdict.OUTPUT_MISSING, f"output {name} links what is no longer at {place}"
 
     def _check(
         self, name: str, handle: DataHandle, looks: Looks, verification: Verification | None
