@@ -7,6 +7,7 @@ import math
 import os
 import threading
 import weakref
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -259,10 +260,12 @@ def _without_variables(environment: EnvironmentSpec) -> EnvironmentSpec:
 
 
 def _pump(running: _Running, on_line: OnLine) -> None:
-    stream = OutputStream(running.log, on_line, running.job.secrets)
-    for chunk in running.output.chunks():
-        stream.feed(chunk)
-    stream.close()
+    # Apart, because pieces of both arrive in turns: a line, or a secret in it, may have the other's in its middle.
+    streams = defaultdict[int, OutputStream](lambda: OutputStream(running.log, on_line, running.job.secrets))
+    for number, chunk in running.output.chunks():
+        streams[number].feed(chunk)
+    for stream in streams.values():
+        stream.close()
 
 
 def _missing_program(job: Job, code: int, last: str) -> str:

@@ -21,12 +21,14 @@ class Output:
         """Listen to a container by *client*."""
         self._socket = client.attach_socket(container_id, params={"stdout": 1, "stderr": 1, "stream": 1})
 
-    def chunks(self) -> Iterator[bytes]:
-        """Yield the output in pieces, to its end."""
+    def chunks(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the output in pieces, to its end, each with the number of its stream: 1 or 2.
+
+        A piece ends where the process's write ended, not where its line did.
+        """
         from docker.utils.socket import frames_iter
 
-        for _, chunk in frames_iter(self._socket, tty=False):
-            yield chunk
+        yield from frames_iter(self._socket, tty=False)
 
     def close(self) -> None:
         """Stop listening."""

@@ -124,6 +124,18 @@ def test_secrets_are_masked(compute: MakeCompute, job: MakeJob) -> None:
     assert _ends(compute(), job("print('the secret is s3cr3t')", secrets=("s3cr3t",)))[1] == ["the secret is ***"]
 
 
+def test_a_line_and_a_secret_stay_whole_where_the_other_stream_speaks_in_their_middle(
+    compute: MakeCompute, job: MakeJob
+) -> None:
+    code = """
+import os, time
+for stream, piece in ((1, b"the s3c"), (2, b"warning\\n"), (1, b"r3t\\n")):
+    os.write(stream, piece)
+    time.sleep(0.3)  # so that the engine hands on each piece alone
+"""
+    assert _ends(compute(), job(code, secrets=("s3cr3t",)))[1] == ["warning", "the ***"]
+
+
 def test_a_container_that_is_quiet_for_longer_than_the_client_waits_is_waited_for(
     compute: MakeCompute, job: MakeJob
 ) -> None:
