@@ -6,12 +6,22 @@ from collections.abc import Iterator
 
 import pytest
 
-from execution.test_parallel_runs import Scoring
+from execution.test_parallel_runs import SCORE, Scoring
 from fakes.dask_cluster import DaskCluster, dask_cluster
 from fakes.project import Project
 from refrain.compute.target import Target, TargetTable
 
 pytestmark = pytest.mark.slow
+
+# One node may have done all the work before the other one is there: each waits for the other.
+BOTH = SCORE + """
+    def init():
+        import time
+        (folder / f"worker-{os.getpid()}").touch()
+        given_up = time.monotonic() + 50
+        while len(list(folder.glob("worker-*"))) < 2 and time.monotonic() < given_up:
+            time.sleep(0.05)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +39,14 @@ def scoring(project: Project, cluster: DaskCluster) -> Scoring:
 
 
 def test_a_step_that_names_a_cluster_runs_on_its_nodes_and_is_reused_anywhere(scoring: Scoring) -> None:
-    on_nodes = scoring.step(compute_target="cluster", node_count=2)
+    on_nodes = scoring.step(BOTH, compute_target="cluster", node_count=2)
     first = scoring.run(on_nodes)
     assert (first.status, scoring.rows(first)) == ("Completed", scoring.names)
     assert sorted(scoring.runs()) == scoring.names
     log = "\n".join(first.heard.lines)
     assert "2 nodes of compute target 'cluster'" in log
     assert "Node 001 is " in log
-    assert scoring.run(scoring.step()).reused() == ["score"]
+    assert scoring.run(scoring.step(BOTH)).reused() == ["score"]
     assert scoring.unfinished() == []
     assert scoring.project.leftovers() == []
 
