@@ -14,10 +14,10 @@ from refrain.compute.target import Target, TargetTable
 pytestmark = pytest.mark.slow
 
 # One node may have done all the work before the other one is there: each waits for the other.
-BOTH = SCORE + """
+BOTH = f"""{SCORE}
     def init():
         import time
-        (folder / f"worker-{os.getpid()}").touch()
+        (folder / f"worker-{{os.getpid()}}").touch()
         given_up = time.monotonic() + 50
         while len(list(folder.glob("worker-*"))) < 2 and time.monotonic() < given_up:
             time.sleep(0.05)
