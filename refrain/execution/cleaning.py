@@ -18,7 +18,7 @@ import json
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -27,10 +27,11 @@ from refrain.data.models.content import FOLDER as MODELS
 from refrain.data.models.content import sign_key
 from refrain.data.models.record import ModelVersions
 from refrain.errors import CorruptObjectError, DataError, RefrainError, WorkspaceError
-from refrain.execution.marking import Marks, RunInUse, homes, words_in
+from refrain.execution.marking import Marks, RunInUse, homes, linked, words_in
 from refrain.execution.stage import abandoned, sweep
 from refrain.execution.submissions import SUBMISSIONS
 from refrain.reuse.decision import Verdict
+from refrain.reuse.mark import RecordKey
 from refrain.reuse.record import RecordStore, Tombstone, record_key
 from refrain.storage.blobs import blob_key, manifest_key
 from refrain.storage.datastores import BUILT_IN
@@ -94,6 +95,7 @@ class Cleaning:
         self._state = state
         self._objects = state.objects
         self._records = RecordStore(state.objects)
+        self._records_of_any_key = RecordStore(state.objects, RecordKey())
         self._limits = limits or retention(state.registry)
 
     def plan(self) -> list[Waste]:
@@ -122,12 +124,12 @@ class Cleaning:
             self._orphans,
             self._models,
             self._leases,
-            self._unnamed,
             self._begun,
         ]
         found = list(self._step_runs(marks, condemned))
         left = {waste.name for waste in found if not waste.is_due} | marks.live_steps
         found += self._pipeline_runs(marks, left)
+        found += self._unnamed(marks, left)
         for kind in kinds:
             found += kind(marks)
         return [*found, *self._abandoned(), *self._unfinished(marks), *self._copies(marks)]
@@ -153,8 +155,8 @@ class Cleaning:
     def _results(self, marks: Marks) -> Iterator[Waste]:
         """Find records whose runs are gone, and the memories of results of which none is left."""
         walked = list(self._objects.walk("reuse")) if marks.is_complete else []
-        results = {stored.key.rpartition("/")[2].removesuffix(".json"): stored for stored in walked}
-        records = {name: stored for name, stored in results.items() if stored.key == record_key(name)}
+        named = ((stored.key.rpartition("/")[2].removesuffix(".json"), stored) for stored in walked)
+        records = {name: stored for name, stored in named if stored.key == record_key(name)}
         kept = marks.fingerprints | marks.pinned
         for name, stored in records.items():
             if name not in kept and not marks.is_young(stored.changed):
@@ -167,7 +169,7 @@ class Cleaning:
     def _orphans(self, marks: Marks) -> Iterator[Waste]:
         """Find outputs that a killed worker left on the datastores that are this workspace's alone."""
         steps = [step for run in marks.runs.values() for step in run.steps.values()]
-        known = {step.run_id for step in steps}.union(marks.named, *map(homes, steps))
+        known = {step.run_id for step in steps}.union(marks.named, *map(homes, steps), *map(linked, steps))
         for store in BUILT_IN if marks.is_complete else ():
             folder = f"datastores/{store}/azureml"
             for name in self._objects.names(folder):
@@ -200,13 +202,14 @@ class Cleaning:
             if marks.is_older(stored.changed, _JOBS_ARE_KNOWN_DAYS):
                 yield Waste(WasteKind.LEASE, stored.key, "its job is known to nobody any more", stored.bytes)
 
-    def _unnamed(self, marks: Marks) -> Iterator[Waste]:
-        """Find what is stored by its content and named by no document in use."""
+    def _unnamed(self, marks: Marks, left: Container[str]) -> Iterator[Waste]:
+        """Find what is stored by its content and named by no document of a step run that is left."""
         if not marks.is_complete:
             return
+        words = marks.words(left)
         for stored in self._old("receipts", marks):
             identity = Receipts(self._objects).get(stored.key.rpartition("/")[2])
-            if identity is None or identity.digest not in marks.words:
+            if identity is None or identity.digest not in words:
                 yield Waste(WasteKind.RECEIPT, stored.key, "no result in use names it", stored.bytes)
         for folder, kind, key_of in (
             ("manifests", WasteKind.MANIFEST, manifest_key),
@@ -214,7 +217,7 @@ class Cleaning:
         ):
             for stored in self._old(folder, marks):
                 digest = stored.key.rpartition("/")[2]
-                if digest not in marks.words and stored.key == key_of(digest):
+                if digest not in words and stored.key == key_of(digest):
                     yield Waste(kind, stored.key, "no result in use names it", stored.bytes)
 
     def _begun(self, marks: Marks) -> Iterator[Waste]:
@@ -305,14 +308,14 @@ class Cleaning:
     def _bury(self, step: RunRecord, waste: Waste) -> None:
         """Mark the step run's result as dead, or remove what is left of the record when its data goes."""
         with contextlib.suppress(CorruptObjectError):  # it is used by nobody; one that cannot be marked may be
-            record = self._records.get(step.fingerprint) if step.fingerprint else None
+            record = self._records_of_any_key.get(step.fingerprint) if step.fingerprint else None
             if record is None or record.run_id != step.run_id:
                 return
-            if waste.is_due:
+            detail = f"its data is being cleaned away: {waste.reason}"
+            tombstone = Tombstone(Verdict.FORGOTTEN.value, detail, time.time())
+            # One that another key marked is sound for whoever has that key, and cannot be marked as dead for them.
+            if waste.is_due or not (record.dead or self._records.bury(record, tombstone)):
                 self._objects.delete(record_key(step.fingerprint))
-            else:
-                detail = f"its data is being cleaned away: {waste.reason}"
-                self._records.bury(record, Tombstone(Verdict.FORGOTTEN.value, detail, time.time()))
 
     def _lift(self, marks: Marks) -> None:
         """Take marks back from step runs that are used again, or are gone."""

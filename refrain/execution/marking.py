@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -107,21 +107,21 @@ class Marks:
         """The step runs that stay: those of runs that stay, and those whose results somebody uses."""
         staying = [run for run in self.runs.values() if run.root_id not in self.reasons]
         known = {step.run_id: step for run in self.runs.values() for step in run.steps.values()}
-        live = {step.run_id for run in staying for step in run.steps.values()}
-        live |= {step.made_by for run in staying for step in run.steps.values()}
-        live |= self.named & known.keys()
+        live = {step_id for run in staying for step_id in run.steps} | (self.named & known.keys())
         waiting = list(live)
         while waiting:
-            step = known.get(waiting.pop())
-            more = (homes(step) | (linked(step) & known.keys())) - live if step is not None else set()
+            step = known[waiting.pop()]
+            more = (homes(step) | linked(step) | {step.made_by}) - live
             live |= more
-            waiting += more
+            waiting += more & known.keys()
         return live
 
-    @cached_property
-    def words(self) -> set[str]:
-        """Every word in the documents in use, the digests of blobs and manifests among them."""
-        steps = [step for run in self.runs.values() for step in run.steps.values() if step.run_id in self.live_steps]
+    def words(self, kept: Container[str]) -> set[str]:
+        """Return every word in the documents of step runs that are kept and in those that name them.
+
+        The digests of blobs and manifests are among them.
+        """
+        steps = [step for run in self.runs.values() for step in run.steps.values() if step.run_id in kept]
         keys = [record_key(step.fingerprint) for step in steps if step.fingerprint]
         found = set(self.named)
         found.update(*(words_in(content) for content in self._contents(keys)))
@@ -216,7 +216,7 @@ def homes(step: RunRecord) -> set[str]:
 
 
 def linked(step: RunRecord) -> set[str]:
-    """Return what may be the ids of step runs whose data a step run linked to its outputs."""
+    """Return what may be the ids of step runs whose data a step run linked to its outputs, and other words."""
     return words_in(json.dumps(step.datasets.get("wrote", {})).encode())
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from refrain.data.handle import DataHandle
 from refrain.errors import CorruptObjectError, WorkspaceError
-from refrain.reuse.mark import record_mark_key
+from refrain.reuse.mark import RecordKey, record_mark_key
 from refrain.reuse.pins import Pins
 from refrain.reuse.preimage import Preimage
 from refrain.storage.digest import digest_bytes
@@ -79,11 +79,11 @@ class RecordStore:
     reuse/pinned/<fingerprint>            which results are to stay, see :class:`refrain.reuse.pins.Pins`
     """
 
-    def __init__(self, objects: ObjectStore) -> None:
-        """Keep everything in *objects*."""
+    def __init__(self, objects: ObjectStore, key: RecordKey | None = None) -> None:
+        """Keep everything in *objects*, marked with *key*; None means the one of this process's environment."""
         self.pins = Pins(objects)
         self._objects = objects
-        self._key = record_mark_key()
+        self._key = record_mark_key() if key is None else key
 
     def get(self, fingerprint: str) -> ReuseRecord | None:
         """Return the record of a fingerprint, or None when there is none.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from refrain.execution.cleaning import Cleaning, Waste, WasteKind
 from refrain.execution.marking import Marks
 from refrain.reuse.decision import Verdict
 from refrain.reuse.record import RecordStore
+from refrain.reuse.verification import set_verification
 from refrain.storage.objects import LocalObjectStore
 from refrain.storage.retention import Retention, retention, set_retention
 from refrain.tracking.record import RunStatus
@@ -181,6 +181,7 @@ def test_a_result_that_somebody_used_between_the_visits_stays(project: Project) 
     age(project, 31)
     (record,) = project.reuse_records()
     content = record.read_bytes()
+    set_verification(project.state.registry, "full")
     visit(project)
     record.write_bytes(content)
     assert made(project).reused() == ["made"]
@@ -490,11 +491,22 @@ def test_data_at_the_places_of_an_earlier_try_stays_as_long_as_its_result_and_go
     assert not ran.path("made", "out").exists()
 
 
-def test_a_pinned_result_stays_although_its_run_is_gone(project: Project) -> None:
-    first = made(project)
-    project.workspace.reuse.pin(first.id)
-    shutil.rmtree(project.state.root / "runs" / first.id)
-    for _ in range(2):
-        age(project, 31)
-        assert kinds(visit(project)) <= {WasteKind.RESULT, WasteKind.LEASE}
-    assert made(project).reused() == ["made"]
+@pytest.mark.parametrize("other", ["", "another key of somebody"])
+def test_a_result_of_another_key_s_holders_is_out_of_use_before_its_data_goes(
+    project: Project, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    monkeypatch.setenv("REFRAIN_RECORD_KEY", "the key of its maker")
+    ran = made(project)
+    age(project, 31)
+    monkeypatch.setenv("REFRAIN_RECORD_KEY", other)
+    visit(project)
+    assert project.state.objects.names("gc/condemned") == [ran.result("made").run_id]
+    assert ran.text("made", "out") == "hello"
+    monkeypatch.setenv("REFRAIN_RECORD_KEY", "the key of its maker")
+    again = made(project)
+    assert again.reused() == []
+    age(project, 8)
+    monkeypatch.setenv("REFRAIN_RECORD_KEY", other)
+    assert names(visit(project)) == [ran.result("made").run_id]
+    monkeypatch.setenv("REFRAIN_RECORD_KEY", "the key of its maker")
+    assert made(project).reused() == ["made"], "the newer result is another one's"
