@@ -50,12 +50,7 @@ class TargetTable:
 
         :raises WorkspaceSchemaError: when a newer Refrain registered it.
         """
-        record = self._registry.get(_KIND, name)
-        if record is None:
-            return None
-        if record["schema"] > _SCHEMA:
-            raise WorkspaceSchemaError(f"A newer Refrain registered the compute target {name!r}; upgrade Refrain.")
-        return Target(name, record["kind"], record["settings"], record.get("queue"), record.get("pool"))
+        return self._registry.read(_KIND, name, lambda record: _parse(name, record))
 
     def get(self, name: str) -> Target:
         """Return the target of this name.
@@ -97,3 +92,9 @@ class TargetTable:
     def names(self) -> list[str]:
         """Return the names of all targets, sorted."""
         return [name for name in self._registry.names(_KIND) if self._registry.versions(_KIND, name)]
+
+
+def _parse(name: str, record: Mapping[str, Any]) -> Target:
+    if record["schema"] > _SCHEMA:
+        raise WorkspaceSchemaError(f"A newer Refrain registered the compute target {name!r}; upgrade Refrain.")
+    return Target(name, record["kind"], dict(record["settings"]), record.get("queue"), record.get("pool"))

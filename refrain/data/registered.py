@@ -98,8 +98,7 @@ class DatasetVersions(Versions):
 
     def get(self, name: str, version: int) -> DatasetRecord | None:
         """Return a version as it was registered; None when there is none."""
-        document = self._registry.get(DATASETS, name, version)
-        return None if document is None else DatasetRecord.from_json(document, name)
+        return self._registry.read(DATASETS, name, lambda document: DatasetRecord.from_json(document, name), version)
 
     def first_labels(self, name: str, version: int) -> Labels:
         """See :meth:`Versions.first_labels`."""
@@ -112,9 +111,9 @@ class DatasetVersions(Versions):
         Ids of a workspace from before they were noted are looked for in all records, once.
         """
         for number in reversed(self._registry.versions(_IDS, wanted_id)):
-            noted = self._registry.get(_IDS, wanted_id, number)
-            if noted is not None and self._has_id(noted["name"], noted["version"], wanted_id):
-                return noted["name"], noted["version"]
+            noted = self._registry.read(_IDS, wanted_id, lambda note: (str(note["name"]), int(note["version"])), number)
+            if noted is not None and self._has_id(*noted, wanted_id):
+                return noted
         for name in self.names():
             for version in reversed(self.numbers(name)):
                 if self._has_id(name, version, wanted_id):

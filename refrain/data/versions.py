@@ -125,9 +125,9 @@ class Versions(ABC):
 
     def labels(self, name: str, version: int) -> Labels:
         """Return what a version's description, tags and properties are now."""
-        for entry in self._entries(name):
-            if entry["version"] == version:
-                return Labels.from_json(entry)
+        for labelled, labels in self._entries(name):
+            if labelled == version:
+                return labels
         return self.first_labels(name, version)
 
     def relabel(self, name: str, version: int, change: Callable[[Labels], Labels]) -> None:
@@ -146,15 +146,15 @@ class Versions(ABC):
 
     def last_taken(self, name: str) -> int:
         """Return the highest number that a version of the name has, or had before it was deleted."""
-        return max((self.newest(name), *(int(entry["version"]) for entry in self._entries(name))))
+        return max((self.newest(name), *(version for version, _ in self._entries(name))))
 
     @abstractmethod
     def first_labels(self, name: str, version: int) -> Labels:
         """Return the labels that a version was registered with; none of a version that is not there."""
 
-    def _entries(self, name: str) -> Iterator[dict[str, Any]]:
+    def _entries(self, name: str) -> Iterator[tuple[int, Labels]]:
         for number in reversed(self._registry.versions(self.labels_kind, name)):
-            entry = self._registry.get(self.labels_kind, name, number)
+            entry = self._registry.read(self.labels_kind, name, _entry, number)
             if entry is not None:
                 yield entry
 
@@ -165,6 +165,10 @@ class Versions(ABC):
             raise UserError(
                 f"{self.noun.capitalize()} {name!r}: the version {version!r} is neither a number nor 'latest'."
             ) from error
+
+
+def _entry(document: Mapping[str, Any]) -> tuple[int, Labels]:
+    return int(document["version"]), Labels.from_json(document)
 
 
 def texts(labels: Mapping[str, Any] | None) -> dict[str, str]:

@@ -65,8 +65,7 @@ ON_STAT = Verification(0.0)
 
 def verification(registry: Registry) -> Verification:
     """Return the workspace's setting, one in a hundred unless it was set."""
-    record = registry.get(_KIND, _NAME)
-    return Verification(record["share"]) if record else Verification()
+    return registry.read(_KIND, _NAME, lambda record: Verification(float(record["share"]))) or Verification()
 
 
 def set_verification(registry: Registry, value: str | float) -> None:

@@ -109,9 +109,9 @@ class DatastoreTable:
 
         :raises UnknownNameError: when there is none.
         """
-        record = self._registry.get(_KIND, name)
-        if record is not None:
-            return _location(name, record)
+        registered = self._registry.read(_KIND, name, lambda record: _location(name, record))
+        if registered is not None:
+            return registered
         if name in self._built_in:
             return self._built_in[name]
         raise UnknownNameError(
@@ -179,8 +179,7 @@ class DatastoreTable:
 
     def default(self) -> str:
         """Return the default datastore's name."""
-        record = self._registry.get(_DEFAULT, "name")
-        return str(record["datastore"]) if record else BLOB_STORE
+        return self._registry.read(_DEFAULT, "name", lambda record: str(record["datastore"])) or BLOB_STORE
 
     def set_default(self, name: str) -> None:
         """Make *name* the default datastore.

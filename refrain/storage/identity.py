@@ -20,8 +20,7 @@ class DataIdentity(str, Enum):
 
 def data_identity(registry: Registry) -> DataIdentity:
     """Return the workspace's setting, :attr:`DataIdentity.CONTENT` unless it was set."""
-    record = registry.get(_KIND, _NAME)
-    return DataIdentity(record["value"]) if record else DataIdentity.CONTENT
+    return registry.read(_KIND, _NAME, lambda record: DataIdentity(record["value"])) or DataIdentity.CONTENT
 
 
 def set_data_identity(registry: Registry, value: str) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
-from refrain.errors import CorruptObjectError, UserError
+from refrain.errors import CorruptObjectError, RefrainError, UserError
 from refrain.storage.objects import ObjectStore
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.\- ]{0,253}[A-Za-z0-9_.\-])?")
 _VERSION = re.compile(r"[1-9][0-9]*")
+_T = TypeVar("_T")
 
 
 class Registry:
@@ -54,9 +55,15 @@ class Registry:
         self._objects.delete(f"registry/{kind}/{name}/{version}")
 
     def get(self, kind: str, name: str, version: int | None = None) -> dict[str, Any] | None:
-        """Return a version's record, the newest for None, or None when there is none.
+        """Return a version's record, the newest for None, or None when there is none; raises as :meth:`read`."""
+        return self.read(kind, name, dict, version)
 
-        :raises CorruptObjectError: when the record is damaged.
+    def read(
+        self, kind: str, name: str, parse: Callable[[dict[str, Any]], _T], version: int | None = None
+    ) -> _T | None:
+        """Return what *parse* makes of a version's record, the newest for None, or None when there is none.
+
+        :raises CorruptObjectError: when the record is damaged, or *parse* misses something in it.
         """
         versions = self.versions(kind, name)
         wanted = version if version is not None else max(versions, default=0)
@@ -64,8 +71,10 @@ class Registry:
             return None
         key = f"registry/{kind}/{name}/{wanted}"
         try:
-            return dict(json.loads(self._objects.get(key) or b""))
-        except (ValueError, TypeError) as error:
+            return parse(dict(json.loads(self._objects.get(key) or b"")))
+        except RefrainError:
+            raise
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
             raise CorruptObjectError(f"The record {key!r} of the workspace is damaged; register it anew.") from error
 
     def versions(self, kind: str, name: str) -> list[int]:

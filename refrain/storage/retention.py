@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -56,13 +57,14 @@ class Retention:
 
 def retention(registry: Registry) -> Retention:
     """Return the workspace's setting; unless it was set, every run stays."""
-    record = registry.get(_KIND, _NAME)
-    if record is None:
-        return Retention()
-    return Retention(**{name: record[name] for name in ("days", "runs", "bytes", "grace_days")})
+    return registry.read(_KIND, _NAME, _parse) or Retention()
 
 
 def set_retention(registry: Registry, wanted: Retention) -> None:
     """Change the workspace's setting."""
     record: dict[str, Any] = {"schema": _SCHEMA, **asdict(wanted)}
     registry.add(_KIND, _NAME, record)
+
+
+def _parse(record: Mapping[str, Any]) -> Retention:
+    return Retention(**{name: record[name] for name in ("days", "runs", "bytes", "grace_days")})

@@ -63,3 +63,24 @@ def test_a_damaged_record_is_named(registry, tmp_path, content):
     (tmp_path / "registry/datasets/iris/1").write_bytes(content)
     with pytest.raises(CorruptObjectError, match="The record 'registry/datasets/iris/1' of the workspace is damaged"):
         registry.get("datasets", "iris")
+
+
+def test_a_record_of_another_shape_than_its_reader_s_is_named(registry):
+    for number, parse in enumerate(
+        (lambda record: record["gone"], lambda record: int(record["text"]), lambda record: record["text"].keys())
+    ):
+        registry.add("datasets", "iris", {"text": "x", "number": number})
+        with pytest.raises(CorruptObjectError, match=f"The record 'registry/datasets/iris/{number + 1}' of the works"):
+            registry.read("datasets", "iris", parse)
+    assert registry.read("datasets", "iris", lambda record: record["text"]) == "x"
+    assert registry.read("datasets", "rose", lambda record: record["text"]) is None
+
+
+def test_an_error_of_its_reader_s_own_is_kept(registry):
+    registry.add("datasets", "iris", {})
+    with pytest.raises(UserError, match="of a newer Refrain"):
+        registry.read("datasets", "iris", _refuse)
+
+
+def _refuse(record):
+    raise UserError(f"{record} is of a newer Refrain")

@@ -80,10 +80,10 @@ class ModelVersions(Versions):
 
         :raises ModelNotFoundException: when there is none.
         """
-        document = self._registry.get(self.kind, name, version)
-        if document is None:
+        found = self._registry.read(self.kind, name, lambda document: ModelRecord.from_json(document, name), version)
+        if found is None:
             raise ModelNotFoundException(f"Model {name!r} has no version {version}.")
-        return ModelRecord.from_json(document, name)
+        return found
 
     def first_labels(self, name: str, version: int) -> Labels:
         """See :meth:`Versions.first_labels`."""
