@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from array import array
@@ -41,7 +42,7 @@ class FileSource:
     Many files are listed little by little, while workers start.
 
     :param roots: folders, or single files.
-    :raises FileNotFoundError: when there is no such folder or file; from :meth:`look`, too.
+    :raises OSError: when there is no such folder or file, or a link leads in a circle; from :meth:`look`, too.
     """
 
     def __init__(self, roots: Sequence[str], size: int) -> None:
@@ -124,10 +125,18 @@ def _listed(root: bytes, found: list[bytes]) -> Iterator[None]:
         os.stat(root)
         found.append(root)
         return
-    folders: list[bytes] = [root]
+    folders: list[tuple[bytes, tuple[tuple[int, int], ...]]] = [(root, ())]
     while folders:
-        with os.scandir(folders.pop()) as entries:
+        folder, above = folders.pop()
+        status = os.stat(folder)
+        here = (status.st_dev, status.st_ino)
+        if here in above:  # as one walk with two such links would never end
+            raise OSError(errno.ELOOP, "This link leads back to a folder above it", os.fsdecode(folder))
+        with os.scandir(folder) as entries:
             for number, entry in enumerate(entries):
-                (folders if entry.is_dir() else found).append(entry.path)
+                if entry.is_dir():
+                    folders.append((entry.path, (*above, here)))
+                else:
+                    found.append(entry.path)
                 if number % _LOOK_FILES == 0:
                     yield

@@ -101,6 +101,13 @@ def test_links_to_files_and_folders_are_followed(tmp_path: Path) -> None:
     assert [len(batch) for batch in all_of(FileSource([str(tmp_path / "view")], 10))] == [3]
 
 
+def test_a_link_back_to_a_folder_above_it_is_named(tmp_path: Path) -> None:
+    for name in ("one", "other"):  # two of them give a walk without end
+        (tmp_path / name).symlink_to(tmp_path)
+    with pytest.raises(OSError, match=r"leads back to a folder above it: '.*/o"):
+        all_of(FileSource([folder(tmp_path, "a")], 1))
+
+
 @pytest.mark.parametrize("count", [0, 1, 4])
 def test_run_can_be_called_without_data(count: int) -> None:
     assert all_of(EmptySource(count)) == [[]] * count
