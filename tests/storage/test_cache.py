@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import refrain
+from fakes.other_machine import on_another_machine
 from refrain.errors import DataError, UserError
 from refrain.storage.cache import WorkerCache, written_to
 
@@ -189,14 +189,8 @@ view = Path({str(tmp_path)!r}) / os.environ["VIEW"]
 WorkerCache(Path({str(cache.folder)!r})).link({_digest(1)!r}, 10, view, fetch)
 assert view.read_bytes() == b"x" * 10
 """
-    inside = ["unshare", "--pid", "--fork"]
-    if (
-        shutil.which("unshare") is None
-        or subprocess.run([*inside, "true"], check=False, stderr=subprocess.DEVNULL).returncode
-    ):
-        pytest.skip("needs unshare, and the right to make a namespace")
     environment = {**os.environ, "PYTHONPATH": str(Path(refrain.__file__).parents[1])}
-    command = [*inside, sys.executable, "-c", code]
+    command = [*on_another_machine(), sys.executable, "-c", code]
     started = [subprocess.Popen(command, env={**environment, "VIEW": str(number)}) for number in range(3)]
     assert [process.wait(60) for process in started] == [0, 0, 0]
     assert (tmp_path / "fetches").read_text() == "1\n"
