@@ -127,7 +127,7 @@ def _operator(folder: Path, source: Path) -> Row:
     with EmbeddedAirflow(folder / "home", dags_folder=dags, port=0, environment=environment) as airflow:
         client = airflow.client()
         costs = _costs(client, ("bench_steps", "bench_bash"), "bench.py", airflow.home.path, 3)
-    ours, peer = (costs[dag_id].cpu / _TASKS * 1000 for dag_id in ("bench_steps", "bench_bash"))
+    ours, peer = (_median(costs[dag_id], "cpu") / _TASKS * 1000 for dag_id in ("bench_steps", "bench_bash"))
     return Row("a step on Airflow", ours, peer, "ms CPU", "BashOperator", ours - peer, 150)
 
 
@@ -157,13 +157,18 @@ def _planned(folder: Path, source: Path) -> list[Row]:
     found = []
     for work, ours, peer, peer_name, goal in comparisons:
         for unit, figure in (("s CPU", "cpu"), ("s wall", "wall")):
-            pair = getattr(costs[ours], figure), getattr(costs[peer], figure)
-            found.append(Row(work, *pair, unit, peer_name, pair[0] / max(pair[1], 0.01), goal))
+            rounds = zip(costs[ours], costs[peer], strict=True)
+            # Of each round by itself, as the machine's mood changes more between rounds than a plan costs.
+            ratio = statistics.median(getattr(one, figure) / max(getattr(other, figure), 0.01) for one, other in rounds)
+            pair = _median(costs[ours], figure), _median(costs[peer], figure)
+            found.append(Row(work, *pair, unit, peer_name, ratio, goal))
     return found
 
 
-def _costs(client: AirflowClient, dag_ids: Sequence[str], filename: str, home: Path, rounds: int) -> dict[str, Cost]:
-    """Return the medians of what a run of each DAG costs, in turns; ``wall`` is what Airflow says a run took.
+def _costs(
+    client: AirflowClient, dag_ids: Sequence[str], filename: str, home: Path, rounds: int
+) -> dict[str, list[Cost]]:
+    """Return what a run of each DAG costs in each round, in turns; ``wall`` is what Airflow says a run took.
 
     The CPU is that of all of Airflow's processes, less what they use when idle, which is measured in each round.
     """
@@ -171,20 +176,17 @@ def _costs(client: AirflowClient, dag_ids: Sequence[str], filename: str, home: P
         client.wait_for_dag(dag_id, timeout=240, filename=filename)
         client.unpause(dag_id)
         _run(client, dag_id, home)  # the first run of each warms caches
-    measured: dict[str, list[_Window]] = {dag_id: [] for dag_id in dag_ids}
-    idle = []
+    costs: dict[str, list[Cost]] = {dag_id: [] for dag_id in dag_ids}
     for _ in range(rounds):
-        idle.append(_idle(home))
+        idle = _idle(home)
         for dag_id in dag_ids:
-            measured[dag_id].append(_run(client, dag_id, home))
-    rate = statistics.median(idle)
-    return {
-        dag_id: Cost(
-            wall=statistics.median(window.run for window in windows),
-            cpu=statistics.median(window.cpu - rate * window.seconds for window in windows),
-        )
-        for dag_id, windows in measured.items()
-    }
+            window = _run(client, dag_id, home)
+            costs[dag_id].append(Cost(wall=window.run, cpu=window.cpu - idle * window.seconds))
+    return costs
+
+
+def _median(costs: Sequence[Cost], figure: str) -> float:
+    return float(statistics.median(getattr(cost, figure) for cost in costs))
 
 
 @dataclass(frozen=True)
