@@ -223,8 +223,10 @@ class Dispatcher:
 
     def _keep(self, event: Event) -> None:
         """Let a result that comes when everything has failed already be of use to the next try."""
-        if event.fields["is"] == "done":
-            self._note_results(event.member.take(), event)
+        if event.fields["is"] in ("done", "failed"):
+            task = event.member.take()  # one that failed, too: what its worker says next is of the one behind it
+            if event.fields["is"] == "done":
+                self._note_results(task, event)
 
     def _note_results(self, task: MiniBatch, event: Event) -> None:
         fields = event.fields

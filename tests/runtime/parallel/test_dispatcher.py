@@ -155,3 +155,31 @@ def test_the_percentage_counts_although_the_last_is_known_to_be_the_last_only_af
     journal.close()
     assert failure is not None
     assert failure.reason == "100 % of 1 mini-batch failed; allowed_failed_percent allows 10"
+
+
+_ERROR = {"is": "failed", "error": {"text": "ValueError", "trace": ""}}
+
+
+class _LateFailures(_Crew):
+    """Do the first mini-batch; of what comes next the first two fail, and the others are done."""
+
+    def events(self, seconds: float) -> Iterator[Event]:
+        for number, event in enumerate(list(super().events(seconds))):
+            is_late = len(self.had) > 1 and number < 2
+            yield Event(event.member, {**event.fields, **_ERROR}) if is_late else event
+
+
+def test_what_is_done_after_the_run_has_failed_is_noted_of_no_other_mini_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "_FORGETS", 1e-6)  # so that one that was quick lets many be given at once
+    logs = SimpleNamespace(say=print, raised=print, tail=lambda *_: [])
+    report = SimpleNamespace(tell=lambda *_: None)
+    journal, crew = Journal(str(tmp_path / "journal")), _LateFailures(1, 0.000001)
+    accounts = Accounts(Limits(tries=1))
+    failure = Dispatcher(EmptySource(20), crew, accounts, journal, logs, report, Waits(60, 60)).run()
+    noted = [batch for batch in range(20) if journal.done(batch, 0) is not None]
+    journal.close()
+    assert failure is not None
+    assert noted == [0, *range(3, 1 + crew.had[1][0])]
+    assert len(noted) > 1
