@@ -7,6 +7,7 @@ from collections import deque
 
 from refrain.runtime.parallel.crew import State
 from refrain.runtime.parallel.journal import RowsFile
+from refrain.runtime.parallel.lifeline import undisturbed
 from refrain.runtime.parallel.starts import Starts
 
 TYPE_CHECKING = False
@@ -137,9 +138,10 @@ class Dispatcher:
             if self._failure is None:
                 self._part()
         finally:
-            self._crew.end_all()
-            self._source.close()
-            self._journal.flush()
+            with undisturbed():
+                self._crew.end_all()
+                self._source.close()
+                self._journal.flush()
         return self._failure
 
     def _is_done(self) -> bool:

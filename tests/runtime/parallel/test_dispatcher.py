@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -183,3 +186,19 @@ def test_what_is_done_after_the_run_has_failed_is_noted_of_no_other_mini_batch(
     assert failure is not None
     assert noted == [0, *range(3, 1 + crew.had[1][0])]
     assert len(noted) > 1
+
+
+def test_a_signal_while_everything_is_ended_waits_for_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crew, source, closed = _Crew(1, 0.1), EmptySource(1), []
+    logs, report = SimpleNamespace(say=print), SimpleNamespace(tell=lambda *_: None)
+    journal = Journal(str(tmp_path / "journal"))
+    monkeypatch.setattr(crew, "end_all", lambda: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(source, "close", lambda: closed.append(source))
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        with pytest.raises(SystemExit):
+            Dispatcher(source, crew, Accounts(Limits()), journal, logs, report, Waits(60, 60)).run()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        journal.close()
+    assert closed == [source]
