@@ -114,7 +114,11 @@ def _reused_and(project: Project, *last: PythonScriptStep) -> list[PythonScriptS
     return [*steps, *last]
 
 
-def test_a_run_that_only_reuses_starts_no_thread_and_writes_one_object(project: Project) -> None:
+def test_a_run_that_only_reuses_starts_no_thread_and_writes_one_object(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("refrain.execution.runner._FIRST_SECONDS", 600)  # however slowly this machine decides
+
     class Counts(Heard):
         threads: set[int]
 
