@@ -235,7 +235,7 @@ def test_a_listener_that_fails_fails_nothing(project: Project, caplog: pytest.Lo
 
 
 def test_several_steps_run_at_once(project: Project) -> None:
-    together = threading.Barrier(3, timeout=30)
+    together = threading.Barrier(3, timeout=60)
 
     class Meets(Heard):
         def line(self, key: str, line: str) -> None:

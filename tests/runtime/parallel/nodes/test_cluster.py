@@ -229,7 +229,7 @@ def test_the_silence_of_a_node_counts_only_while_it_is_listened_to(
             host.sendall(frame({"is": "here"}))
             assert (nodes.look(), len(nodes.now)) == ("", 1)
             assert list(crew.events(5)) == []
-            assert eventually(lambda: not nodes.look() and not nodes.now, 20)
+            assert eventually(lambda: not nodes.look() and not nodes.now)
 
 
 def called(path: Path) -> socket.socket:
