@@ -30,7 +30,7 @@ from runtime.parallel.trials import try_attempts, try_many_workers, try_one_work
 
 pytestmark = pytest.mark.slow
 
-GONE_SECONDS = 25
+GONE_SECONDS = 50
 """Sooner than a node takes a dispatcher of which it hears nothing for lost."""
 
 
