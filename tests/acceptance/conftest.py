@@ -12,10 +12,15 @@ from fakes.postgres import PostgresServer
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every test of this folder is an acceptance test; they share an Airflow, and run one after the other."""
+    """Every test of this folder is an acceptance test; they share an Airflow, and run one after the other.
+
+    Whichever comes first waits for its start, and each waits longer for a run than other tests may take.
+    """
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.acceptance)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(600))
 
 
 @pytest.fixture(scope="session")
