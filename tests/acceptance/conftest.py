@@ -34,9 +34,3 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
     """A PostgreSQL server, for the whole session; skips, with the reason, where it has no programs."""
     with PostgresServer.start() as server:
         yield server
-
-
-@pytest.fixture(scope="session")
-def airflow_on_postgres(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAirflow]:
-    """An Airflow with its metadata in PostgreSQL, for the whole session."""
-    yield from running(tmp_path_factory.mktemp("airflow-on-postgres"), sql_alchemy_conn=postgres.create("airflow"))

@@ -218,11 +218,3 @@ def test_ctrl_c_while_starting_leaves_nothing(tmp_path: Path) -> None:
     _, errors = owner.communicate(timeout=PATIENCE)
     assert b"KeyboardInterrupt" in errors
     assert _of(tmp_path / "home") == set()
-
-
-@pytest.mark.postgres
-def test_a_run_succeeds_with_the_metadata_in_postgresql(airflow_on_postgres: RunningAirflow) -> None:
-    airflow_on_postgres.add_dag("greeting", GREETING)
-    run = airflow_on_postgres.run("greeting", conf={"name": "Grace"})
-    assert run["state"] == "success"
-    assert airflow_on_postgres.client.xcom("greeting", run["dag_run_id"], "python")["greeted"] == "Grace"
