@@ -13,7 +13,7 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from refrain.errors import RefrainError, RunNotFoundError, WorkspaceError
+from refrain.errors import RefrainError, RunNotFoundError
 from refrain.reuse.pins import Pins
 from refrain.reuse.record import record_key
 from refrain.storage.blobs import manifest_key
@@ -197,13 +197,8 @@ class Marks:
             return None
 
     def _contents(self, keys: Iterable[str]) -> Iterator[bytes]:
-        yield from (content for content in in_parallel(self._content, keys) if content)
-
-    def _content(self, key: str) -> bytes:
-        try:
-            return self._state.objects.get(key) or b""
-        except WorkspaceError:
-            return b""
+        """Yield documents that are there; one that cannot be read may name anything, so that nothing can go."""
+        yield from (content for content in in_parallel(self._state.objects.get, keys) if content)
 
 
 def homes(step: RunRecord) -> set[str]:
