@@ -48,9 +48,9 @@ from refrain.tracking.run_id import run_folder
 
 _CONDEMNED = "gc/condemned"
 _CLOCK = "gc/clock"
-_UNFINISHED_SECONDS = 3600.0  # even without a grace period: somebody may be at it
+_AT_WORK_SECONDS = 3600.0  # even without a grace period: somebody may be at it
 _RECENT = "reuse/recent/"
-_JOBS_ARE_KNOWN_DAYS = 60  # to Databricks
+_JOBS_ARE_KNOWN_SECONDS = 60 * 24 * 3600.0  # to Databricks
 _OWN_RUN = re.compile(r"[0-9a-f]{32}\..+\.[1-9][0-9]*")
 
 
@@ -196,10 +196,10 @@ class Cleaning:
 
     def _leases(self, marks: Marks) -> Iterator[Waste]:
         for stored in (*self._objects.walk("leases"), *self._objects.walk("probes")):
-            if not marks.is_young(stored.changed):
+            if not marks.is_young(stored.changed) and marks.is_older(stored.changed, _AT_WORK_SECONDS):
                 yield Waste(WasteKind.LEASE, stored.key, "nobody has held it for long", stored.bytes)
         for stored in self._objects.walk(SUBMISSIONS):
-            if marks.is_older(stored.changed, _JOBS_ARE_KNOWN_DAYS):
+            if marks.is_older(stored.changed, _JOBS_ARE_KNOWN_SECONDS):
                 yield Waste(WasteKind.LEASE, stored.key, "its job is known to nobody any more", stored.bytes)
 
     def _unnamed(self, marks: Marks, left: Container[str]) -> Iterator[Waste]:
@@ -251,7 +251,7 @@ class Cleaning:
             latest[key] = max(latest.get(key, 0.0), stored.changed)
             sizes[key] += stored.bytes
         for key, changed in latest.items():
-            if not marks.is_young(changed) and time.time() - changed > _UNFINISHED_SECONDS:
+            if not marks.is_young(changed) and time.time() - changed > _AT_WORK_SECONDS:
                 yield Waste(WasteKind.UNFINISHED, key, "no try has gone on with it for long", sizes[key])
 
     def _is_forgotten(self, changed: float) -> bool:

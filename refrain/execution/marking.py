@@ -64,9 +64,9 @@ class Marks:
         self._retention = retention
         self._now = now
 
-    def is_older(self, changed: float, days: float) -> bool:
-        """Say whether something was written more than so many days ago."""
-        return self._now - changed > days * 24 * 3600
+    def is_older(self, changed: float, seconds: float) -> bool:
+        """Say whether something was written more than so many seconds ago."""
+        return self._now - changed > seconds
 
     def is_young(self, changed: float) -> bool:
         """Say whether something was written so recently that it may be in use without a sign of it."""

@@ -249,6 +249,7 @@ def test_a_run_that_goes_on_is_left_alone_even_without_a_grace_period(project: P
         ran = going.result()
     assert ran.status == "Completed", ran.outcome.errors
     assert ran.text("slow", "out") == "data"
+    assert ran.heard.notes == [], "its lease stayed, too, so that its result is kept"
 
 
 def test_what_a_record_that_cannot_be_read_may_name_stays(project: Project) -> None:
