@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -144,8 +145,8 @@ class Cleaning:
                     yield Waste(WasteKind.STEP, step.run_id, marks.reasons[run.root_id], size, is_due)
 
     def _pipeline_runs(self, marks: Marks, left: set[str]) -> Iterator[Waste]:
-        for folder in (self._state.root / "runs").glob("*") if self._state.is_local else ():
-            if folder.name not in marks.runs and self._is_forgotten(folder.stat().st_mtime):
+        for folder, status in _there((self._state.root / "runs").glob("*") if self._state.is_local else ()):
+            if folder.name not in marks.runs and self._is_forgotten(status.st_mtime):
                 yield Waste(WasteKind.RUN, folder.name, "nothing is in its folder", 0)
         for run in _going(marks):
             if not run.steps.keys() & left:
@@ -227,8 +228,8 @@ class Cleaning:
         found = [stored for run in marks.runs.values() for stored in run.objects]
         for folder in ("blobs", "gc", "manifests", "registry", "reuse"):
             found += self._objects.walk(folder)
-        for path in self._state.root.iterdir():
-            found.append(Stored(path.name, path.lstat().st_size, path.lstat().st_mtime))
+        for path, status in _there(self._state.root.iterdir()):
+            found.append(Stored(path.name, status.st_size, status.st_mtime))
         for stored in found:
             if is_temporary(stored.key) and not marks.is_young(stored.changed):
                 yield Waste(WasteKind.BEGUN, stored.key, "its writer was killed", stored.bytes)
@@ -260,11 +261,12 @@ class Cleaning:
 
     def _copies(self, marks: Marks) -> Iterator[Waste]:
         folders = () if self._state.is_local else (self._state.root / FETCHED, self._state.root / COPIES)
-        for path in (path for folder in folders for path in folder.rglob("*")):
-            if path.is_file() and not marks.is_young(path.stat().st_mtime):
-                yield Waste(WasteKind.COPY, str(path), "can be fetched again", path.stat().st_size)
-        for path in (*self._state.root.glob(f"{HALF}*"), *self._state.root.glob(f"{UNFINISHED}/??/{HALF}*")):
-            if self._is_forgotten(path.stat().st_mtime):
+        for path, status in (found for folder in folders for found in _there(_files_below(folder))):
+            if not marks.is_young(status.st_mtime):
+                yield Waste(WasteKind.COPY, str(path), "can be fetched again", status.st_size)
+        half = (*self._state.root.glob(f"{HALF}*"), *self._state.root.glob(f"{UNFINISHED}/??/{HALF}*"))
+        for path, status in _there(half):
+            if self._is_forgotten(status.st_mtime):
                 yield Waste(WasteKind.COPY, str(path), "its maker was killed", _bytes_below(path))
 
     def _remove(self, waste: Waste, marks: Marks) -> bool:
@@ -354,4 +356,16 @@ def _size(run: RunInUse, folder: str) -> int:
 
 
 def _bytes_below(folder: Path) -> int:
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+    return sum(status.st_size for _, status in _there(_files_below(folder)))
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder, as far as they can be seen."""
+    yield from (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
+
+
+def _there(paths: Iterable[Path]) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield paths with what is known of them, but for those that somebody removes just then."""
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            yield path, path.lstat()

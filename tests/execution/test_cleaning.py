@@ -352,6 +352,15 @@ def test_the_empty_folder_of_a_run_goes_when_it_is_old(project: Project) -> None
     assert not folder.exists()
 
 
+def test_several_cleanings_at_once_are_not_in_each_others_way(project: Project) -> None:
+    for number in range(2000):
+        (project.state.root / "runs" / f"{number:032x}").mkdir(parents=True)
+    age(project, 8)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: visit(project), range(4)))
+    assert project.state.objects.names("runs") == []
+
+
 def test_outputs_of_a_run_that_began_during_the_cleaning_stay_however_old_their_files_seem(project: Project) -> None:
     """As those are that a script has unpacked."""
     marks = Marks(project.state, Retention(), time.time())
