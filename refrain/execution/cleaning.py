@@ -98,6 +98,7 @@ class Cleaning:
         self._records = RecordStore(state.objects)
         self._records_of_any_key = RecordStore(state.objects, RecordKey())
         self._limits = limits or retention(state.registry)
+        self._ahead = 0.0
 
     def plan(self) -> list[Waste]:
         """Return what could go now, without changing anything."""
@@ -108,7 +109,10 @@ class Cleaning:
 
         :raises WorkspaceError: when the workspace cannot be changed.
         """
-        marks = Marks(self._state, self._limits, self._store_time())
+        now = self._store_time()
+        if self._state.is_local:  # the same clock stamps the folders in which steps of other machines work
+            self._ahead = time.time() - now
+        marks = Marks(self._state, self._limits, now)
         self._lift(marks)
         done = []
         for waste in self._plan(marks):
@@ -252,12 +256,16 @@ class Cleaning:
             latest[key] = max(latest.get(key, 0.0), stored.changed)
             sizes[key] += stored.bytes
         for key, changed in latest.items():
-            if not marks.is_young(changed) and time.time() - changed > _AT_WORK_SECONDS:
+            if not marks.is_young(changed) and self._age(changed) > _AT_WORK_SECONDS:
                 yield Waste(WasteKind.UNFINISHED, key, "no try has gone on with it for long", sizes[key])
 
     def _is_forgotten(self, changed: float) -> bool:
         """Say whether a folder is so old that no run can be at work in it, however short the grace period is."""
-        return time.time() - changed > max(self._limits.grace, DEFAULT_GRACE_DAYS * 24 * 3600)
+        return self._age(changed) > max(self._limits.grace, DEFAULT_GRACE_DAYS * 24 * 3600)
+
+    def _age(self, changed: float) -> float:
+        """Return how many seconds ago a file of this machine's folder was written."""
+        return time.time() - self._ahead - changed
 
     def _copies(self, marks: Marks) -> Iterator[Waste]:
         folders = () if self._state.is_local else (self._state.root / FETCHED, self._state.root / COPIES)

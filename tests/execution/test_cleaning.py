@@ -19,12 +19,14 @@ from refrain import Model, OutputFileDatasetConfig, PipelineData
 from refrain.errors import UserError, WorkspaceError
 from refrain.execution.cleaning import Cleaning, Waste, WasteKind
 from refrain.execution.marking import Marks
+from refrain.execution.stage import open_stage
 from refrain.reuse.decision import Verdict
 from refrain.reuse.record import RecordStore
 from refrain.reuse.verification import set_verification
 from refrain.storage.objects import LocalObjectStore
 from refrain.storage.retention import Retention, retention, set_retention
 from refrain.tracking.record import RunStatus
+from refrain.tracking.run_id import StepRunId
 
 DAY = 24 * 3600.0
 OLD = Retention(days=30)
@@ -429,6 +431,21 @@ project.run(project.step("hangs", "import time; print('x', flush=True); time.sle
     assert (waste.kind, waste.reason) == (WasteKind.STAGING, "the process that worked there was killed")
     visit(project, Retention())
     assert project.leftovers() == []
+
+
+def test_a_clock_that_is_ahead_takes_no_folder_from_a_step_of_another_machine(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = open_stage(StepRunId("ab" * 16, "made", 1), (), project.state)
+    owner = json.loads((stage.folder / "owner.json").read_text())
+    (stage.folder / "owner.json").write_text(json.dumps({**owner, "machine": "another one"}))
+    ahead = time.time() + 30 * DAY
+    monkeypatch.setattr(time, "time", lambda: ahead)
+    visit(project)
+    assert stage.folder.is_dir()
+    age(project, 8)
+    visit(project)
+    assert not stage.folder.exists()
 
 
 def test_a_workspace_on_a_url_is_cleaned_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
