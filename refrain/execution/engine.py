@@ -41,6 +41,7 @@ from refrain.tracking.notes import Notes
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
 from refrain.tracking.run_id import StepRunId, run_folder
 
+_DEBUGGED = "a debugger can change what comes of a step: its result is not kept for reuse"
 _UNSOUND = "an input changed while the step ran: its result is not kept for reuse"
 
 
@@ -333,7 +334,7 @@ class Engine:
         except BaseException:
             body.take_back()
             raise
-        note = self._keep(record, outputs, turn) if is_sound else _UNSOUND
+        note = _DEBUGGED if request.is_debugged else self._keep(record, outputs, turn) if is_sound else _UNSOUND
         if note:
             self._listener.noted(step.key, note)
         registered = register_outputs(step.outputs, outputs, record.run_id, self.state)
