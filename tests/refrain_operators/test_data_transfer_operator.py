@@ -69,7 +69,7 @@ def _context(operator: DataTransferOperator, dag: DAG) -> dict[str, Any]:
     instance = SimpleNamespace(
         dag_id=dag.dag_id, run_id="one", task_id=operator.task_id, map_index=-1, try_number=1, max_tries=0
     )
-    run = SimpleNamespace(clear_number=0, conf={})
+    run = SimpleNamespace(clear_number=0, start_date=None, conf={})
     return {"ti": instance, "dag": dag, "dag_run": run, "params": {}, "outlet_events": {}}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import warnings
 from dataclasses import replace
@@ -66,6 +67,28 @@ def _rest(path: Path) -> None:
 
     while time.time_ns() - path.stat().st_ctime_ns < 2_100_000_000:
         time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("uri", "why"),
+    [
+        ("nosuch://store/out", "No file system is known for nosuch://"),
+        (
+            "abfs://container/out",
+            r"Cannot reach abfs://: ValueError: .* Check the address and this machine's credentials",
+        ),
+    ],
+)
+def test_an_output_at_a_place_that_this_machine_cannot_open_is_a_miss(project: Project, uri: str, why: str) -> None:
+    pytest.importorskip("adlfs")
+    _run(project)
+    record = _record(project)
+    moved = {"out": replace(record.outputs["out"], uri=uri)}
+    Lookup(project.state).records.put(replace(record, outputs=moved), "write")
+    decision = _decided(project)
+    assert decision.verdict is Verdict.OUTPUT_UNREADABLE
+    assert re.search(why, decision.detail)
+    assert _run(project).status == "Completed"
 
 
 def test_a_lost_output_is_marked_so_that_nobody_looks_again(project: Project) -> None:
