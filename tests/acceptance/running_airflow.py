@@ -47,19 +47,15 @@ class RunningAirflow:
 def running(
     folder: Path, sql_alchemy_conn: str | None = None, environment: Mapping[str, str] | None = None
 ) -> Iterator[RunningAirflow]:
-    """Start an Airflow with a workspace beside its home, unless *environment* names another, and stop it.
-
-    It reads a DAG file again when that has changed, and not for half a minute being over: there are many in the end.
-    """
+    """Start an Airflow with a workspace beside its home, unless *environment* names another, and stop it."""
     workspace, dags_folder = folder / "workspace", folder / "dags"
     dags_folder.mkdir()
-    given = {"REFRAIN_WORKSPACE": str(workspace), "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600"}
     embedded = EmbeddedAirflow(
         folder / "home",
         dags_folder=dags_folder,
         port=0,
         sql_alchemy_conn=sql_alchemy_conn,
-        environment={**given, **(environment or {})},
+        environment={"REFRAIN_WORKSPACE": str(workspace), **(environment or {})},
     )
     with embedded:
         yield RunningAirflow(embedded.client(), embedded.home.path, dags_folder, workspace, embedded.url)
