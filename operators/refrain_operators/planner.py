@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow.sdk import TaskInstanceState
 from airflow.sdk.definitions.param import process_params
+from airflow.sdk.exceptions import ParamValidationError
 
 from refrain.errors import RefrainError
 from refrain.execution.asked import Asked
@@ -140,7 +141,7 @@ class Planner:
             context = {**self._context, "params": self._params(operator)}
             request = step_request(operator, context, self._run(operator), workspace, engine.runs, self._made)
             asked = engine.ask(request)
-        except RefrainError as error:
+        except (RefrainError, ParamValidationError) as error:
             self._say(f"Step {task_id} is left to itself: {error}")
             self.can_start.add(task_id)
             return

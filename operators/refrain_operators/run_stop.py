@@ -24,14 +24,14 @@ _LOOK_EVERY_SECONDS = 1.0
 
 
 class RunStop:
-    """The sign of one DAG run; it counts until tasks of the run are cleared.
+    """The sign of one DAG run; it counts until tasks of the run are cleared, or the run is triggered anew.
 
     :param root_id: the pipeline run's id.
-    :param round_: how often tasks of the DAG run were cleared.
+    :param round_: see :func:`round_of`.
     :param task_id: who is asking.
     """
 
-    def __init__(self, state: WorkspaceState, root_id: str, round_: int, task_id: str) -> None:
+    def __init__(self, state: WorkspaceState, root_id: str, round_: str, task_id: str) -> None:
         self._objects = state.objects
         self._key = f"{run_folder(root_id)}/stopped.json"
         self._root_id = root_id
@@ -93,6 +93,11 @@ class RunStop:
                 f"Task {self._task_id!r} {what}, because {failed!r} has failed. Clear both to run them again; with "
                 "continue_on_step_failure=True, steps that do not depend on a failed one go on."
             )
+
+
+def round_of(dag_run: Any) -> str:
+    """Return what tells a DAG run from itself after tasks were cleared, or it was deleted and has its old id again."""
+    return f"{dag_run.clear_number or 0} {dag_run.start_date}"
 
 
 def stop_of(state: WorkspaceState, arguments: Mapping[str, Any] | None) -> RunStop:

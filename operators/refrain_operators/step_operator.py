@@ -44,7 +44,7 @@ from refrain_operators.origin import Origin, ReusedFrom
 from refrain_operators.plan import planned_before
 from refrain_operators.references import published, recorded
 from refrain_operators.result_trigger import ResultTrigger
-from refrain_operators.run_stop import NoStop, RunStop
+from refrain_operators.run_stop import NoStop, RunStop, round_of
 from refrain_operators.step_request import ensure_root, given_words, run_context, step_request
 
 RETRIES = 2
@@ -246,7 +246,7 @@ class StepOperator(BaseOperator):
         )
         ensure_root(self, run, context, engine.runs)
         if self.stops_run:
-            self._stop = RunStop(workspace.state, run.root_id, context["dag_run"].clear_number or 0, self.task_id)
+            self._stop = RunStop(workspace.state, run.root_id, round_of(context["dag_run"]), self.task_id)
         # In a thread of its own, so that on_kill, which Airflow calls from a signal handler, never meets a lock that
         # the interrupted code holds.
         with self._stop.obeyed_by(engine, has_begun=self._is_resumed), ThreadPoolExecutor(1, "step") as pool:

@@ -72,10 +72,10 @@ class LocalCompute:
         """See :meth:`refrain.compute.job.Compute.identify`."""
         wanted = replace(environment, variables=()) if environment.variables else environment
         with self._lock:
-            if wanted not in self._identities:
-                made = identify(wanted.interpreter) if wanted.is_there else self.environments.identify(wanted)
-                self._identities[wanted] = made
-            identity = self._identities[wanted]
+            identity = self._identities.get(wanted)
+            if identity is None or not identity.is_current:
+                identity = identify(wanted.interpreter) if wanted.is_there else self.environments.identify(wanted)
+                self._identities[wanted] = identity
         if not environment.uses_spark:
             return identity
         from refrain.environments.spark import with_spark

@@ -7,7 +7,9 @@ import os
 import platform
 import site
 import sys
+import time
 from collections.abc import Iterable
+from dataclasses import field
 from functools import cached_property, lru_cache
 
 from refrain.errors import UserError
@@ -25,6 +27,7 @@ _ASK = (
 _OURS = "refrain"
 _METADATA = (".dist-info", ".egg-info")
 _NO_FOLDER = ("#", "import ", "import\t")
+_AT_REST_NS = 2_000_000_000
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,25 @@ class InterpreterIdentity:
     costs a directory listing and no import; also of the folders that ``.pth`` files add to the path. Known limitation:
     a package in development mode counts by its version, not by its files. Refrain itself is left out: its own upgrades
     must not disturb anybody's results.
+
+    :param stamps: when the folders of the packages were last changed, by their paths.
     """
 
     path: str
     version: str
     platform: str
     packages: tuple[str, ...]
+    stamps: tuple[tuple[str, int], ...] = field(default=(), compare=False)
+
+    @property
+    def is_current(self) -> bool:
+        """Say whether nothing was installed or removed since."""
+        return all(_stamp(folder) == stamp for folder, stamp in self.stamps)
+
+    @property
+    def counted(self) -> dict[str, str]:
+        """What a fingerprint counts."""
+        return {"python": self.version, "platform": self.platform, "packages": self.packages_digest}
 
     @cached_property
     def packages_text(self) -> bytes:
@@ -64,7 +80,9 @@ def identify(interpreter: str | None) -> InterpreterIdentity:
     """
     path = interpreter or sys.executable
     version, platform_name, folders = _own() if path == sys.executable else _ask(path, _stat(path))
-    return InterpreterIdentity(path, version, platform_name, _packages(folders))
+    stamps = {folder: _stamp(folder) for folder in folders}  # before they are read
+    stamps |= {folder: _stamp(folder) for folder in _more(folders)}
+    return InterpreterIdentity(path, version, platform_name, _packages(stamps), tuple(stamps.items()))
 
 
 def describe(path: str) -> tuple[str, str]:
@@ -113,10 +131,24 @@ def _stat(path: str) -> tuple[int, ...]:
     return status.st_size, status.st_mtime_ns, status.st_ino
 
 
+def _stamp(folder: str) -> int:
+    """Return what is another as soon as something is put into a folder or taken out."""
+    try:
+        changed = os.stat(folder).st_mtime_ns
+    except OSError:
+        return 0
+    now = time.time_ns()
+    return changed if now - changed > _AT_REST_NS else now  # two changes at once may have the same time
+
+
+def _more(folders: Iterable[str]) -> set[str]:
+    """Return the folders that ``.pth`` files in others put on the path."""
+    paths = ((folder, name) for folder in folders for name in _listed(folder) if name.endswith(".pth"))
+    return {more for folder, name in paths for more in _added(folder, name)}
+
+
 def _packages(folders: Iterable[str]) -> tuple[str, ...]:
-    found = [(folder, name) for folder in folders for name in _listed(folder)]
-    added = {more for folder, name in found if name.endswith(".pth") for more in _added(folder, name)} - {*folders}
-    names = [name for _, name in found] + [name for folder in added for name in _listed(folder)]
+    names = (name for folder in folders for name in _listed(folder))
     stems = (name.rsplit(".", 1)[0].split("-") for name in names if name.endswith(_METADATA))
     named = {(stem[0].lower(), *stem[1:2]) for stem in stems}
     return tuple(sorted("==".join(parts) for parts in named if parts[0] != _OURS))

@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -48,9 +49,9 @@ from refrain.tracking.run_id import run_folder
 
 _CONDEMNED = "gc/condemned"
 _CLOCK = "gc/clock"
-_UNFINISHED_SECONDS = 3600.0  # even without a grace period: somebody may be at it
+_AT_WORK_SECONDS = 3600.0  # even without a grace period: somebody may be at it
 _RECENT = "reuse/recent/"
-_JOBS_ARE_KNOWN_DAYS = 60  # to Databricks
+_JOBS_ARE_KNOWN_SECONDS = 60 * 24 * 3600.0  # to Databricks
 _OWN_RUN = re.compile(r"[0-9a-f]{32}\..+\.[1-9][0-9]*")
 
 
@@ -97,6 +98,7 @@ class Cleaning:
         self._records = RecordStore(state.objects)
         self._records_of_any_key = RecordStore(state.objects, RecordKey())
         self._limits = limits or retention(state.registry)
+        self._ahead = 0.0
 
     def plan(self) -> list[Waste]:
         """Return what could go now, without changing anything."""
@@ -107,7 +109,10 @@ class Cleaning:
 
         :raises WorkspaceError: when the workspace cannot be changed.
         """
-        marks = Marks(self._state, self._limits, self._store_time())
+        now = self._store_time()
+        if self._state.is_local:  # the same clock stamps the folders in which steps of other machines work
+            self._ahead = time.time() - now
+        marks = Marks(self._state, self._limits, now)
         self._lift(marks)
         done = []
         for waste in self._plan(marks):
@@ -144,8 +149,8 @@ class Cleaning:
                     yield Waste(WasteKind.STEP, step.run_id, marks.reasons[run.root_id], size, is_due)
 
     def _pipeline_runs(self, marks: Marks, left: set[str]) -> Iterator[Waste]:
-        for folder in (self._state.root / "runs").glob("*") if self._state.is_local else ():
-            if folder.name not in marks.runs and self._is_forgotten(folder.stat().st_mtime):
+        for folder, status in _there((self._state.root / "runs").glob("*") if self._state.is_local else ()):
+            if folder.name not in marks.runs and self._is_forgotten(status.st_mtime):
                 yield Waste(WasteKind.RUN, folder.name, "nothing is in its folder", 0)
         for run in _going(marks):
             if not run.steps.keys() & left:
@@ -196,10 +201,10 @@ class Cleaning:
 
     def _leases(self, marks: Marks) -> Iterator[Waste]:
         for stored in (*self._objects.walk("leases"), *self._objects.walk("probes")):
-            if not marks.is_young(stored.changed):
+            if not marks.is_young(stored.changed) and marks.is_older(stored.changed, _AT_WORK_SECONDS):
                 yield Waste(WasteKind.LEASE, stored.key, "nobody has held it for long", stored.bytes)
         for stored in self._objects.walk(SUBMISSIONS):
-            if marks.is_older(stored.changed, _JOBS_ARE_KNOWN_DAYS):
+            if marks.is_older(stored.changed, _JOBS_ARE_KNOWN_SECONDS):
                 yield Waste(WasteKind.LEASE, stored.key, "its job is known to nobody any more", stored.bytes)
 
     def _unnamed(self, marks: Marks, left: Container[str]) -> Iterator[Waste]:
@@ -227,8 +232,8 @@ class Cleaning:
         found = [stored for run in marks.runs.values() for stored in run.objects]
         for folder in ("blobs", "gc", "manifests", "registry", "reuse"):
             found += self._objects.walk(folder)
-        for path in self._state.root.iterdir():
-            found.append(Stored(path.name, path.lstat().st_size, path.lstat().st_mtime))
+        for path, status in _there(self._state.root.iterdir()):
+            found.append(Stored(path.name, status.st_size, status.st_mtime))
         for stored in found:
             if is_temporary(stored.key) and not marks.is_young(stored.changed):
                 yield Waste(WasteKind.BEGUN, stored.key, "its writer was killed", stored.bytes)
@@ -251,20 +256,25 @@ class Cleaning:
             latest[key] = max(latest.get(key, 0.0), stored.changed)
             sizes[key] += stored.bytes
         for key, changed in latest.items():
-            if not marks.is_young(changed) and time.time() - changed > _UNFINISHED_SECONDS:
+            if not marks.is_young(changed) and self._age(changed) > _AT_WORK_SECONDS:
                 yield Waste(WasteKind.UNFINISHED, key, "no try has gone on with it for long", sizes[key])
 
     def _is_forgotten(self, changed: float) -> bool:
         """Say whether a folder is so old that no run can be at work in it, however short the grace period is."""
-        return time.time() - changed > max(self._limits.grace, DEFAULT_GRACE_DAYS * 24 * 3600)
+        return self._age(changed) > max(self._limits.grace, DEFAULT_GRACE_DAYS * 24 * 3600)
+
+    def _age(self, changed: float) -> float:
+        """Return how many seconds ago a file of this machine's folder was written."""
+        return time.time() - self._ahead - changed
 
     def _copies(self, marks: Marks) -> Iterator[Waste]:
         folders = () if self._state.is_local else (self._state.root / FETCHED, self._state.root / COPIES)
-        for path in (path for folder in folders for path in folder.rglob("*")):
-            if path.is_file() and not marks.is_young(path.stat().st_mtime):
-                yield Waste(WasteKind.COPY, str(path), "can be fetched again", path.stat().st_size)
-        for path in (*self._state.root.glob(f"{HALF}*"), *self._state.root.glob(f"{UNFINISHED}/??/{HALF}*")):
-            if self._is_forgotten(path.stat().st_mtime):
+        for path, status in (found for folder in folders for found in _there(_files_below(folder))):
+            if not marks.is_young(status.st_mtime):
+                yield Waste(WasteKind.COPY, str(path), "can be fetched again", status.st_size)
+        half = (*self._state.root.glob(f"{HALF}*"), *self._state.root.glob(f"{UNFINISHED}/??/{HALF}*"))
+        for path, status in _there(half):
+            if self._is_forgotten(status.st_mtime):
                 yield Waste(WasteKind.COPY, str(path), "its maker was killed", _bytes_below(path))
 
     def _remove(self, waste: Waste, marks: Marks) -> bool:
@@ -354,4 +364,16 @@ def _size(run: RunInUse, folder: str) -> int:
 
 
 def _bytes_below(folder: Path) -> int:
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+    return sum(status.st_size for _, status in _there(_files_below(folder)))
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder, as far as they can be seen."""
+    yield from (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
+
+
+def _there(paths: Iterable[Path]) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield paths with what is known of them, but for those that somebody removes just then."""
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            yield path, path.lstat()

@@ -12,12 +12,11 @@ from typing import Any
 
 from refrain.compute.computes import Computes
 from refrain.data.handle import DataHandle
-from refrain.environments.interpreter import NO_INTERPRETER, InterpreterIdentity
 from refrain.errors import BeingMadeError, RefrainError, StepCanceledError, SuspendedError
 from refrain.execution.asked import Asked, new_record, references, reused_record
 from refrain.execution.binding import bound
 from refrain.execution.body import Body, Work, body_for
-from refrain.execution.foreign import foreign, is_foreign_unchanged
+from refrain.execution.foreign import foreign, interpreter_of, is_as_counted
 from refrain.execution.inputs import ResolvedInput, require_as_written, require_filled, require_unchanged, resolve
 from refrain.execution.lineage import Holders, lineage
 from refrain.execution.listener import Listener, Phase, shielded
@@ -41,7 +40,8 @@ from refrain.tracking.notes import Notes
 from refrain.tracking.record import RunRecord, RunStatus, RunStore
 from refrain.tracking.run_id import StepRunId, run_folder
 
-_UNSOUND = "an input changed while the step ran: its result is not kept for reuse"
+_DEBUGGED = "a debugger can change what comes of a step: its result is not kept for reuse"
+_UNSOUND = "an input or the environment changed while the step ran: its result is not kept for reuse"
 
 
 class Engine:
@@ -171,7 +171,7 @@ class Engine:
 
     def _decide(self, request: StepRequest, inputs: Mapping[str, ResolvedInput]) -> Decision:
         step = request.step
-        selection, interpreter = self.sources.selection(step.source), self._interpreter(step)
+        selection, interpreter = self.sources.selection(step.source), interpreter_of(step, self._computes)
         value = preimage(
             Ingredients(
                 step=step,
@@ -254,7 +254,7 @@ class Engine:
         step = request.step
         self.flush()  # what is made from now on may be made of what was reused
         require_registrable(step, self.state)
-        properties = keep_packages(self._interpreter(step), self.state)
+        properties = keep_packages(interpreter_of(step, self._computes), self.state)
         properties |= self.git_properties(step.source.directory) if step.source.directory else {}
         record = self.runs.update(
             record,
@@ -320,7 +320,7 @@ class Engine:
     ) -> StepResult:
         step = request.step
         is_sound = self._are_unchanged(inputs.values(), step.name)
-        is_sound &= is_foreign_unchanged(turn.decision.preimage, step, self._computes)
+        is_sound &= is_as_counted(turn.decision.preimage, step, self._computes)
         try:
             outputs = body.publish()
             if is_sound:
@@ -333,7 +333,7 @@ class Engine:
         except BaseException:
             body.take_back()
             raise
-        note = self._keep(record, outputs, turn) if is_sound else _UNSOUND
+        note = _DEBUGGED if request.is_debugged else self._keep(record, outputs, turn) if is_sound else _UNSOUND
         if note:
             self._listener.noted(step.key, note)
         registered = register_outputs(step.outputs, outputs, record.run_id, self.state)
@@ -390,8 +390,3 @@ class Engine:
         except RefrainError:
             self._listener.noted(key, "the failure could not be recorded in the workspace")
         self._listener.ended(key, status.value, text)
-
-    def _interpreter(self, step: StepDefinition) -> InterpreterIdentity:
-        if not step.command:  # no process, so that its result is made of nothing that an interpreter has
-            return NO_INTERPRETER
-        return self._computes.compute(step.compute).identify(step.environment)

@@ -280,5 +280,5 @@ def _parse(content: bytes, number: int) -> Holder:
         if document.pop("schema") > SCHEMA:
             return Holder(number, nonce=content.hex())
         return Holder(number, **{**document, "seconds": float(document["seconds"])})
-    except (ValueError, KeyError, TypeError):
+    except (AttributeError, ValueError, KeyError, TypeError):
         return Holder(number, nonce=content.hex())

@@ -13,7 +13,7 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from refrain.errors import RefrainError, RunNotFoundError, WorkspaceError
+from refrain.errors import RefrainError, RunNotFoundError
 from refrain.reuse.pins import Pins
 from refrain.reuse.record import record_key
 from refrain.storage.blobs import manifest_key
@@ -64,9 +64,9 @@ class Marks:
         self._retention = retention
         self._now = now
 
-    def is_older(self, changed: float, days: float) -> bool:
-        """Say whether something was written more than so many days ago."""
-        return self._now - changed > days * 24 * 3600
+    def is_older(self, changed: float, seconds: float) -> bool:
+        """Say whether something was written more than so many seconds ago."""
+        return self._now - changed > seconds
 
     def is_young(self, changed: float) -> bool:
         """Say whether something was written so recently that it may be in use without a sign of it."""
@@ -197,13 +197,8 @@ class Marks:
             return None
 
     def _contents(self, keys: Iterable[str]) -> Iterator[bytes]:
-        yield from (content for content in in_parallel(self._content, keys) if content)
-
-    def _content(self, key: str) -> bytes:
-        try:
-            return self._state.objects.get(key) or b""
-        except WorkspaceError:
-            return b""
+        """Yield documents that are there; one that cannot be read may name anything, so that nothing can go."""
+        yield from (content for content in in_parallel(self._state.objects.get, keys) if content)
 
 
 def homes(step: RunRecord) -> set[str]:

@@ -59,6 +59,11 @@ class StepRequest:
     resumes: RunRecord | None = None
     expired: str = ""
 
+    @property
+    def is_debugged(self) -> bool:
+        """Say whether the step's script waits for a debugger."""
+        return self.trial is not None and self.trial.debug_port is not None
+
 
 @dataclass(frozen=True)
 class StepResult:

@@ -10,7 +10,7 @@ from itertools import chain
 
 from refrain.data.handle import DataHandle
 from refrain.data.ports import OutputKind
-from refrain.errors import CorruptObjectError, DataError, DataNotFoundError, WorkspaceError
+from refrain.errors import CorruptObjectError, DataNotFoundError, RefrainError, WorkspaceError
 from refrain.reuse.decision import Check, Decision, Verdict
 from refrain.reuse.explain import Explainer, ManifestOf, no_manifest
 from refrain.reuse.looks import Looks
@@ -159,8 +159,8 @@ class Lookup:
     def _check(
         self, name: str, handle: DataHandle, looks: Looks, verification: Verification | None
     ) -> tuple[Verdict, str]:
-        place = self._state.stores.at(handle.uri)
         try:
+            place = self._state.stores.at(handle.uri)
             stored = looks.at(place, handle)
             if (stored.kind, stored.digest) != (handle.kind, handle.digest):
                 return Verdict.OUTPUT_CHANGED, f"output {name} at {place} is not what its step wrote"
@@ -168,7 +168,7 @@ class Lookup:
                 return self._read(name, place, handle)
         except DataNotFoundError:
             return Verdict.OUTPUT_MISSING, f"output {name} is no longer at {place}"
-        except DataError as error:
+        except RefrainError as error:  # also where this machine knows no such place
             return Verdict.OUTPUT_UNREADABLE, f"output {name}: {error}"
         return _SOUND
 

@@ -109,9 +109,7 @@ def preimage(of: Ingredients) -> Preimage:
         "outputs": {port.name: _output(port) for port in of.step.outputs},
         "after": sorted(of.predecessors),
         "environment": {
-            "python": of.interpreter.version,
-            "platform": of.interpreter.platform,
-            "packages": of.interpreter.packages_digest,
+            **of.interpreter.counted,
             "variables": {name: _variable(name, value, of.secret_key) for name, value in of.step.environment.variables},
         },
     }

@@ -149,7 +149,14 @@ class RecordStore:
                 yield record
 
     def _is_alive(self, fingerprint: str) -> bool:
-        return any(record.dead is None for record in self._sound([fingerprint]))
+        """Say whether a result may be used; one that only cannot be read right now may."""
+        try:
+            record = self.get(fingerprint)
+        except CorruptObjectError:
+            return False
+        except WorkspaceError:
+            return True
+        return record is not None and record.dead is None
 
     def _write(self, record: ReuseRecord, *, durable: bool = True) -> None:
         document = {

@@ -68,7 +68,7 @@ class FileSystem:
         except FileNotFoundError:
             raise DataNotFoundError(f"Cannot {what}: it does not exist.") from None
         except Exception as error:  # noqa: BLE001  # every cloud library raises its own
-            text = " ".join(self._masked(f"{type(error).__name__}: {error}").split()).rstrip(".")
+            text = self._text(error)
             # Not chained: what a library put into its own message may be a credential.
             kind = DataError if is_retried or is_lasting(error) else TransientError
             raise kind(f"Cannot {what}: {text}. {self._way_out()}") from None
@@ -101,7 +101,10 @@ class FileSystem:
         made = self._implementation()
         options = self._all_options(made)
         self._secrets = secret_values(options)
-        fs = made(use_listings_cache=False, skip_instance_cache=True, **options)
+        try:
+            fs = made(use_listings_cache=False, skip_instance_cache=True, **options)
+        except Exception as error:  # noqa: BLE001  # every cloud library raises its own
+            raise DataError(f"Cannot reach {self.protocol}://: {self._text(error)}. {self._way_out()}") from None
         if self.protocol in S3:
             fs.retries = 1  # s3fs has no option for it
         if self.protocol in AZURE:
@@ -129,6 +132,9 @@ class FileSystem:
         if self.protocol in AZURE and not {"account_key", "sas_token", "connection_string", "anon"} & set(options):
             options["anon"] = False  # adlfs then asks the machine's identity
         return options
+
+    def _text(self, error: Exception) -> str:
+        return " ".join(self._masked(f"{type(error).__name__}: {error}").split()).rstrip(".")
 
     def _masked(self, text: str) -> str:
         for secret in self._secrets:

@@ -242,13 +242,16 @@ class LocalObjectStore:
     def walk(self, prefix: str) -> Iterator[Stored]:
         """See :meth:`ObjectStore.walk`."""
         start = len(self._folder) + 1
-        for parent, folders, names in os.walk(self._file(prefix)):
-            folders.sort()
-            for name in sorted(names):
-                path = os.path.join(parent, name)
-                with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
-                    status = os.lstat(path)
-                    yield Stored(path[start:], status.st_size, status.st_mtime)
+        try:
+            for parent, folders, names in os.walk(self._file(prefix), onerror=_raise_unless_gone):
+                folders.sort()
+                for name in sorted(names):
+                    path = os.path.join(parent, name)
+                    with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+                        status = os.lstat(path)
+                        yield Stored(path[start:], status.st_size, status.st_mtime)
+        except OSError as error:
+            raise WorkspaceError(f"Cannot list {error.filename or self._file(prefix)!r}: {error.strerror}.") from error
 
     def delete(self, key: str) -> None:
         """See :meth:`ObjectStore.delete`."""
@@ -295,6 +298,12 @@ class LocalObjectStore:
             if isinstance(error, OSError):
                 raise WorkspaceError(f"Cannot write {path!r}: {why(error)}") from error
             raise
+
+
+def _raise_unless_gone(error: OSError) -> None:
+    """Let a folder count as empty only when it is none any more: what cannot be seen now may be in use."""
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        raise error
 
 
 def _read(path: str) -> bytes:

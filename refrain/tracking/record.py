@@ -139,16 +139,16 @@ class RunStore:
         return RunFiles(self._state, run_id)
 
     def new_step_run(self, root: str, key: str, attempt: int = 1) -> StepRunId:
-        """Take the next free attempt number, from *attempt* on, by making its folder; safe with many writers.
+        """Take the next attempt number, *attempt* at least, by making its folder; safe with many writers.
+
+        It is above all that are taken, even if there are free ones between: the highest number is the latest attempt.
 
         :raises WorkspaceError: when the folder cannot be made.
         """
-        noted = {record.run_id for record in self._sound_notes(root)}
-        while True:
-            run_id = StepRunId(root, key, attempt)
-            if str(run_id) not in noted and self._state.objects.claim(run_folder(str(run_id))):
-                return run_id
+        attempt = max(attempt, self.latest_attempts(root).get(key, 0) + 1)
+        while not self._state.objects.claim(run_folder(str(run_id := StepRunId(root, key, attempt)))):
             attempt += 1
+        return run_id
 
     def put(self, record: RunRecord, *, durable: bool = False) -> None:
         """Write a record, replacing the run's earlier one."""

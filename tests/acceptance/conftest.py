@@ -12,10 +12,15 @@ from fakes.postgres import PostgresServer
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every test of this folder is an acceptance test; they share an Airflow, and run one after the other."""
+    """Every test of this folder is an acceptance test; they share an Airflow, and run one after the other.
+
+    Whichever comes first waits for its start, and each waits longer for a run than other tests may take.
+    """
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.acceptance)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(600))
 
 
 @pytest.fixture(scope="session")
@@ -29,9 +34,3 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
     """A PostgreSQL server, for the whole session; skips, with the reason, where it has no programs."""
     with PostgresServer.start() as server:
         yield server
-
-
-@pytest.fixture(scope="session")
-def airflow_on_postgres(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAirflow]:
-    """An Airflow with its metadata in PostgreSQL, for the whole session."""
-    yield from running(tmp_path_factory.mktemp("airflow-on-postgres"), sql_alchemy_conn=postgres.create("airflow"))

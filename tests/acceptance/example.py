@@ -9,15 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from acceptance.running_airflow import RunningAirflow
+from acceptance.running_airflow import PATIENCE, RunningAirflow
 from fakes import waiting
 from refrain.data.handle import DataHandle
 from refrain.pipelines.workspace import Workspace
 from refrain.tracking.record import RunRecord, RunStore
 from refrain.tracking.run_id import root_id_for
 
-# A machine that is busy with other things may take this long over what takes seconds.
-PATIENCE = 180.0
 eventually = partial(waiting.eventually, patience=PATIENCE)
 
 PRELUDE = """\

@@ -10,6 +10,9 @@ from pathlib import Path
 from refrain_operators.embedded import EmbeddedAirflow
 from refrain_operators.rest import AirflowClient, Json
 
+# A machine that is busy with other things may take this long over what takes seconds.
+PATIENCE = 180.0
+
 
 @dataclass(frozen=True)
 class RunningAirflow:
@@ -32,10 +35,10 @@ class RunningAirflow:
     def add_dag(self, dag_id: str, source: str) -> None:
         """Write a DAG file named like its DAG, wait until Airflow has read it and let it run."""
         (self.dags_folder / f"{dag_id}.py").write_text(textwrap.dedent(source), encoding="utf-8")
-        self.client.wait_for_dag(dag_id, timeout=90, filename=f"{dag_id}.py")
+        self.client.wait_for_dag(dag_id, timeout=PATIENCE, filename=f"{dag_id}.py")
         self.client.unpause(dag_id)
 
-    def run(self, dag_id: str, conf: dict[str, object] | None = None, timeout: float = 100) -> Json:
+    def run(self, dag_id: str, conf: dict[str, object] | None = None, timeout: float = PATIENCE) -> Json:
         """Trigger a DAG and wait until its run has ended; returns the run, its state under ``state``."""
         run = self.client.trigger(dag_id, conf=conf)
         return self.client.wait_for_run(dag_id, run["dag_run_id"], timeout=timeout)

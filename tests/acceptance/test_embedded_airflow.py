@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.running_airflow import RunningAirflow
+from acceptance.running_airflow import PATIENCE, RunningAirflow
 from fakes.waiting import eventually
 from refrain.errors import AirflowRequestError, AirflowServerError, DagImportError
 from refrain_operators import processes
 from refrain_operators.airflow_home import MARK
 from refrain_operators.embedded import EmbeddedAirflow
 
-_eventually = partial(eventually, patience=30)
+_eventually = partial(eventually, patience=PATIENCE)
 
 GREETING = """
     from airflow.providers.standard.operators.bash import BashOperator
@@ -124,7 +124,7 @@ def test_a_dag_file_that_cannot_be_imported_is_told_with_its_traceback(airflow: 
     path = airflow.dags_folder / "broken.py"
     path.write_text("import airflow  # a DAG\nraise RuntimeError('broken on purpose')\n", encoding="utf-8")
     with pytest.raises(DagImportError, match=r"(?s)'broken'.*broken\.py:.*broken on purpose"):
-        airflow.client.wait_for_dag("broken", timeout=60)
+        airflow.client.wait_for_dag("broken", timeout=PATIENCE)
     path.unlink()
 
 
@@ -152,7 +152,6 @@ def test_no_setting_is_unknown_or_deprecated(airflow: RunningAirflow) -> None:
     assert [line for line in lines if not any(other in line for other in others)] == []
 
 
-@pytest.mark.timeout(300)  # it starts two
 def test_stopping_ends_the_tasks_that_run_and_starting_again_keeps_the_home(tmp_path: Path) -> None:
     dags = tmp_path / "dags"
     dags.mkdir()
@@ -216,14 +215,6 @@ def test_ctrl_c_while_starting_leaves_nothing(tmp_path: Path) -> None:
     owner = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "home")], stderr=subprocess.PIPE)
     assert _eventually(lambda: len(_of(tmp_path / "home")) >= 2)
     owner.send_signal(signal.SIGINT)
-    _, errors = owner.communicate(timeout=60)
+    _, errors = owner.communicate(timeout=PATIENCE)
     assert b"KeyboardInterrupt" in errors
     assert _of(tmp_path / "home") == set()
-
-
-@pytest.mark.postgres
-def test_a_run_succeeds_with_the_metadata_in_postgresql(airflow_on_postgres: RunningAirflow) -> None:
-    airflow_on_postgres.add_dag("greeting", GREETING)
-    run = airflow_on_postgres.run("greeting", conf={"name": "Grace"})
-    assert run["state"] == "success"
-    assert airflow_on_postgres.client.xcom("greeting", run["dag_run_id"], "python")["greeted"] == "Grace"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from acceptance.example import Example
-from acceptance.running_airflow import RunningAirflow
+from acceptance.running_airflow import RunningAirflow, running
+from fakes.postgres import PostgresServer
 
 WRITE = """
     import sys
@@ -28,6 +31,11 @@ steps = [
 ]
 dag = pipeline_dag(Pipeline(Workspace(), steps, name="fan"))
 """
+
+
+@pytest.fixture(scope="module")  # as one that has nothing to do costs the other tests a sixth of a core
+def airflow_on_postgres(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAirflow]:
+    yield from running(tmp_path_factory.mktemp("airflow-on-postgres"), sql_alchemy_conn=postgres.create("airflow"))
 
 
 @pytest.mark.postgres

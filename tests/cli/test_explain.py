@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cli.sample import PIPELINE, PREPARE, TRAIN, Refrain, write
+from refrain import Workspace
 
 
 def test_before_the_first_run_only_what_has_its_inputs_is_decided(refrain: Refrain, project: Path) -> None:
@@ -108,9 +109,10 @@ def test_a_forced_step_has_a_forecast_for_those_behind_it(refrain: Refrain, proj
 
 
 def test_a_run_is_explained_afterwards_by_the_same_record(refrain: Refrain, project: Path) -> None:
+    Workspace(project / ".refrain/workspace").set_verification("stat")
     refrain("run", "pipeline.py")
     before = refrain("explain", "pipeline.py", "--param", "alpha=0.25", "--json").document["steps"]
-    run_id = refrain("run", "pipeline.py", "--param", "alpha=0.25", "--verify", "stat", "--json").document["run_id"]
+    run_id = refrain("run", "pipeline.py", "--param", "alpha=0.25", "--json").document["run_id"]
     after = refrain("explain", run_id[:8], "--json").document
     assert (after["run_id"], after["pipeline"]) == (run_id, "retrain")
     assert [{k: v for k, v in step.items() if k != "run_id"} for step in after["steps"]] == before

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import signal
-import time
 from pathlib import Path
 
 import pytest
 
 from cli.sample import Refrain, Sleeper, Start
 from fakes.remote_stores import s3_server
+from fakes.waiting import eventually
 from refrain import Datastore, Workspace
 
 
@@ -71,11 +71,12 @@ def test_ctrl_c_ends_a_copy_and_the_same_command_goes_on(
             Workspace(project / ".refrain/workspace"), "objects", f"s3://{server.make_bucket()}", "objects"
         )
         server.requests.clear()
-        server.delay = 0.3  # so that it is far from done when the signal comes
+        may_go_on = server.hold_writes(after=50)
         running = start(*copy)
-        while server.requests["PUT"] < 50 and running.poll() is None:
-            time.sleep(0.01)
+        assert eventually(lambda: server.requests["PUT"] > 50)
+        server.delay = 0.3  # so that it is far from done when it takes notice of the signal
         running.send_signal(signal.SIGINT)
+        may_go_on.set()
         out, err = running.communicate(timeout=60)
         assert (running.returncode, out) == (130, "")
         assert "Traceback" not in err

@@ -168,7 +168,7 @@ def _connected(port: int) -> socket.socket:
 
 def test_a_script_waits_for_a_debugger_before_it_begins(refrain: Refrain, start: Start, broken: Path) -> None:
     pytest.importorskip("debugpy")
-    refrain("run", "pipeline.py")
+    first = refrain("run", "pipeline.py", "--json").document
     port = free_port()
     process = start("run", "pipeline.py", "--step", "train", "--debug", str(port))
 
@@ -186,6 +186,8 @@ def test_a_script_waits_for_a_debugger_before_it_begins(refrain: Refrain, start:
     assert process.returncode == 0, said
     assert f"train waits for a debugger at 127.0.0.1:{port} before its script begins." in said
     assert (broken / ".refrain/steps/train/scratch.txt").read_text() == "clean"
+    again = refrain("run", "pipeline.py", "--json").document
+    assert _run_folder(again, "train")["reused_from"] == _run_folder(first, "train")["run_id"], "nobody debugged that"
 
 
 def test_an_interpreter_without_a_debugger_is_named(refrain: Refrain, project: Path) -> None:

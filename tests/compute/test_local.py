@@ -126,10 +126,10 @@ def test_canceling_ends_a_process_that_ignores_sigterm_and_its_children(job: Mak
     results = []
     waiter = threading.Thread(target=lambda: results.append(compute.wait(job_id, lambda line: ready.set())))
     waiter.start()
-    assert ready.wait(20)
+    assert ready.wait(60)
     assert compute.status(job_id) is JobStatus.RUNNING
     compute.cancel(job_id)
-    waiter.join(20)
+    waiter.join(60)
     assert results[0].status is JobStatus.CANCELED
     assert results[0].exit_code == -9
     assert marked(stubborn.run_id) == []
@@ -147,9 +147,9 @@ def test_a_process_may_clean_up_when_it_is_canceled(job: MakeJob, tmp_path: Path
     job_id = compute.submit(job(code))
     waiter = threading.Thread(target=compute.wait, args=(job_id, lambda line: ready.set()))
     waiter.start()
-    assert ready.wait(20)
+    assert ready.wait(60)
     compute.cancel(job_id)
-    waiter.join(20)
+    waiter.join(60)
     assert (tmp_path / "cleaned").exists()
 
 

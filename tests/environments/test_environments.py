@@ -224,7 +224,7 @@ def test_a_canceled_step_does_not_wait_for_a_download(tmp_path, wheels):
     assert eventually(lambda: programs_that_name(str(tmp_path)))
 
     compute.interrupt()
-    thread.join(30)
+    thread.join(60)
 
     assert "canceled before its environment was ready" in str(failed[0])
     assert programs_that_name(str(tmp_path)) == []

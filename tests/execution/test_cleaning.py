@@ -19,12 +19,14 @@ from refrain import Model, OutputFileDatasetConfig, PipelineData
 from refrain.errors import UserError, WorkspaceError
 from refrain.execution.cleaning import Cleaning, Waste, WasteKind
 from refrain.execution.marking import Marks
+from refrain.execution.stage import open_stage
 from refrain.reuse.decision import Verdict
 from refrain.reuse.record import RecordStore
 from refrain.reuse.verification import set_verification
 from refrain.storage.objects import LocalObjectStore
 from refrain.storage.retention import Retention, retention, set_retention
 from refrain.tracking.record import RunStatus
+from refrain.tracking.run_id import StepRunId
 
 DAY = 24 * 3600.0
 OLD = Retention(days=30)
@@ -249,6 +251,7 @@ def test_a_run_that_goes_on_is_left_alone_even_without_a_grace_period(project: P
         ran = going.result()
     assert ran.status == "Completed", ran.outcome.errors
     assert ran.text("slow", "out") == "data"
+    assert ran.heard.notes == [], "its lease stayed, too, so that its result is kept"
 
 
 def test_what_a_record_that_cannot_be_read_may_name_stays(project: Project) -> None:
@@ -351,6 +354,15 @@ def test_the_empty_folder_of_a_run_goes_when_it_is_old(project: Project) -> None
     assert not folder.exists()
 
 
+def test_several_cleanings_at_once_are_not_in_each_others_way(project: Project) -> None:
+    for number in range(2000):
+        (project.state.root / "runs" / f"{number:032x}").mkdir(parents=True)
+    age(project, 8)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: visit(project), range(4)))
+    assert project.state.objects.names("runs") == []
+
+
 def test_outputs_of_a_run_that_began_during_the_cleaning_stay_however_old_their_files_seem(project: Project) -> None:
     """As those are that a script has unpacked."""
     marks = Marks(project.state, Retention(), time.time())
@@ -419,6 +431,21 @@ project.run(project.step("hangs", "import time; print('x', flush=True); time.sle
     assert (waste.kind, waste.reason) == (WasteKind.STAGING, "the process that worked there was killed")
     visit(project, Retention())
     assert project.leftovers() == []
+
+
+def test_a_clock_that_is_ahead_takes_no_folder_from_a_step_of_another_machine(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = open_stage(StepRunId("ab" * 16, "made", 1), (), project.state)
+    owner = json.loads((stage.folder / "owner.json").read_text())
+    (stage.folder / "owner.json").write_text(json.dumps({**owner, "machine": "another one"}))
+    ahead = time.time() + 30 * DAY
+    monkeypatch.setattr(time, "time", lambda: ahead)
+    visit(project)
+    assert stage.folder.is_dir()
+    age(project, 8)
+    visit(project)
+    assert not stage.folder.exists()
 
 
 def test_a_workspace_on_a_url_is_cleaned_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

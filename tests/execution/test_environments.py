@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import threading
+import venv
 from pathlib import Path
 
 import pytest
 
 from fakes.processes import programs_that_name
-from fakes.project import Project
+from fakes.project import COPIES, WRITES, Project
 from fakes.waiting import eventually
 from fakes.wheels import make_wheel
 from refrain import CondaDependencies, PipelineData, RunConfiguration
@@ -110,3 +111,30 @@ def test_a_run_that_is_canceled_while_its_packages_are_resolved_ends(project: Pr
     assert {record.status for record in RunStore(project.state).steps(run_id)} <= {RunStatus.CANCELED}
     assert programs_that_name(str(wheels)) == []
     assert project.leftovers() == []
+
+
+INSTALLS = """
+    import os, site, sys
+    os.mkdir(os.path.join(site.getsitepackages()[0], "late-2.0.dist-info"))
+    open(sys.argv[1], "w").write("data")
+"""
+
+
+def test_packages_that_are_installed_during_a_run_count_for_what_is_made_with_them(
+    project: Project, tmp_path: Path
+) -> None:
+    venv.create(tmp_path / "venv", symlinks=True)
+    config = RunConfiguration()
+    config.environment.python.interpreter_path = str(tmp_path / "venv" / "bin" / "python")
+    data, out = PipelineData("data"), PipelineData("out")
+    copy = project.step("copy", COPIES, [data, out], inputs=[data], outputs=[out], runconfig=config)
+
+    ran = project.run(project.step("first", INSTALLS, [data], runconfig=config), copy)
+    assert ran.status == "Completed", ran.outcome.errors
+    assert "changed while the step ran: its result is not kept for reuse" in ran.heard.notes[0]
+    (installed,) = (tmp_path / "venv").rglob("late-2.0.dist-info")
+    installed.rmdir()
+
+    again = project.run(project.step("first", WRITES, [data], runconfig=config), copy)
+    assert again.text("first", "data") == "data"
+    assert again.reused() == []

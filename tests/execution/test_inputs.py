@@ -100,7 +100,9 @@ def test_a_result_made_of_files_that_changed_meanwhile_is_not_kept_for_reuse(pro
     step = project.step("read", code, [Dataset.File.from_files(str(data)).as_named_input("t").as_mount(), _out()])
     ran = project.run(step)
     assert ran.status == "Completed"
-    assert ran.heard.notes == ["an input changed while the step ran: its result is not kept for reuse"]
+    assert ran.heard.notes == [
+        "an input or the environment changed while the step ran: its result is not kept for reuse"
+    ]
     assert project.reuse_records() == []
 
 

@@ -201,7 +201,7 @@ def test_what_cannot_be_read_holds_the_lease_until_it_has_not_changed_for_long(
 ) -> None:
     clock = Clock()
     watch = leases.watch(FINGERPRINT, clock)
-    for content in (b"{", b'{"schema": 99}', b"[]", b'{"schema": 1, "later": true}'):
+    for content in (b"{", b'{"schema": 99}', b"[]", b"null", b'{"schema": 1, "later": true}'):
         objects.put(f"leases/ab/{FINGERPRINT}/1", content)
         assert isinstance(watch.look(), Holder)
         clock.now += 29

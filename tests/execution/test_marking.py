@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
+
+import pytest
 
 from fakes.project import WRITES, Project, Ran
 from refrain import PipelineData
 from refrain.data.output_config import LinkFileOutputDatasetConfig
+from refrain.errors import WorkspaceError
 from refrain.execution.cleaning import Cleaning, Waste, WasteKind
 from refrain.storage.retention import Retention
 
@@ -86,6 +90,27 @@ def test_a_pinned_result_stays_although_its_run_is_not_on_record(project: Projec
         assert names(visit(project), WasteKind.RESULT) == []
     assert project.run(step).reused() == ["made"]
     assert ran.text("made", "out") == "x"
+
+
+def test_nothing_goes_while_a_document_that_may_name_it_cannot_be_read(project: Project) -> None:
+    out = PipelineData("out")
+    ran = project.run(project.step("made", WRITES, [out, "x"], outputs=[out.as_dataset().register("kept")]))
+    (document,) = (path for path in (project.state.root / "registry").rglob("*") if ran.id.encode() in _bytes(path))
+    content = document.read_bytes()
+    document.unlink()
+    document.symlink_to(document)  # which the system refuses to read
+    for _ in range(2):
+        age(project, 31)
+        with pytest.raises(WorkspaceError, match=r"Cannot read '.*registry/.*': Too many levels"):
+            visit(project)
+    document.unlink()
+    document.write_bytes(content)
+    assert names(visit(project), WasteKind.STEP) == []
+    assert ran.text("made", "out") == "x"
+
+
+def _bytes(path: Path) -> bytes:
+    return path.read_bytes() if path.is_file() else b""
 
 
 def test_registered_data_whose_run_is_not_on_record_stays(project: Project) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -38,7 +39,13 @@ def run_through(progress: Progress, key: str, decision: Decision, status: str = 
 
 
 @pytest.fixture
-def small_run() -> tuple[Progress, io.StringIO]:
+def no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy this machine is."""
+    monkeypatch.setattr("refrain.execution.tally.time", SimpleNamespace(monotonic=lambda: 1.0))
+
+
+@pytest.fixture
+def small_run(no_time_passes: None) -> tuple[Progress, io.StringIO]:
     stream = io.StringIO()
     progress = show_progress(stream)
     progress.began(ROOT, definition("first", "second", "third"))
@@ -142,7 +149,7 @@ def test_a_terminal_with_verbose_shows_every_line(terminal: Terminal) -> None:
     assert "epoch 1" in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", terminal.getvalue())
 
 
-def test_a_run_that_only_reuses_draws_nothing_but_the_summary(terminal: Terminal) -> None:
+def test_a_run_that_only_reuses_draws_nothing_but_the_summary(terminal: Terminal, no_time_passes: None) -> None:
     progress = show_progress(terminal)
     progress.began(ROOT, definition("first"))
     run_through(progress, "first", REUSED)

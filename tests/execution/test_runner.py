@@ -114,7 +114,11 @@ def _reused_and(project: Project, *last: PythonScriptStep) -> list[PythonScriptS
     return [*steps, *last]
 
 
-def test_a_run_that_only_reuses_starts_no_thread_and_writes_one_object(project: Project) -> None:
+def test_a_run_that_only_reuses_starts_no_thread_and_writes_one_object(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("refrain.execution.runner._FIRST_SECONDS", 600)  # however slowly this machine decides
+
     class Counts(Heard):
         threads: set[int]
 
@@ -231,7 +235,7 @@ def test_a_listener_that_fails_fails_nothing(project: Project, caplog: pytest.Lo
 
 
 def test_several_steps_run_at_once(project: Project) -> None:
-    together = threading.Barrier(3, timeout=30)
+    together = threading.Barrier(3, timeout=60)
 
     class Meets(Heard):
         def line(self, key: str, line: str) -> None:

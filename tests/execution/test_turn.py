@@ -157,7 +157,7 @@ def test_a_run_that_waits_can_be_canceled(project: Project, gate: Path) -> None:
         waiting = pool.submit(runner.run)
         _until(lambda: listener.waited != [])
         runner._engine.cancel()
-        (error,) = waiting.result(20).errors.values()
+        (error,) = waiting.result(60).errors.values()
         gate.touch()
         assert held.result().status == "Completed"
     assert str(error).startswith("Step 'counted' was canceled while it waited for run ")

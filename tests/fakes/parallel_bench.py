@@ -30,9 +30,11 @@ SLOWLY = """
             file.write(os.path.basename(mini_batch[0]) + "\\n")
         if os.path.exists("slow"):
             time.sleep(0.05)
+        while os.path.exists("held") and os.path.basename(mini_batch[0]) >= "f00030":
+            time.sleep(0.02)
         return [os.path.basename(mini_batch[0])]
 """
-"""Notes what it runs, and takes its time where there is a file `slow`."""
+"""Notes what it runs, takes its time where there is a file `slow`, and waits at the 31st file while there is `held`."""
 _NUMBERS = re.compile(
     r"([\d,]+) mini-batches done.*?, ([\d,]+) failed, ([\d,]+) retried; "
     r"([\d,]+) items, ([\d,]+) results, ([\d,]+) items failed"

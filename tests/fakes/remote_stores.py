@@ -37,12 +37,18 @@ class S3Server:
     ranges: list[str] = field(default_factory=list)  # of each GET of an object; "" for all of it
     refusal: tuple[str, str] | None = None  # what it answers to everything: "403 Forbidden", "ExpiredToken"
     delay: float = 0.0  # seconds before each answer
-    told: Callable[[str], None] | None = None  # is called with the method of each request, before it is done
+    told: Callable[[str], object] | None = None  # is called with the method of each request, before it is done
 
     def connection(self) -> str:
         """Return a connection to it, as the variable of an Airflow connection holds one."""
         host = self.url.replace(":", "%3A").replace("/", "%2F")
         return f"aws://AKIAWHOEVER:top-secret-word@/?endpoint_url={host}&region_name=us-east-1"
+
+    def hold_writes(self, after: int) -> threading.Event:
+        """Answer no PUT once there were so many, until the event that is returned is set."""
+        may_go_on = threading.Event()
+        self.told = lambda method: may_go_on.wait(60) if method == "PUT" and self.requests["PUT"] > after else None
+        return may_go_on
 
     def make_bucket(self) -> str:
         """Make a bucket of a new name."""

@@ -32,7 +32,7 @@ class WaitingTask:
         self.context = {
             "ti": instance,
             "dag": self._dag,
-            "dag_run": SimpleNamespace(conf={}, clear_number=0),
+            "dag_run": SimpleNamespace(conf={}, clear_number=0, start_date=None),
             "params": {"regenerate_outputs": False},
             "outlet_events": {},
         }

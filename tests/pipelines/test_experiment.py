@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import textwrap
 import time
 from collections.abc import Callable
 
@@ -32,11 +33,14 @@ def _submit(project: Project, code: str = WRITES, **options: object) -> Pipeline
 
 
 def test_a_submitted_run_can_be_looked_up_and_tagged_at_once_and_keeps_its_tags(project: Project) -> None:
-    run = _submit(project, tags={"team": "x"})
+    gate = project.folder / "gate"
+    waits = f"import os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.02)\n"
+    run = _submit(project, waits + textwrap.dedent(WRITES), tags={"team": "x"})
     assert run.name == "submitted"
     assert run.status in ("Preparing", "Running")
     assert PipelineRun.get(project.workspace, run.id).id == run.id
     run.set_tags({"later": "1"})
+    gate.touch()
     assert run.wait_for_completion(show_output=False) == "Finished"
     assert run.tags == {"team": "x", "later": "1"}
     assert run.status == "Completed"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +11,7 @@ import pytest
 from airflow.sdk import DAG
 
 from fakes.remote_stores import s3_server
+from fakes.waiting import eventually
 from refrain import DataReference, Datastore, PipelineData, SqlDataReference, Workspace
 from refrain.errors import PipelineError, StepCanceledError, UserError
 from refrain.tracking.record import RunStatus, RunStore
@@ -69,7 +69,7 @@ def _context(operator: DataTransferOperator, dag: DAG) -> dict[str, Any]:
     instance = SimpleNamespace(
         dag_id=dag.dag_id, run_id="one", task_id=operator.task_id, map_index=-1, try_number=1, max_tries=0
     )
-    run = SimpleNamespace(clear_number=0, conf={})
+    run = SimpleNamespace(clear_number=0, start_date=None, conf={})
     return {"ti": instance, "dag": dag, "dag_run": run, "params": {}, "outlet_events": {}}
 
 
@@ -90,11 +90,12 @@ def test_a_killed_task_stops_the_copy_and_another_try_goes_on(tmp_path, monkeypa
                 workspace=workspace.root,
             )
         server.requests.clear()
-        server.delay = 0.1
+        may_go_on = server.hold_writes(after=50)
         ended = task.submit(move._execute, _context(move, dag))
-        while server.requests["PUT"] < 50 and not ended.done():
-            time.sleep(0.01)
+        assert eventually(lambda: server.requests["PUT"] > 50)
+        server.delay = 0.1  # so that it is far from done when it takes notice
         move.on_kill()
+        may_go_on.set()
         with pytest.raises(StepCanceledError, match="Step 'move' was canceled; the next run goes on from where it was"):
             ended.result(timeout=60)
         (record,) = RunStore(workspace.state).latest_steps(root_id_for("native", "one"))

@@ -51,7 +51,7 @@ def deferred(databricks: DatabricksProject, monkeypatch: pytest.MonkeyPatch) -> 
             workspace=databricks.workspace.root,
             scope=job.scope,
             step_run_id=caught.value.run_id,
-            stop=RunStop(databricks.state, root, 0, "work").arguments,
+            stop=RunStop(databricks.state, root, "0", "work").arguments,
             run_id=job.run_id,
             databricks_conn_id=job.conn_id,
             polling_period_seconds=1,
@@ -146,7 +146,7 @@ def test_a_step_elsewhere_that_stops_the_run_ends_the_job_and_resumes_the_task(
     async def event() -> object:
         return (await anext(trigger.run())).payload
 
-    RunStop(databricks.state, ROOT, 0, "other").raise_sign()
+    RunStop(databricks.state, ROOT, "0", "other").raise_sign()
     assert asyncio.run(event()) == trigger.step_run_id
     assert eventually(lambda: _run(databricks).end is not None)
     assert _status(databricks, trigger) is RunStatus.CANCELED

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 import pytest
+from airflow.sdk.definitions.param import Param, ParamsDict
 
 from fakes.planned import COPY, Planned
 from refrain.storage.state import WorkspaceState
@@ -89,6 +90,17 @@ def test_a_step_that_cannot_be_decided_is_left_to_itself(planned: Planned, caplo
     (planned.folder / "alone" / "work.py").unlink()
     (planned.folder / "alone").rmdir()
     planner = planned.planner()
+    assert planner.reused == {"first", "second", "third"}
+    assert planner.can_start == {"alone"}
+    assert "Step alone is left to itself: " in caplog.text
+
+
+def test_a_step_whose_own_params_are_wrong_is_left_to_itself(
+    planned: Planned, caplog: pytest.LogCaptureFixture
+) -> None:
+    task = planned.dag.get_task("alone")
+    task.params = ParamsDict({"size": 1, "own": Param(1, type="integer", source="task")})
+    planner = planned.planner(own="much")
     assert planner.reused == {"first", "second", "third"}
     assert planner.can_start == {"alone"}
     assert "Step alone is left to itself: " in caplog.text

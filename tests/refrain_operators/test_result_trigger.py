@@ -68,7 +68,7 @@ def test_a_workspace_that_cannot_be_read_is_left_to_the_task(caplog: pytest.LogC
 def test_it_fires_when_another_step_stops_the_run_that_waits(tmp_path: Path) -> None:
     state = WorkspaceState(tmp_path)
     assert Leases(state.objects).try_acquire(FINGERPRINT, "run.step.1") is not None
-    stop = RunStop(state, "a" * 32, 0, "bad")
+    stop = RunStop(state, "a" * 32, "0", "bad")
 
     async def waited() -> tuple[bool, object]:
         firing = asyncio.create_task(_event(ResultTrigger(str(tmp_path), FINGERPRINT, stop.arguments)))

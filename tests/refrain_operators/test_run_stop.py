@@ -6,14 +6,18 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from fakes.project import WRITES, Project
+from fakes.waiting_task import WaitingTask
+from refrain import PipelineData
 from refrain.errors import StepCanceledError
 from refrain.storage.state import WorkspaceState
-from refrain_operators.run_stop import NoStop, RunStop
+from refrain_operators.run_stop import NoStop, RunStop, round_of
 
 ROOT = "a" * 32
 
@@ -28,7 +32,7 @@ class FakeEngine:
         self.is_canceled.set()
 
 
-def _stop(folder: Path, task_id: str, round_: int = 0) -> RunStop:
+def _stop(folder: Path, task_id: str, round_: str = "0") -> RunStop:
     return RunStop(WorkspaceState(folder), ROOT, round_, task_id)
 
 
@@ -81,8 +85,20 @@ def test_a_sign_that_is_being_written_is_none_yet(tmp_path: Path) -> None:
 
 
 def test_a_sign_does_not_count_once_tasks_were_cleared(tmp_path: Path) -> None:
-    _stop(tmp_path, "bad", 0).raise_sign()
-    assert [_stop(tmp_path, "late", round_).failed_task() for round_ in (0, 1)] == ["bad", None]
+    _stop(tmp_path, "bad", "0").raise_sign()
+    assert [_stop(tmp_path, "late", round_).failed_task() for round_ in ("0", "1")] == ["bad", None]
+
+
+def test_a_sign_does_not_count_for_a_run_that_was_deleted_and_has_its_old_id_again(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    task = WaitingTask(project, project.step("work", WRITES, [PipelineData("out")]))
+    run, root_id = task.context["dag_run"], task.request.run.root_id
+    run.start_date = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    RunStop(project.state, root_id, round_of(run), "bad").raise_sign()
+    with pytest.raises(AirflowFailException, match="'bad' has failed"):
+        task.operator().execute(task.context)
+    run.start_date = datetime(2026, 1, 2, tzinfo=timezone.utc)
+    assert task.deferral().method_name == "resume", "it got as far as to wait for a result"
 
 
 def test_a_run_that_goes_on_has_no_sign(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from fakes.project import COPIES, WRITES, Project
 from refrain import Dataset, OutputFileDatasetConfig, PipelineData, PipelineParameter, RunConfiguration
 from refrain.reuse.decision import Verdict
+from refrain.reuse.verification import ON_STAT
 from refrain.storage.blobs import blob_key
 from refrain.storage.digest import digest_bytes
 
@@ -33,7 +34,9 @@ def test_the_first_run_says_so(project: Project) -> None:
 
 def test_a_reused_result_says_from_where_and_what_it_saved(project: Project) -> None:
     _sentence(project)
-    assert re.fullmatch(r"reused from \w{32}\.write\.1 \(took \d+\.\d s then\)", _sentence(project))
+    assert re.fullmatch(
+        r"reused from \w{32}\.write\.1 \(took \d+\.\d s then\)", _sentence(project, verification=ON_STAT)
+    )
 
 
 def test_a_changed_an_added_and_a_removed_source_file_are_named(project: Project) -> None:

@@ -33,7 +33,7 @@ class MeetingFileSystem(MemoryFileSystem):
     def _requested(self, kind: str) -> None:
         self.requests[kind] += 1
         if self.meeting is not None:
-            self.meeting.wait(10)
+            self.meeting.wait(60)
 
     def cat_file(self, path: Any, *args: Any, **kwargs: Any) -> Any:
         self._requested("read")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import warnings
 from dataclasses import replace
@@ -17,7 +18,7 @@ from refrain import PipelineData
 from refrain.reuse.decision import Check, Decision, Verdict
 from refrain.reuse.lookup import Lookup
 from refrain.reuse.record import ReuseRecord, Tombstone
-from refrain.reuse.verification import Verification, set_verification
+from refrain.reuse.verification import ON_STAT, Verification, set_verification
 from refrain.storage.statindex import encoded
 from refrain.storage.trees import OUTPUT, _look
 
@@ -66,6 +67,28 @@ def _rest(path: Path) -> None:
 
     while time.time_ns() - path.stat().st_ctime_ns < 2_100_000_000:
         time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("uri", "why"),
+    [
+        ("nosuch://store/out", "No file system is known for nosuch://"),
+        (
+            "abfs://container/out",
+            r"Cannot reach abfs://: ValueError: .* Check the address and this machine's credentials",
+        ),
+    ],
+)
+def test_an_output_at_a_place_that_this_machine_cannot_open_is_a_miss(project: Project, uri: str, why: str) -> None:
+    pytest.importorskip("adlfs")
+    _run(project)
+    record = _record(project)
+    moved = {"out": replace(record.outputs["out"], uri=uri)}
+    Lookup(project.state).records.put(replace(record, outputs=moved), "write")
+    decision = _decided(project)
+    assert decision.verdict is Verdict.OUTPUT_UNREADABLE
+    assert re.search(why, decision.detail)
+    assert _run(project).status == "Completed"
 
 
 def test_a_lost_output_is_marked_so_that_nobody_looks_again(project: Project) -> None:
@@ -163,7 +186,7 @@ def test_a_pin_does_not_save_a_result_whose_output_is_lost(project: Project) -> 
 def test_full_verification_finds_bytes_that_changed_under_the_same_stat(project: Project) -> None:
     path = _run(project).path("write", "out")
     _let_stats_lie(project, path)
-    assert _decided(project).is_reused, "stat alone cannot see it"
+    assert _decided(project, verification=ON_STAT).is_reused, "stat alone cannot see it"
     set_verification(project.state.registry, "full")
     decision = _decided(project)
     assert (decision.verdict, decision.is_lost) == (Verdict.OUTPUT_CHANGED, True)

@@ -47,6 +47,19 @@ def test_a_record_is_read_back_as_it_was_written(records: RecordStore) -> None:
     assert records.get("0" * 64) is None
 
 
+def test_a_pinned_result_that_cannot_be_read_right_now_stays(records: RecordStore, objects: LocalObjectStore) -> None:
+    records.put(_record(), "step")
+    records.pins.add(KEY)
+    path = objects.path(record_key(KEY))
+    path.rename(path.with_suffix(".aside"))
+    path.symlink_to(path)  # which the system refuses to read
+    assert not records.put(_record(run_id="root.step.2"), "step")
+    path.with_suffix(".aside").rename(path)
+    assert records.get(KEY) == _record()
+    path.write_bytes(b"damaged")
+    assert records.put(_record(run_id="root.step.2"), "step")
+
+
 def test_any_flipped_bit_of_any_byte_is_found(records: RecordStore, objects: LocalObjectStore) -> None:
     records.put(_record(), "step")
     path = objects.path(record_key(KEY))

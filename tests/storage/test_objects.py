@@ -159,6 +159,9 @@ def test_an_unreadable_folder_is_named(unprivileged):
             store.get("a/b")
         with pytest.raises(WorkspaceError, match=r"Cannot list '.*/a': Permission denied\."):
             store.names("a")
+        for above in ("a", ""):
+            with pytest.raises(WorkspaceError, match=r"Cannot list '.*/a': Permission denied\."):
+                list(store.walk(above))
 
 
 def test_a_file_where_a_folder_should_be_is_named(store):

@@ -136,6 +136,12 @@ def test_a_damaged_tag_does_not_take_the_run_with_it(store: RunStore, tmp_path: 
     assert store.get("root").tags == {"a": "1"}
 
 
+def test_a_new_attempt_is_above_all_others_where_a_number_was_left_out(store: RunStore) -> None:
+    """As when the first try of an Airflow task never began; a run that has its id again counts tries anew."""
+    store.new_step_run("root", "step", attempt=2)
+    assert store.new_step_run("root", "step", attempt=1).attempt == 3
+
+
 def test_of_several_attempts_the_newest_counts(store: RunStore) -> None:
     for attempt in (1, 2, 10):
         store.put(_record(f"root.step.{attempt}", key="step", created=float(attempt)))

@@ -16,7 +16,8 @@ SLEEPS = """
 """
 
 
-def test_a_canceled_step_ends_its_run_on_databricks(databricks):
+def test_a_canceled_step_ends_its_run_on_databricks(databricks, monkeypatch):
+    monkeypatch.setattr("refrain.execution.databricks.job._CANCELED_WITHIN_SECONDS", 60)
     runner, _run_id = databricks.runner(databricks.script(SLEEPS))
     thread = threading.Thread(target=runner.run)
     thread.start()

@@ -143,6 +143,7 @@ def test_a_job_that_failed_while_nobody_looked_is_submitted_anew(databricks: Dat
     _killed_at(databricks, "runs/get", None)
     (run,) = databricks.server.runs.all()
     databricks.server.runs.cancel({"run_id": run.run_id})
+    assert eventually(lambda: run.end is not None)
     (databricks.folder / "gate").touch()
     assert databricks.run(step(databricks, databricks.folder)).status == "Completed"
     assert databricks.submissions() == 2

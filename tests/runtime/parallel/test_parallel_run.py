@@ -567,7 +567,7 @@ def test_progress_is_told_while_the_work_goes_on(bench: ParallelBench, tmp_path:
     assert len(told) >= 3
     assert [event["all"] for event in told] == [90] * len(told)
     assert [event["done"] for event in told] == sorted(event["done"] for event in told)
-    assert 0 < told[0]["done"] < 90
-    assert told[0]["workers"][0][:2] == ["process000", "running"]
+    midway = [event for event in told if 0 < event["done"] < 90]  # the worker may have started late
+    assert midway[0]["workers"][0][:2] == ["process000", "running"]
     assert told[-1]["done"] == 90
     assert "of 90 mini-batches, 0 failed, 0 retried, " in done.stdout

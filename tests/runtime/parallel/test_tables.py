@@ -6,9 +6,7 @@ import gc
 import json
 import os
 import re
-import signal
 import textwrap
-import time
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -275,11 +273,14 @@ def test_data_that_cannot_be_read_fails_the_run_with_its_place(bench: ParallelBe
 def test_data_that_never_comes_fails_the_run(bench: ParallelBench) -> None:
     (bench.data / "0.csv").write_text("a\n1\n")
     path = described(bench, Dataset.Tabular.from_delimited_files(str(bench.data / "0.csv")))
+    (bench.folder / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "if 'refrain.runtime.parallel.cutter' in sys.orig_argv:\n"
+        "    os.kill(os.getpid(), signal.SIGSTOP)  # before it has read anything\n"
+    )
+    bench.more_environment["PYTHONPATH"] = os.pathsep.join([str(bench.folder), bench.environment["PYTHONPATH"]])
     usual = {"input_fds_0": None, "input_ds_0": path}
     with bench.start(ROWS, "--first_task_creation_timeout", 2, **usual) as process:
-        while not (cutters := processes_below(bench.folder, "refrain.runtime.parallel.cutter")):
-            time.sleep(0.005)
-        os.kill(cutters[0], signal.SIGSTOP)
         log, _ = process.communicate(timeout=60)
     assert log.splitlines()[-1] == "Failed: no mini-batch could be made of the data for 2 seconds."
     assert processes_below(bench.folder) == []

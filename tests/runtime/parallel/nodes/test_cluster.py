@@ -30,7 +30,7 @@ from runtime.parallel.trials import try_attempts, try_many_workers, try_one_work
 
 pytestmark = pytest.mark.slow
 
-GONE_SECONDS = 25
+GONE_SECONDS = 50
 """Sooner than a node takes a dispatcher of which it hears nothing for lost."""
 
 
@@ -42,6 +42,15 @@ def told_of(bench: ParallelBench, cluster: DaskCluster, **settings: object) -> N
 def lines(bench: ParallelBench) -> int:
     path = bench.folder / "runs"
     return len(path.read_text().split()) if path.exists() else 0
+
+
+def held(bench: ParallelBench, workers: int) -> None:
+    """Wait until each of so many workers is at a file that `SLOWLY` keeps; whichever was there first, all take part."""
+    assert eventually(lambda: lines(bench) == 30 + workers), master_log(bench)
+
+
+def let_go(bench: ParallelBench) -> None:
+    (bench.folder / "held").unlink()
 
 
 def master_log(bench: ParallelBench) -> str:
@@ -96,21 +105,26 @@ def test_nodes_and_dispatcher_need_nothing_but_the_steps_interpreter(bench: Para
 
 
 def test_it_is_told_which_nodes_there_are_and_what_each_has_done(bench: ParallelBench) -> None:
-    names = bench.files(200)
-    (bench.folder / "slow").touch()
+    names = bench.files(40)
+    (bench.folder / "held").touch()
     run = bench.folder / "run"
     run.mkdir()
     context = {"schema": 1, "run_id": "r.score.1", "name": "score", "experiment": "e"}
     (run / "context.json").write_text(json.dumps({**context, "workspace": {"name": "w", "root": "/"}}))
     bench.more_environment["REFRAIN_RUN_DIR"] = str(run)
-    scored = bench.run(SLOWLY)
+    with bench.start(SLOWLY) as process:
+        held(bench, 2)
+        assert eventually(lambda: ", on 2 nodes" in master_log(bench))
+        let_go(bench)
+        log, _ = process.communicate(timeout=100)
     host = os.uname().nodename
-    assert (scored.code, scored.rows) == (0, names), scored.log
-    assert "2 nodes of compute target 'cluster' (Dask at tcp://127.0.0.1:" in scored.log
-    assert f"Node 000 is {host}: 1 worker processes" in scored.log
+    rows = (bench.folder / "out" / "parallel_run_step.txt").read_text().split()
+    assert (process.returncode, rows) == (0, names), log
+    assert "2 nodes of compute target 'cluster' (Dask at tcp://127.0.0.1:" in log
+    assert f"Node 000 is {host}: 1 worker processes" in log
     assert {path.parent.name for path in (bench.folder / "logs").glob("sys/node/*/*.txt")} == {"000", "001"}
     told = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
-    assert ", on 2 nodes" in scored.log
+    assert ", on 2 nodes" in log
     assert ["000", host, 1] in max((event["nodes"] for event in told), key=len)
     assert list(bench.folder.rglob(".nodes-*")) == []
 
@@ -139,10 +153,12 @@ def test_a_node_that_is_killed_loses_nothing_and_costs_no_mini_batch_an_attempt(
     bench: ParallelBench, cluster: DaskCluster
 ) -> None:
     names = bench.files(120)
-    (bench.folder / "slow").touch()
+    for name in ("slow", "held"):
+        (bench.folder / name).touch()
     with bench.start(SLOWLY, process_count_per_node=2, run_max_try=1, error_threshold=0) as process:
-        assert eventually(lambda: lines(bench) > 20)
+        held(bench, 4)
         cluster.workers[-1].send_signal(signal.SIGKILL)
+        let_go(bench)
         log, _ = process.communicate(timeout=100)
     rows = (bench.folder / "out" / "parallel_run_step.txt").read_text().split()
     assert (process.returncode, rows) == (0, names), log
@@ -178,13 +194,14 @@ def test_a_node_that_joins_late_takes_part(bench: ParallelBench, cluster: DaskCl
 
 def test_a_node_of_which_nothing_is_heard_is_given_up(bench: ParallelBench, cluster: DaskCluster) -> None:
     names = bench.files(80)
-    (bench.folder / "slow").touch()
+    (bench.folder / "held").touch()
     told_of(bench, cluster, lost_seconds=6)
     with bench.start(SLOWLY, run_max_try=1) as process:
-        assert eventually(lambda: lines(bench) > 10)
+        held(bench, 2)
         frozen = cluster.hosts(cluster.workers[-1])
         assert frozen
         os.kill(frozen[0], signal.SIGSTOP)
+        let_go(bench)
         try:
             log, _ = process.communicate(timeout=100)
         finally:
@@ -212,7 +229,7 @@ def test_the_silence_of_a_node_counts_only_while_it_is_listened_to(
             host.sendall(frame({"is": "here"}))
             assert (nodes.look(), len(nodes.now)) == ("", 1)
             assert list(crew.events(5)) == []
-            assert eventually(lambda: not nodes.look() and not nodes.now, 20)
+            assert eventually(lambda: not nodes.look() and not nodes.now)
 
 
 def called(path: Path) -> socket.socket:
@@ -227,17 +244,18 @@ def called(path: Path) -> socket.socket:
 
 def test_the_only_node_comes_back_when_it_was_only_silent(bench: ParallelBench, cluster: DaskCluster) -> None:
     names = bench.files(80)
-    (bench.folder / "slow").touch()
+    (bench.folder / "held").touch()
     told_of(bench, cluster, lost_seconds=3)
     bench.settings = {"refrain_node_count": 1}
     with bench.start(SLOWLY, run_max_try=1, error_threshold=0) as process:
-        assert eventually(lambda: lines(bench) > 10)
+        held(bench, 1)
         frozen = [host for worker in cluster.workers if worker.poll() is None for host in cluster.hosts(worker)]
         os.kill(frozen[0], signal.SIGSTOP)
         try:
             assert eventually(lambda: " is lost: nothing was heard of it for 3 seconds" in master_log(bench))
         finally:
             os.kill(frozen[0], signal.SIGCONT)
+        let_go(bench)
         log, _ = process.communicate(timeout=100)
     assert (process.returncode, (bench.folder / "out" / "parallel_run_step.txt").read_text().split()) == (0, names), log
     assert "Node 001 is " in log
@@ -245,10 +263,10 @@ def test_the_only_node_comes_back_when_it_was_only_silent(bench: ParallelBench, 
 
 def test_a_run_that_has_no_node_left_fails_and_says_which_was_lost(bench: ParallelBench, cluster: DaskCluster) -> None:
     bench.files(200)
-    (bench.folder / "slow").touch()
+    (bench.folder / "held").touch()
     told_of(bench, cluster, start_seconds=10)
     with bench.start(SLOWLY) as process:
-        assert eventually(lambda: lines(bench) > 5)
+        held(bench, 2)
         for worker in cluster.workers:
             worker.send_signal(signal.SIGKILL)
         log, _ = process.communicate(timeout=100)
@@ -263,13 +281,15 @@ def test_a_run_that_has_no_node_left_fails_and_says_which_was_lost(bench: Parall
 
 def test_a_run_whose_dispatcher_was_killed_ends_on_the_nodes_and_is_gone_on_with(bench: ParallelBench) -> None:
     names = bench.files(60)
-    (bench.folder / "slow").touch()
+    for name in ("slow", "held"):
+        (bench.folder / name).touch()
     with bench.start(SLOWLY) as process:
-        assert eventually(lambda: lines(bench) > 10)
+        held(bench, 2)
         process.kill()
     assert eventually(lambda: processes_below(bench.folder) == [], GONE_SECONDS)
     before = runs(bench)
     (bench.folder / "slow").unlink()
+    let_go(bench)
     again = bench.run(SLOWLY)
     assert (again.code, again.rows) == (0, names), again.log
     assert 0 < len(before) - again.is_kept <= 4  # those in flight

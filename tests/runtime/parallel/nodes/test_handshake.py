@@ -52,7 +52,7 @@ def test_who_knows_the_secret_is_let_in(door: Door) -> None:
         connection.sendall(b"hello")
         assert eventually(lambda: len(door.arrived) == 1)
         stream = door.arrived.popleft()
-        assert eventually(lambda: stream.read() == b"hello", 5)
+        assert eventually(lambda: stream.read() == b"hello")
         stream.close()
 
 
@@ -149,8 +149,8 @@ def test_a_door_opens_again_when_too_many_files_were_open(door: Door) -> None:
                 connection.connect(("127.0.0.1", door.port))
             time.sleep(0.3)  # in which the door tries in vain
         for connection in (first, second):
-            greet_dispatcher(connection, SECRET, 5.0)
-        assert eventually(lambda: len(door.arrived) == 2, 5)
+            greet_dispatcher(connection, SECRET, PATIENCE)
+        assert eventually(lambda: len(door.arrived) == 2)
 
 
 def test_a_door_that_is_closed_lets_nobody_in() -> None:
