@@ -7,38 +7,19 @@ from collections import deque
 
 from refrain.runtime.parallel.crew import State
 from refrain.runtime.parallel.journal import RowsFile
-from refrain.runtime.parallel.lifeline import undisturbed
+from refrain.runtime.parallel.lifeline import noted_sigterm
 from refrain.runtime.parallel.starts import Starts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Deque, Protocol
+    from typing import Callable, Deque
 
     from refrain.runtime.parallel.accounts import Accounts
     from refrain.runtime.parallel.crew import Crew, Event, Member
     from refrain.runtime.parallel.journal import Journal
     from refrain.runtime.parallel.logs import Logs
-    from refrain.runtime.parallel.mini_batch import MiniBatch
+    from refrain.runtime.parallel.mini_batch import MiniBatch, Source
     from refrain.runtime.parallel.report import Report
-
-    class Source(Protocol):
-        """Where mini-batches come from, in their order. ``is_over`` once the last of them has been given out.
-
-        As long as it ``is_busy``, :meth:`look` goes on with what has to be done before the first.
-        """
-
-        is_over: bool
-        is_busy: bool
-        total: int | None  # as far as it is known before
-
-        def next(self) -> MiniBatch | None:
-            """Return the next mini-batch; None when there is none, or none yet."""
-
-        def look(self) -> str:
-            """Take in what has come; return what is wrong with the source, or an empty text."""
-
-        def close(self) -> None:
-            """End what makes the mini-batches."""
 
 
 _TICK_SECONDS = 0.2
@@ -119,30 +100,34 @@ class Dispatcher:
 
     def run(self) -> Failure | None:
         """Work to the end; return why it failed, or None when it did not."""
-        try:
-            if self._needs_more():
-                self._crew.gather()
-                self._fill()
-            while self._failure is None and not self._is_done():
-                self._rest()
-                for event in self._crew.events(0 if self._source.is_busy else _TICK_SECONDS):
-                    self._hear(event)
-                if time.monotonic() - self._ticked > _TICK_SECONDS:
-                    self._tick()
-                self._look()
-                self._journal.flush()  # before anybody goes on: who is killed now loses what is being run, and no more
-                if self._failure is None:
+        with noted_sigterm() as ended:
+            try:
+                if self._needs_more():
+                    self._crew.gather()
                     self._fill()
-                    self._failure = self._excess()
-                self._report.tell(self._accounts, self._source.total, self._crew)
-            if self._failure is None:
-                self._part()
-        finally:
-            with undisturbed():
+                while self._failure is None and not ended and not self._is_done():
+                    self._turn()
+                if self._failure is None and not ended:
+                    self._part(ended)
+            finally:
                 self._crew.end_all()
                 self._source.close()
                 self._journal.flush()
         return self._failure
+
+    def _turn(self) -> None:
+        """Hear what workers say, and give them more."""
+        self._rest()
+        for event in self._crew.events(0 if self._source.is_busy else _TICK_SECONDS):
+            self._hear(event)
+        if time.monotonic() - self._ticked > _TICK_SECONDS:
+            self._tick()
+        self._look()
+        self._journal.flush()  # before anybody goes on: who is killed now loses what is being run, and no more
+        if self._failure is None:
+            self._fill()
+            self._failure = self._excess()
+        self._report.tell(self._accounts, self._source.total, self._crew)
 
     def _is_done(self) -> bool:
         return self._source.is_over and not self._has_work()
@@ -367,7 +352,7 @@ class Dispatcher:
         if self._no_start is not None and not is_ready and not self._crew.size:
             self._failure = self._failure or self._no_start
 
-    def _part(self) -> None:
+    def _part(self, ended: list[int]) -> None:
         """Let the workers call shutdown(), which may take as long as run()."""
         for member in [member for member in self._crew.members if member.state is State.STARTING]:
             self._crew.end(member)  # it was not needed any more
@@ -375,7 +360,7 @@ class Dispatcher:
             if member.state is State.IDLE:
                 self._crew.dismiss(member)
         ends = time.monotonic() + self._crew.timeout
-        while self._crew.members and time.monotonic() < ends:
+        while self._crew.members and time.monotonic() < ends and not ended:
             self._crew.look()
             self._see_off()
             for event in self._crew.events(_TICK_SECONDS):

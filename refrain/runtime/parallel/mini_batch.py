@@ -9,9 +9,29 @@ from refrain.runtime.parallel.pieces import pieces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Protocol
 
     from refrain.runtime.parallel.frames import Fields
+
+    class Source(Protocol):
+        """Where mini-batches come from, in their order. ``is_over`` once the last of them has been given out.
+
+        As long as it ``is_busy``, :meth:`look` goes on with what has to be done before the first.
+        """
+
+        is_over: bool
+        is_busy: bool
+        total: int | None  # as far as it is known before
+
+        def next(self) -> MiniBatch | None:
+            """Return the next mini-batch; None when there is none, or none yet."""
+
+        def look(self) -> str:
+            """Take in what has come; return what is wrong with the source, or an empty text."""
+
+        def close(self) -> None:
+            """End what makes the mini-batches."""
+
 
 _NAMED = 5
 

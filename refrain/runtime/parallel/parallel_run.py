@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-import sys
 import time
 
 from refrain.runtime.context import current_folder, current_inputs
@@ -14,6 +12,7 @@ from refrain.runtime.parallel.crew import Crew
 from refrain.runtime.parallel.dispatcher import Dispatcher, Failure, Waits
 from refrain.runtime.parallel.files import EmptySource, FileSource
 from refrain.runtime.parallel.journal import Journal, JournalNotHeld
+from refrain.runtime.parallel.lifeline import unwind_on_sigterm
 from refrain.runtime.parallel.logs import Logs
 from refrain.runtime.parallel.places import Here
 from refrain.runtime.parallel.report import Report
@@ -23,8 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Sequence
 
-    from refrain.runtime.parallel.dispatcher import Source
     from refrain.runtime.parallel.frames import Fields
+    from refrain.runtime.parallel.mini_batch import Source
     from refrain.runtime.parallel.nodes.order import Order
     from refrain.runtime.parallel.places import Places
     from refrain.runtime.parallel.settings import Settings
@@ -46,7 +45,7 @@ class ParallelRun:
 
     def run(self) -> int:
         """Run it to the end; return 0 when it succeeded."""
-        signal.signal(signal.SIGTERM, _stop)
+        unwind_on_sigterm()
         try:
             failure = self._try()
         except OSError as error:
@@ -182,9 +181,3 @@ def _order() -> Order | None:
     from refrain.runtime.parallel.nodes.order import take_order
 
     return take_order()
-
-
-def _stop(number: int, frame: object) -> None:  # noqa: ARG001  # a signal handler's signature
-    """Unwind, so that the workers are ended and the journal is whole."""
-    signal.signal(number, signal.SIG_IGN)  # once is enough; what is in the middle of it is killed by whoever asks again
-    sys.exit(128 + number)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from refrain.runtime.parallel.crew import Event, Member, State
 from refrain.runtime.parallel.dispatcher import Dispatcher, Waits
 from refrain.runtime.parallel.files import EmptySource
 from refrain.runtime.parallel.journal import Journal
+from refrain.runtime.parallel.lifeline import unwind_on_sigterm
 from refrain.runtime.parallel.mini_batch import MiniBatch
 
 
@@ -188,17 +190,44 @@ def test_what_is_done_after_the_run_has_failed_is_noted_of_no_other_mini_batch(
     assert len(noted) > 1
 
 
-def test_a_signal_while_everything_is_ended_waits_for_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    crew, source, closed = _Crew(1, 0.1), EmptySource(1), []
+class _SignalledCrew(_Crew):
+    """Is sent SIGTERM in the middle of a method, and notes what it comes to after that."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(1, 0.1)
+        self._where = where
+        self.came_to: list[str] = []
+
+    def events(self, seconds: float) -> Iterator[Event]:
+        self._come_to("events")
+        yield from super().events(seconds)
+
+    def end_all(self) -> None:
+        self._come_to("end_all")
+
+    def _come_to(self, method: str) -> None:
+        if method == self._where:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.05)  # another thread would need a moment to take it
+        self.came_to.append(method)
+
+
+@pytest.mark.parametrize(("where", "came_to"), [("events", ["events", "end_all"]), ("end_all", ["events", "end_all"])])
+def test_a_signal_is_heeded_where_nothing_is_left_in_the_middle(tmp_path: Path, where: str, came_to: list[str]) -> None:
+    crew, source, closed, over = _SignalledCrew(where), EmptySource(1), [], threading.Event()
+    source.close = lambda: closed.append(source)  # type: ignore[method-assign]  # it has nothing to close
     logs, report = SimpleNamespace(say=print), SimpleNamespace(tell=lambda *_: None)
-    journal = Journal(str(tmp_path / "journal"))
-    monkeypatch.setattr(crew, "end_all", lambda: os.kill(os.getpid(), signal.SIGTERM))
-    monkeypatch.setattr(source, "close", lambda: closed.append(source))
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    journal, before = Journal(str(tmp_path / "journal")), signal.getsignal(signal.SIGTERM)
+    other = threading.Thread(target=over.wait)  # as there are where nodes call; any of them may be given the signal
+    other.start()
+    unwind_on_sigterm()
     try:
         with pytest.raises(SystemExit):
             Dispatcher(source, crew, Accounts(Limits()), journal, logs, report, Waits(60, 60)).run()
     finally:
         signal.signal(signal.SIGTERM, before)
+        over.set()
+        other.join()
         journal.close()
+    assert crew.came_to == came_to
     assert closed == [source]

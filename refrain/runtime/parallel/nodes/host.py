@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import sys
 import time
 
 from refrain.runtime.parallel.frames import Frames, frame
-from refrain.runtime.parallel.lifeline import die_with
+from refrain.runtime.parallel.lifeline import die_with, noted_sigterm, unwind_on_sigterm
 from refrain.runtime.parallel.logs import Logs
 from refrain.runtime.parallel.nodes.handshake import StrangerError, greet_dispatcher
 from refrain.runtime.parallel.nodes.likeness import likeness
@@ -60,20 +59,21 @@ class Host:
 
     def work(self) -> int:
         """Work until the dispatcher says so; return 0 then, and 1 when it is gone."""
-        try:
-            while not self._is_dismissed:
-                for name in self._switchboard.heard(_TICK_SECONDS):
-                    if name:
-                        self._pass_back(name)
-                    else:
-                        self._hear()
-                self._look_after()
-                if not self._stream.is_open or time.monotonic() - self._heard > self._patience:
-                    return 1
-            return 0
-        finally:
-            for peer in self._peers.values():
-                peer.rest()
+        with noted_sigterm() as ended:
+            try:
+                while not self._is_dismissed and not ended:
+                    for name in self._switchboard.heard(_TICK_SECONDS):
+                        if name:
+                            self._pass_back(name)
+                        else:
+                            self._hear()
+                    self._look_after()
+                    if not self._stream.is_open or time.monotonic() - self._heard > self._patience:
+                        return 1
+                return 0
+            finally:
+                for peer in self._peers.values():
+                    peer.rest()
 
     def _hear(self) -> None:
         """Do what the dispatcher says."""
@@ -126,7 +126,7 @@ class Host:
 def main() -> int:
     """Work for the dispatcher that the file names; return 0 unless somebody else should try in our place."""
     die_with(os.getppid())
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    unwind_on_sigterm()
     here = os.uname().nodename
     try:
         with open(sys.argv[1], encoding="utf-8") as file:

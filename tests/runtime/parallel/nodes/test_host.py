@@ -1,13 +1,22 @@
 from __future__ import annotations
 
+import os
+import signal
+import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from fakes.parallel_bench import RUNTIME
-from refrain.runtime.parallel.nodes.host import _environment, _trouble
+from refrain.runtime.parallel.frames import frame
+from refrain.runtime.parallel.lifeline import unwind_on_sigterm
+from refrain.runtime.parallel.logs import Logs
+from refrain.runtime.parallel.nodes.host import Host, _environment, _trouble
+from refrain.runtime.parallel.stream import Stream
 
 
 def told(**more: object) -> dict[str, object]:
@@ -50,3 +59,25 @@ def test_a_host_that_does_not_find_its_file_says_what_nodes_must_share(tmp_path:
     assert (
         f"does not find '{tmp_path}/host.json' (No such file or directory): nodes must share the folders" in done.stderr
     )
+
+
+def test_a_host_that_is_signalled_while_it_ends_its_workers_ends_them_all(tmp_path: Path) -> None:
+    theirs, ours = socket.socketpair()
+    theirs.sendall(frame({"do": "leave"}))
+    host = Host(Stream(ours), dict(os.environ), Logs(str(tmp_path / "logs")), 60)
+    rested: list[str] = []
+
+    def rest(name: str) -> bytes:
+        os.kill(os.getpid(), signal.SIGTERM)
+        rested.append(name)
+        return b""
+
+    host._peers = {name: SimpleNamespace(rest=partial(rest, name), is_gone=False) for name in ("a", "b")}
+    before = signal.getsignal(signal.SIGTERM)
+    unwind_on_sigterm()
+    try:
+        with theirs, ours, pytest.raises(SystemExit):
+            host.work()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert rested == ["a", "b"]
