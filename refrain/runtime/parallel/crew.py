@@ -55,8 +55,13 @@ class Member:
         fields = {"do": "run", "batch": task.index, "try": attempt, "items": task.items, **task.fields}
         self.peer.put(fields, task.content)
 
-    def take(self) -> MiniBatch:
-        """Take back the mini-batch that it has run; it goes on with the next at once."""
+    def take(self, batch: int) -> MiniBatch:
+        """Take back the mini-batch that it has run; it goes on with the next at once.
+
+        :raises RuntimeError: for another one than it is at: its results must not count for that one.
+        """
+        if not self.tasks or self.tasks[0].index != batch:
+            raise RuntimeError(f"{self.name} answers for mini-batch {batch}, which it is not at.")
         task = self.tasks.popleft()
         self.enter(State.RUNNING if self.tasks else State.IDLE)
         return task

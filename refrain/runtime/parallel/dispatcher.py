@@ -89,8 +89,6 @@ class Dispatcher:
         self._no_start: Failure | None = None  # why the latest node got no further process
         self._told = 0
         self._answers: dict[str, Callable[[Event], None]] = {
-            "done": self._take_results,
-            "failed": self._take_error,
             "ready": self._welcome,
             "broken": self._take_broken,
             "over": self._shut_down,
@@ -201,29 +199,28 @@ class Dispatcher:
 
     def _hear(self, event: Event) -> None:
         """Take in what a worker said, in the words of :mod:`refrain.runtime.parallel.frames`."""
-        if self._failure is not None:
-            self._keep(event)
-            return
-        self._answers[event.fields["is"]](event)
-        if self._failure is None:
-            self._failure = self._excess()
+        if "batch" in event.fields:
+            self._take(event.member.take(event.fields["batch"]), event)
+        elif self._failure is None:
+            self._answers[event.fields["is"]](event)
+        self._failure = self._failure or self._excess()
 
-    def _keep(self, event: Event) -> None:
-        """Let a result that comes when everything has failed already be of use to the next try."""
-        if event.fields["is"] in ("done", "failed"):
-            task = event.member.take()  # one that failed, too: what its worker says next is of the one behind it
-            if event.fields["is"] == "done":
-                self._note_results(task, event)
+    def _take(self, task: MiniBatch, event: Event) -> None:
+        """Take in what came of a mini-batch; when everything has failed already, results are of use to the next try."""
+        is_done = event.fields["is"] == "done"
+        if self._failure is None:
+            self._count(event.fields["seconds"])
+            (self._take_results if is_done else self._take_error)(task, event)
+        elif is_done:
+            self._note_results(task, event)
 
     def _note_results(self, task: MiniBatch, event: Event) -> None:
         fields = event.fields
         rows = RowsFile(fields["rows"], fields["crc"]) if "rows" in fields else event.content
         self._journal.add(task.index, task.items, fields["results"], rows)
 
-    def _take_results(self, event: Event) -> None:
+    def _take_results(self, task: MiniBatch, event: Event) -> None:
         fields, member = event.fields, event.member
-        task = member.take()
-        self._count(fields["seconds"])
         missing = self._accounts.succeed(task.index, task.items, fields["results"])
         self._note_results(task, event)
         if missing:
@@ -233,10 +230,9 @@ class Dispatcher:
             self._note_failure(task, member, what, f"{missing} items of {task} failed: {what}.")
         task.release()
 
-    def _take_error(self, event: Event) -> None:
+    def _take_error(self, task: MiniBatch, event: Event) -> None:
         error = event.fields["error"]
-        self._count(event.fields["seconds"])
-        self._attempt_failed(event.member.take(), event.member, error["text"], error["trace"])
+        self._attempt_failed(task, event.member, error["text"], error["trace"])
 
     def _welcome(self, event: Event) -> None:
         self._starts.succeed(event.member.place)

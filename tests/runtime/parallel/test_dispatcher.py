@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -15,7 +16,7 @@ import pytest
 from refrain.runtime.parallel import dispatcher
 from refrain.runtime.parallel.accounts import Accounts, Limits
 from refrain.runtime.parallel.crew import Event, Member, State
-from refrain.runtime.parallel.dispatcher import Dispatcher, Waits
+from refrain.runtime.parallel.dispatcher import Dispatcher, Failure, Waits
 from refrain.runtime.parallel.files import EmptySource
 from refrain.runtime.parallel.journal import Journal
 from refrain.runtime.parallel.lifeline import unwind_on_sigterm
@@ -40,8 +41,8 @@ class _Crew:
     def events(self, _seconds: float) -> Iterator[Event]:
         self.had.append([len(member.tasks) for member in self.members])
         for member in self.members:
-            for _ in range(len(member.tasks)):
-                yield Event(member, {"is": "done", "results": 0, "seconds": self._seconds})
+            for task in list(member.tasks):
+                yield Event(member, {"is": "done", "batch": task.index, "results": 0, "seconds": self._seconds})
 
     def deaths(self) -> list[Event]:
         return []
@@ -109,17 +110,21 @@ class _FailingCrew(_Crew):
         for member in self.members:
             if member.tasks:
                 error = {"text": "it was too much", "trace": ""}
-                yield Event(member, {"is": "failed", "error": error, "seconds": 0.1})
+                failed = {"is": "failed", "batch": member.tasks[0].index, "error": error, "seconds": 0.1}
+                yield Event(member, failed)
                 member.enter(State.STARTING)
 
 
 def _had(folder: Path, source: EmptySource, size: int, seconds: float) -> list[list[int]]:
     crew = _Crew(size, seconds)
-    logs, report = SimpleNamespace(say=print), SimpleNamespace(tell=lambda *_: None)
-    journal = Journal(str(folder / "journal"))
-    assert Dispatcher(source, crew, Accounts(Limits()), journal, logs, report, Waits(60, 60)).run() is None
-    journal.close()
+    assert _run(folder, source, crew) is None
     return crew.had
+
+
+def _run(folder: Path, source: EmptySource, crew: _Crew) -> Failure | None:
+    logs, report = SimpleNamespace(say=print), SimpleNamespace(tell=lambda *_: None)
+    with contextlib.closing(Journal(str(folder / "journal"))) as journal:
+        return Dispatcher(source, crew, Accounts(Limits()), journal, logs, report, Waits(60, 60)).run()
 
 
 @pytest.mark.parametrize(
@@ -190,6 +195,19 @@ def test_what_is_done_after_the_run_has_failed_is_noted_of_no_other_mini_batch(
     assert len(noted) > 1
 
 
+class _ForeignAnswers(_Crew):
+    """Its workers answer for a mini-batch that they do not have."""
+
+    def events(self, seconds: float) -> Iterator[Event]:
+        for event in super().events(seconds):
+            yield Event(event.member, {**event.fields, "batch": event.fields["batch"] + 1})
+
+
+def test_an_answer_for_another_mini_batch_than_the_worker_is_at_counts_for_none(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="process000 answers for mini-batch 1, which it is not at"):
+        _run(tmp_path, EmptySource(9), _ForeignAnswers(1, 0.1))
+
+
 class _SignalledCrew(_Crew):
     """Is sent SIGTERM in the middle of a method, and notes what it comes to after that."""
 
@@ -215,19 +233,17 @@ class _SignalledCrew(_Crew):
 @pytest.mark.parametrize(("where", "came_to"), [("events", ["events", "end_all"]), ("end_all", ["events", "end_all"])])
 def test_a_signal_is_heeded_where_nothing_is_left_in_the_middle(tmp_path: Path, where: str, came_to: list[str]) -> None:
     crew, source, closed, over = _SignalledCrew(where), EmptySource(1), [], threading.Event()
-    source.close = lambda: closed.append(source)  # type: ignore[method-assign]  # it has nothing to close
-    logs, report = SimpleNamespace(say=print), SimpleNamespace(tell=lambda *_: None)
-    journal, before = Journal(str(tmp_path / "journal")), signal.getsignal(signal.SIGTERM)
+    source.close = lambda: closed.append(source)
+    before = signal.getsignal(signal.SIGTERM)
     other = threading.Thread(target=over.wait)  # as there are where nodes call; any of them may be given the signal
     other.start()
     unwind_on_sigterm()
     try:
         with pytest.raises(SystemExit):
-            Dispatcher(source, crew, Accounts(Limits()), journal, logs, report, Waits(60, 60)).run()
+            _run(tmp_path, source, crew)
     finally:
         signal.signal(signal.SIGTERM, before)
         over.set()
         other.join()
-        journal.close()
     assert crew.came_to == came_to
     assert closed == [source]
