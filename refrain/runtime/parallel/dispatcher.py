@@ -356,14 +356,14 @@ class Dispatcher:
             if member.state is State.IDLE:
                 self._crew.dismiss(member)
         ends = time.monotonic() + self._crew.timeout
-        while self._crew.members and time.monotonic() < ends and not ended:
+        while not ended and any(m.state is State.LEAVING or time.monotonic() < ends for m in self._crew.members):
             self._crew.look()
             self._see_off()
             for event in self._crew.events(_TICK_SECONDS):
                 self._hear(event)
             for event in self._crew.deaths():
                 self._hear(event)
-        for member in self._crew.members:
+        for member in [] if ended else self._crew.members:
             self._logs.say(
                 f"{member.name}: shutdown() had not returned after {self._crew.timeout:g} seconds; it was ended"
             )

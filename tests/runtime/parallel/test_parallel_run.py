@@ -375,6 +375,19 @@ def test_a_shutdown_that_never_returns_is_ended(bench: ParallelBench) -> None:
     assert "process000: shutdown() had not returned after 3 seconds; it was ended" in scored.log
 
 
+def test_a_shutdown_that_returned_is_not_said_to_hang_when_only_a_thread_does(bench: ParallelBench) -> None:
+    names = bench.files(1)
+    code = f"""{NAMES}
+    def shutdown():
+        import threading, time
+        threading.Thread(target=time.sleep, args=(1000,)).start()
+    """
+    scored = bench.run(code, run_invocation_timeout=1)
+    assert (scored.code, scored.rows) == (0, names)
+    assert "shutdown() had not returned" not in scored.log
+    assert "process000: a thread of the entry script kept its process from ending; it was ended" in scored.log
+
+
 def test_a_thread_that_never_ends_does_not_keep_the_run(bench: ParallelBench) -> None:
     names = bench.files(1)
     code = f"""{NAMES}
