@@ -263,6 +263,9 @@ class Dispatcher:
     def _mourn(self, event: Event) -> None:
         """Do what is to be done when a worker process is gone."""
         member, blamed = event.member, event.blamed
+        if member.state is State.STOPPING and not member.verdict:
+            self._logs.died(member.node, member.name, event.died)
+            self._logs.say(f"{member.name}: shutdown() did not return: {event.died}; the results stand")
         if member.state in (State.STOPPING, State.LEAVING):
             return
         self._moved = time.monotonic()

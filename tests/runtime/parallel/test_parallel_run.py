@@ -375,6 +375,14 @@ def test_a_shutdown_that_never_returns_is_ended(bench: ParallelBench) -> None:
     assert "process000: shutdown() had not returned after 3 seconds; it was ended" in scored.log
 
 
+def test_a_shutdown_that_ends_its_process_is_told_and_leaves_the_results(bench: ParallelBench) -> None:
+    names = bench.files(1)
+    scored = bench.run(f"{NAMES}\n    def shutdown():\n        os._exit(3)")
+    assert (scored.code, scored.rows) == (0, names)
+    assert "process000: shutdown() did not return: its process exited with code 3; the results stand" in scored.log
+    assert "exited with code 3" in log_of(bench, "sys/error/000/process000.txt")
+
+
 def test_a_shutdown_that_returned_is_not_said_to_hang_when_only_a_thread_does(bench: ParallelBench) -> None:
     names = bench.files(1)
     code = f"""{NAMES}
@@ -382,7 +390,7 @@ def test_a_shutdown_that_returned_is_not_said_to_hang_when_only_a_thread_does(be
         import threading, time
         threading.Thread(target=time.sleep, args=(1000,)).start()
     """
-    scored = bench.run(code, run_invocation_timeout=1)
+    scored = bench.run(code, run_invocation_timeout=1.9)
     assert (scored.code, scored.rows) == (0, names)
     assert "shutdown() had not returned" not in scored.log
     assert "process000: a thread of the entry script kept its process from ending; it was ended" in scored.log
