@@ -135,6 +135,11 @@ class Crew:
         """Say whether there may be more workers than there are."""
         return any(place.taken < place.size for place in self._places.now)
 
+    @property
+    def awaits(self) -> bool:
+        """Whether another node may come."""
+        return self._places.awaits
+
     def gather(self) -> None:
         """See that there are nodes."""
         self._places.open(self)

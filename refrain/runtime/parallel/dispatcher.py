@@ -348,7 +348,8 @@ class Dispatcher:
         if trouble:
             self._give_up(trouble, [])
         is_ready = any(member.state in (State.IDLE, State.RUNNING) for member in self._crew.members)
-        if self._no_start is not None and not is_ready and not self._crew.size:
+        is_awaited = self._starts.is_proven and self._crew.awaits
+        if self._no_start is not None and not is_ready and not self._crew.size and not is_awaited:
             self._failure = self._failure or self._no_start
 
     def _part(self, ended: list[int]) -> None:

@@ -75,6 +75,10 @@ if TYPE_CHECKING:
         def open(self, crew: Crew) -> None:
             """See that there are nodes; there is work for them."""
 
+        @property
+        def awaits(self) -> bool:
+            """Whether another node may come."""
+
         def look(self) -> str:
             """Take in which nodes have come and gone; return why there is none and will be none, or an empty text."""
 
@@ -109,6 +113,8 @@ class HereNode:
 
 class Here:
     """The one machine that is always there, and stands for some nodes."""
+
+    awaits = False
 
     def __init__(self, nodes: int, processes: int, logs: Logs) -> None:
         self.now: List[Place] = [HereNode(f"{number:03}", processes, logs) for number in range(nodes)]

@@ -17,9 +17,12 @@ class Starts:
     def __init__(self) -> None:
         self._broken: Dict[Place, int] = {}
         self._most: Dict[Place, int] = {}
+        self.is_proven = False
+        """Whether any process has been ready, so that the script is not to blame for those that are not."""
 
     def succeed(self, place: Place) -> None:
         """Note that a process is ready."""
+        self.is_proven = True
         self._broken.pop(place, None)
 
     def fail(self, place: Place) -> Tuple[int, int]:

@@ -115,6 +115,11 @@ class Cluster:
         self._launch(path, os.path.basename(folder))
         self._peopled = time.monotonic()
 
+    @property
+    def awaits(self) -> bool:
+        """Whether another node may come: one that was lost may only have been silent."""
+        return len(self._nodes) + self._ended < self._count
+
     def look(self) -> str:
         """Take in which nodes have come and gone; return why there is none and will be none."""
         now = time.monotonic()
@@ -128,7 +133,7 @@ class Cluster:
             node.look_after(listened, self._order.lost_seconds)
             if node.lost:
                 self._lose(node)
-        if self._nodes:
+        if self._is_manned:
             self._peopled = now
         return trouble or self._hopeless()
 
@@ -253,9 +258,14 @@ class Cluster:
         self._nodes.remove(node)
         self.now.remove(node)
 
+    @property
+    def _is_manned(self) -> bool:
+        """Whether there is a node that has workers, or may have some."""
+        return any(node.size or node.taken for node in self._nodes)
+
     def _hopeless(self) -> str:
         waited = time.monotonic() - self._peopled
-        if self._nodes or self._callers or self._door.arrived:
+        if self._is_manned or self._callers or self._door.arrived:
             return ""
         if self._ended >= self._count:
             return f"{self._order.place} has no node left. {self._reason}"

@@ -9,7 +9,8 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,25 @@ pytestmark = pytest.mark.slow
 
 GONE_SECONDS = 50
 """Sooner than a node takes a dispatcher of which it hears nothing for lost."""
+
+
+_STARTS_ON_ONE_NODE = """
+    import os, time
+    from azureml_user.parallel_run import EntryScript
+    def init():
+        while EntryScript().log_dir.endswith("000") and not os.path.exists("host"):
+            time.sleep(0.02)
+        if EntryScript().log_dir.endswith("000") or os.path.exists("lost for good") and os.path.exists("host"):
+            raise OSError("no model here")
+    def run(mini_batch):
+        with open("new", "w") as file:
+            file.write(str(os.getppid()))
+        os.rename("new", "host")
+        while os.path.exists("held"):
+            time.sleep(0.02)
+        return [os.path.basename(path) for path in mini_batch]
+"""
+"""Notes the process of the host where it runs, and waits as long as there is `held`."""
 
 
 def told_of(bench: ParallelBench, cluster: DaskCluster, **settings: object) -> None:
@@ -259,6 +279,66 @@ def test_the_only_node_comes_back_when_it_was_only_silent(bench: ParallelBench, 
         log, _ = process.communicate(timeout=100)
     assert (process.returncode, (bench.folder / "out" / "parallel_run_step.txt").read_text().split()) == (0, names), log
     assert "Node 001 is " in log
+
+
+@contextmanager
+def good_node_lost(bench: ParallelBench, cluster: DaskCluster) -> Iterator[None]:
+    """Kill the host on which the script starts; the engine does not start another one until the block is over."""
+    assert eventually((bench.folder / "host").exists)
+    assert eventually(lambda: "gets no further process" in master_log(bench)), master_log(bench)
+    for worker in cluster.workers:
+        worker.send_signal(signal.SIGSTOP)
+    try:
+        os.kill(int((bench.folder / "host").read_text()), signal.SIGKILL)
+        assert eventually(lambda: " is lost: " in master_log(bench)), master_log(bench)
+        yield
+    finally:
+        for worker in cluster.workers:
+            worker.send_signal(signal.SIGCONT)
+
+
+def test_where_the_script_starts_on_one_node_alone_it_may_be_lost_and_come_back(
+    bench: ParallelBench, cluster: DaskCluster
+) -> None:
+    names = bench.files(4)
+    (bench.folder / "held").touch()
+    with bench.start(_STARTS_ON_ONE_NODE) as process:
+        with good_node_lost(bench, cluster), pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1)
+        let_go(bench)
+        log, _ = process.communicate(timeout=100)
+    assert (process.returncode, (bench.folder / "out" / "parallel_run_step.txt").read_text().split()) == (0, names), log
+    assert "Node 002 is " in log
+
+
+def test_a_lost_node_on_which_the_script_started_is_not_awaited_for_ever(
+    bench: ParallelBench, cluster: DaskCluster
+) -> None:
+    bench.files(4)
+    (bench.folder / "held").touch()
+    told_of(bench, cluster, start_seconds=3)
+    with bench.start(_STARTS_ON_ONE_NODE) as process:
+        with good_node_lost(bench, cluster):
+            assert process.wait(60) == 1
+        log, _ = process.communicate(timeout=100)
+    assert "has had no node for 3 seconds. Node 001" in log.splitlines()[-1], log
+
+
+def test_where_no_node_is_left_on_which_the_script_starts_the_run_fails(
+    bench: ParallelBench, cluster: DaskCluster
+) -> None:
+    bench.files(4)
+    (bench.folder / "held").touch()
+    (bench.folder / "lost for good").touch()
+    told_of(bench, cluster, start_seconds=5)
+    with bench.start(_STARTS_ON_ONE_NODE) as process:
+        with good_node_lost(bench, cluster):
+            pass
+        log, _ = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert "the entry script could not be started, 3 times in a row: OSError: no model here" in log.splitlines()[-1], (
+        log
+    )
 
 
 def test_a_run_that_has_no_node_left_fails_and_says_which_was_lost(bench: ParallelBench, cluster: DaskCluster) -> None:
