@@ -45,11 +45,11 @@ class Caller:
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
         self.since = time.monotonic()
-        self._frames = Frames()
+        self.frames = Frames()  # with what it has said beyond its introduction
 
     def introduction(self) -> Fields | None:
         """Return what it says of itself; None as long as that has not come."""
-        return next((fields for fields, _ in self._frames.feed(self.stream.read())), None)
+        return next((fields for fields, _ in self.frames.feed(self.stream.read())), None)
 
 
 class Cluster:
@@ -226,16 +226,16 @@ class Cluster:
             hello = caller.introduction()
             if hello is not None:
                 self._callers.remove(caller)
-                self._meet(caller.stream, hello)
+                self._meet(caller, hello)
             elif not caller.stream.is_open or time.monotonic() - caller.since > _INTRODUCTION_SECONDS:
                 self._callers.remove(caller)
                 caller.stream.close()
 
-    def _meet(self, stream: Stream, hello: Fields) -> None:
+    def _meet(self, caller: Caller, hello: Fields) -> None:
         """Take a node into the crew, unless the results would not be those of this machine."""
         name = f"{self._number:03}"
         self._number += 1
-        node = Node(name, hello["host"], self._processes or hello["cores"], stream)
+        node = Node(name, hello["host"], self._processes or hello["cores"], caller.stream, caller.frames)
         other = difference(self._likeness, hello["likeness"])
         trouble = hello["trouble"] or (other and f"its interpreter differs: {other}")
         if trouble:

@@ -36,9 +36,10 @@ class Node:
     """A machine whose host has called.
 
     :param size: how many worker processes it may have.
+    :param frames: what has come of the stream already.
     """
 
-    def __init__(self, name: str, title: str, size: int, stream: Stream) -> None:
+    def __init__(self, name: str, title: str, size: int, stream: Stream, frames: Frames) -> None:
         self.name = name
         self.title = title
         self.size = size
@@ -46,7 +47,7 @@ class Node:
         self.stream = stream
         self.lost = ""
         """How it was lost; empty as long as it was not."""
-        self._frames = Frames()
+        self._frames = frames
         self._peers: Dict[str, FarPeer] = {}
         self._silent = 0.0
         self._beaten = time.monotonic()

@@ -231,9 +231,9 @@ def test_a_node_of_which_nothing_is_heard_is_given_up(bench: ParallelBench, clus
     assert eventually(lambda: processes_below(bench.folder) == [], GONE_SECONDS)
 
 
-def test_the_silence_of_a_node_counts_only_while_it_is_listened_to(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Cluster, Crew]]:
+    """A cluster of one node, whose host nobody starts, and its crew."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "launcher").write_text("#!/bin/sh\nexec sleep 1000\n")
     (tmp_path / "launcher").chmod(0o700)
@@ -243,22 +243,37 @@ def test_the_silence_of_a_node_counts_only_while_it_is_listened_to(
     crew = Crew({}, nodes, 60, logs)
     with closing(nodes):
         nodes.open(crew)
-        with called(next(tmp_path.glob(".nodes-*/host.json"))) as host:
-            assert eventually(lambda: not nodes.look() and bool(nodes.now))
-            time.sleep(2.5)  # as in a slow step of the dispatcher
-            host.sendall(frame({"is": "here"}))
-            assert (nodes.look(), len(nodes.now)) == ("", 1)
-            assert list(crew.events(5)) == []
-            assert eventually(lambda: not nodes.look() and not nodes.now)
+        yield nodes, crew
 
 
-def called(path: Path) -> socket.socket:
+def test_the_silence_of_a_node_counts_only_while_it_is_listened_to(tmp_path: Path, alone: tuple[Cluster, Crew]) -> None:
+    nodes, crew = alone
+    with called(next(tmp_path.glob(".nodes-*/host.json"))) as host:
+        assert eventually(lambda: not nodes.look() and bool(nodes.now))
+        time.sleep(2.5)  # as in a slow step of the dispatcher
+        host.sendall(frame({"is": "here"}))
+        assert (nodes.look(), len(nodes.now)) == ("", 1)
+        assert list(crew.events(5)) == []
+        assert eventually(lambda: not nodes.look() and not nodes.now)
+
+
+def test_what_comes_with_the_introduction_of_a_node_is_heard(tmp_path: Path, alone: tuple[Cluster, Crew]) -> None:
+    nodes, crew = alone
+    beat = frame({"is": "here"})
+    with called(next(tmp_path.glob(".nodes-*/host.json")), beat[:10]) as host:
+        assert eventually(lambda: not nodes.look() and bool(nodes.now))
+        crew.hire()
+        host.sendall(beat[10:] + frame({"is": "said", "of": "process000"}, frame({"is": "ready"})))
+        assert [event.fields for event in crew.events(5)] == [{"is": "ready"}]
+
+
+def called(path: Path, more: bytes = b"") -> socket.socket:
     """Call the dispatcher as a host does that has found its file."""
     told = json.loads(path.read_text())
     connection = socket.create_connection(tuple(told["address"]), 10)
     greet_dispatcher(connection, bytes.fromhex(told["secret"]), 10)
     hello = {"is": "node", "host": "h", "cores": 1, "trouble": "", "likeness": likeness()}
-    connection.sendall(frame(hello))
+    connection.sendall(frame(hello) + more)
     return connection
 
 
