@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -91,8 +92,11 @@ class UnfinishedWork:
         self._brought.update({**below, **tops})
 
     def remove(self) -> None:
-        """Remove what is kept; nothing is left to do."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Remove what is kept; nothing is left to do. Whoever does the same work here right now keeps the folder."""
+        with self._held() as is_ours:
+            if not is_ours:
+                return
+            shutil.rmtree(self.path, ignore_errors=True)
         with contextlib.suppress(OSError):
             self.path.parent.rmdir()
         if self._place is not None:
@@ -111,8 +115,17 @@ class UnfinishedWork:
             require_inside(name, place.below(name).uri)
             (coming / name).parent.mkdir(parents=True, exist_ok=True)
         place.store.get([(place.below(name).path, coming / name) for name in sizes])
-        shutil.rmtree(self.path)
-        os.replace(coming, self.path)
+        with self._held() as is_ours:
+            if is_ours:
+                shutil.rmtree(self.path)
+                os.replace(coming, self.path)
+        shutil.rmtree(coming, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[bool]:
+        """Keep other processes of this machine from the files that say what is done; False if one has them already."""
+        with contextlib.ExitStack() as stack:
+            yield all(_is_locked(path, stack) for path in self.path.glob("*") if path.is_file())
 
     def _changed(self) -> Iterator[tuple[str, tuple[int, int]]]:
         for parent, _, names in os.walk(self.path):
@@ -131,6 +144,17 @@ def unfinished(root: Path) -> Iterator[tuple[Path, float]]:
     for folder in sorted((root / UNFINISHED).glob("??/[0-9a-f]*")):
         with contextlib.suppress(OSError):  # its work has just been finished
             yield folder, max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+
+
+def _is_locked(path: Path, stack: contextlib.ExitStack) -> bool:
+    """Lock a file until the stack is closed; False if a process has locked it."""
+    try:
+        fcntl.flock(stack.enter_context(path.open("r+b")), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # file systems differ in what they say
+        return False
+    except OSError:  # it has just gone, or cannot be locked, and then nobody uses it
+        return True
+    return True
 
 
 def _size(path: Path) -> int:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -104,3 +105,17 @@ def test_what_was_taken_over_by_half_is_not_taken_for_all(
         _ = second.folder
     monkeypatch.setattr(type(place.store), "get", get)
     assert read(machine(tmp_path, "b", place)) == ("one\n", ["1"])
+
+
+def test_what_a_process_has_locked_is_neither_replaced_nor_removed(tmp_path: Path, place: Place) -> None:
+    first, second = machine(tmp_path, "a", place), machine(tmp_path, "b", place)
+    write(second, "one\n")
+    write(first, "one\ntwo\n")
+    first.bring()
+    with (second.path / "journal").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert read(second) == ("one\n", ["1"])
+        second.remove()
+        assert read(second) == ("one\n", ["1"])
+        assert os.listdir(second.path.parent) == [KEY]
+    assert read(second) == ("one\ntwo\n", ["1"])
