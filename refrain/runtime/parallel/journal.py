@@ -143,7 +143,15 @@ class Journal:
             raise OSError(f"the journal {self._path!r} cannot be written: {error.strerror}") from error
 
     def write_rows(self, path: str) -> None:
-        """Write the rows of all mini-batches to a file, in the mini-batches' order; one of that name goes."""
+        """Write the rows of all mini-batches to a file, in the mini-batches' order; one of that name goes.
+
+        :raises OSError: where the entry script has made a folder of that name; a message without a number.
+        """
+        if os.path.isdir(path) and not os.path.islink(path):
+            raise OSError(
+                f"The rows cannot be written to {path!r}: the entry script has made a folder of that name. Let it "
+                "write somewhere else, or set append_row_file_name"
+            )
         with suppress(FileNotFoundError):
             os.unlink(path)  # it may be a file of the entry script, whose bytes are those in the journal's folder
         with open(path, "xb") as file:

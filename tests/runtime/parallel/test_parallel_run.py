@@ -42,6 +42,23 @@ def test_the_file_of_results_may_have_another_name(bench: ParallelBench) -> None
     assert (bench.folder / "out" / "predictions.csv").read_text().split() == names
 
 
+def test_a_folder_of_the_script_with_the_name_of_the_file_of_results_is_told_with_the_way_out(
+    bench: ParallelBench,
+) -> None:
+    bench.files(1)
+    code = f"""{NAMES}
+    def init():
+        from azureml_user.parallel_run import EntryScript
+        os.mkdir(os.path.join(EntryScript().output_dir, "predictions.csv"))
+    """
+    scored = bench.run(code, append_row_file_name="predictions.csv")
+    assert scored.code == 1
+    assert scored.log.splitlines()[-1] == (
+        "Failed: The rows cannot be written to 'out/predictions.csv': the entry script has made a folder of that name. "
+        "Let it write somewhere else, or set append_row_file_name."
+    )
+
+
 def test_a_summary_counts_results_and_writes_only_what_the_script_writes(bench: ParallelBench) -> None:
     bench.files(3)
     code = """
