@@ -47,14 +47,17 @@ class Script:
 def _takes_context(function: Callable[..., Any]) -> bool:
     """Say whether a second argument is taken: one without a default, or one that is called as the context is.
 
-    Of what is no plain function it is not taken. The module inspect would cost each worker as much as all of the rest.
+    Of what is neither a function nor a method it is not taken. The module inspect would cost each worker as much as all
+    of the rest.
     """
+    is_method = hasattr(function, "__self__")
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
+        is_method = is_method or hasattr(function, "__self__")
     code = getattr(function, "__code__", None)
     if code is None:
         return False
-    names = code.co_varnames[: code.co_argcount]
+    names = code.co_varnames[int(is_method) : code.co_argcount]  # what a method is bound to is not given
     defaults = function.__defaults__ or ()
     return len(names) > 1 and (len(names) - len(defaults) > 1 or names[1] == _CONTEXT)
 

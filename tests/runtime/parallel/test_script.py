@@ -48,6 +48,18 @@ def test_run_may_be_wrapped_by_a_decorator() -> None:
     assert found.run(["a"], CONTEXT) == [["a"], CONTEXT]
 
 
+@pytest.mark.parametrize("decorated", ["", "@plain"])
+@pytest.mark.parametrize(("parameters", "given"), [("mini_batch", ["a"]), ("mini_batch, context", ["a", CONTEXT])])
+def test_run_may_be_a_method_of_an_object(parameters: str, given: list[object], decorated: str) -> None:
+    found = script(
+        "import functools\ndef plain(function):\n    @functools.wraps(function)\n    def inner(*args):\n"
+        "        return function(*args)\n    return inner\n"
+        f"class Scorer:\n    {decorated}\n    def run(self, {parameters}):\n        return [{parameters}]\n"
+        "run = Scorer().run"
+    )
+    assert found.run("a", CONTEXT) == given
+
+
 def test_it_is_a_module_with_a_file_and_not_main() -> None:
     found = script("def run(batch):\n    return [__name__, __file__]")
     assert found.run([], CONTEXT) == ["scoring", str(Path("scoring.py").absolute())]
