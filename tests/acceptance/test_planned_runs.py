@@ -159,6 +159,17 @@ def test_a_cleared_plan_plans_again_for_the_tasks_that_are_cleared_with_it(diamo
     assert diamond.states(run_id)["join"] == "success"
 
 
+def test_a_step_that_is_cleared_with_the_plan_waits_for_it_to_tell_why_those_between_are_skipped(
+    diamond: Example, changed_run: str
+) -> None:
+    run_id = diamond.run()
+    assert _in(diamond, run_id, "skipped") == SKIPPED
+    diamond.airflow.client.clear_task_instances("diamond", run_id, ["plan", "join"])
+    assert diamond.wait(run_id) == "success"
+    assert _in(diamond, run_id, "skipped") == SKIPPED
+    assert diamond.states(run_id)["join"] == "success"
+
+
 def test_outputs_that_vanish_behind_the_plan_are_missed_by_their_reader(diamond: Example, changed_run: str) -> None:
     client = diamond.airflow.client
     run_id = diamond.run()
