@@ -22,6 +22,17 @@ log = logging.getLogger("refrain.plan")
 
 KEY = "plan"
 SCHEMA = 1
+_ENDED = {
+    TaskInstanceState.SUCCESS,
+    TaskInstanceState.FAILED,
+    TaskInstanceState.SKIPPED,
+    TaskInstanceState.UPSTREAM_FAILED,
+    TaskInstanceState.REMOVED,
+}
+
+
+class UnfinishedPlan(Exception):
+    """A planning task is at work, as when it was cleared: only its plan will tell why a task was skipped."""
 
 
 def plan(reused: Iterable[str]) -> dict[str, Any]:
@@ -56,6 +67,7 @@ def planned_before(operator: Any, context: Any) -> frozenset[str]:
 
     :raises AirflowSkipException: when another task before it was skipped, as Airflow's own rule would skip the step; it
         cannot tell the two apart.
+    :raises UnfinishedPlan: when it is not known yet why one was skipped.
     """
     if not operator.planned_by:
         return frozenset()
@@ -65,6 +77,9 @@ def planned_before(operator: Any, context: Any) -> frozenset[str]:
     skipped = {name for name, state in states.items() if state == TaskInstanceState.SKIPPED} - not_before
     if not skipped:
         return frozenset()
+    unfinished = [name for name in operator.planned_by if name in states and states[name] not in _ENDED]
+    if unfinished:
+        raise UnfinishedPlan(f"Whether {', '.join(sorted(skipped))} is reused, {', '.join(unfinished)} will tell.")
     planners = [name for name in operator.planned_by if states.get(name) == TaskInstanceState.SUCCESS]
     reused: set[str] = set()
     for name in planners:

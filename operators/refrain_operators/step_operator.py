@@ -15,6 +15,7 @@ from airflow.sdk.bases.operatorlink import BaseOperatorLink
 from airflow.sdk.configuration import conf
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.triggers.base import BaseTrigger
 
 from refrain.compute.computes import Computes
 from refrain.data.parameters import PipelineParameter
@@ -41,7 +42,7 @@ from refrain.tracking.record import RunStore
 from refrain_operators.connections import use_airflow
 from refrain_operators.mapped_step import MappedStep
 from refrain_operators.origin import Origin, ReusedFrom
-from refrain_operators.plan import planned_before
+from refrain_operators.plan import UnfinishedPlan, planned_before
 from refrain_operators.references import published, recorded
 from refrain_operators.result_trigger import ResultTrigger
 from refrain_operators.run_stop import NoStop, RunStop, round_of
@@ -49,6 +50,7 @@ from refrain_operators.step_request import ensure_root, given_words, run_context
 
 RETRIES = 2
 RETRY_DELAY = timedelta(seconds=5)
+_PLAN_DELAY = timedelta(seconds=2)
 _INSTANCE = re.compile(r"(?P<task_id>.+)-(?P<index>0|[1-9][0-9]*)")
 _FINAL_ERRORS = (UserError, SnapshotError, OutputError, UntrustedReferenceError)
 # Airflow kills a task five seconds after it asked it to end; by then the step's process must be gone.
@@ -195,23 +197,25 @@ class StepOperator(BaseOperator):
         self.operator_extra_links = ()  # else Airflow would store an empty link of every task that is not reused
         try:
             return self._execute(context)
+        except UnfinishedPlan as error:
+            from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger  # here, as it is seldom needed
+
+            self.log.info("%s", error)
+            return self._wait(TimeDeltaTrigger(_PLAN_DELAY))
         except BeingMadeError as error:
             self.log.info("%s", error)
-            trigger = ResultTrigger(Workspace(self.workspace).root, error.fingerprint, self._stop.arguments)
-            return self.defer(  # type: ignore[no-any-return]  # it raises
-                trigger=trigger, method_name="resume", kwargs={"has_begun": self._is_resumed}
-            )
+            return self._wait(ResultTrigger(Workspace(self.workspace).root, error.fingerprint, self._stop.arguments))
         except RefrainError as error:
             # What a script failed of is in its output; frames of ours below it would only bury it in the log.
             raise self._failure(error, context) from (None if isinstance(error, StepFailedError) else error)
 
-    def resume(self, context: Any, event: str = "", *, has_begun: bool = False) -> dict[str, Any]:
-        """Go on after another run, which made the same result, has ended: look for it again.
+    def resume(self, context: Any, event: Any = "", *, has_begun: bool = False) -> dict[str, Any]:
+        """Go on after a plan, or another run, which made the same result, may have ended: look again.
 
-        :param event: the :class:`ResultTrigger`'s.
+        :param event: the trigger's; a :class:`ResultTrigger`'s is a text.
         :param has_begun: whether the step run had been suspended before it had to wait.
         """
-        self._expired = event
+        self._expired = event if isinstance(event, str) else ""
         self._is_resumed = has_begun
         return self.execute(context)
 
@@ -229,6 +233,10 @@ class StepOperator(BaseOperator):
     ) -> StepRequest:
         """Return what the engine is asked to do; see :func:`refrain_operators.step_request.step_request`."""
         return replace(step_request(self, context, run, workspace, runs, made), expired=self._expired)
+
+    def _wait(self, trigger: BaseTrigger) -> dict[str, Any]:
+        again = {"has_begun": self._is_resumed}
+        return self.defer(trigger=trigger, method_name="resume", kwargs=again)  # type: ignore[no-any-return]  # raises
 
     def _execute(self, context: Any) -> dict[str, Any]:
         planned = planned_before(self, context)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from refrain.compute.computes import Computes
 from refrain.data.handle import DataHandle
-from refrain.errors import BeingMadeError, RefrainError, StepCanceledError, SuspendedError
+from refrain.errors import BeingMadeError, RefrainError, StepCanceledError, SuspendedError, WorkspaceError
 from refrain.execution.asked import Asked, new_record, references, reused_record
 from refrain.execution.binding import bound
 from refrain.execution.body import Body, Work, body_for
@@ -323,8 +323,6 @@ class Engine:
         is_sound &= is_as_counted(turn.decision.preimage, step, self._computes)
         try:
             outputs = body.publish()
-            if is_sound:
-                self._remember_inputs(step, inputs.values())
             datasets = lineage(step, inputs.values(), outputs, self._holders)
             made, ended = references(outputs), time.time()
             record = replace(record, status=RunStatus.COMPLETED, ended=ended, outputs=made, datasets=datasets)
@@ -333,6 +331,9 @@ class Engine:
         except BaseException:
             body.take_back()
             raise
+        if is_sound:
+            with suppress(RefrainError):  # nothing but an explanation needs them
+                self._remember_inputs(step, inputs.values())
         note = _DEBUGGED if request.is_debugged else self._keep(record, outputs, turn) if is_sound else _UNSOUND
         if note:
             self._listener.noted(step.key, note)
@@ -345,8 +346,6 @@ class Engine:
 
     def _keep(self, record: RunRecord, outputs: Mapping[str, DataHandle], turn: Turn) -> str:
         """Store the reuse record of a committed step; return a remark where another result stays the one to be used."""
-        if turn.is_lost:
-            return "another run took over while this one gave no sign of life; its result is kept"
         ended = record.ended or record.created
         known = ReuseRecord(
             fingerprint=record.fingerprint,
@@ -359,7 +358,12 @@ class Engine:
             created=ended,
             models=of_script(record.models),
         )
-        is_kept = self.lookup.records.put(known, record.key)
+        try:
+            if turn.is_lost:
+                return "another run took over while this one gave no sign of life; its result is kept"
+            is_kept = self.lookup.records.put(known, record.key)
+        except WorkspaceError as error:  # the result stands all the same
+            return f"its result is not kept for reuse: {error}"
         return "" if is_kept else "the pinned earlier result stays the one to be reused"
 
     def _are_unchanged(self, inputs: Iterable[ResolvedInput], step_name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from acceptance.example import Example
+from acceptance.example import Example, eventually
 from acceptance.running_airflow import RunningAirflow
 from refrain.tracking.record import RunStatus
 
@@ -288,3 +288,41 @@ def test_a_plan_that_is_killed_is_made_again(dying: Example, moment: str) -> Non
     assert dying.airflow.client.task_instance("dying", run_id, "plan")["try_number"] == 2
     assert dying.started(run_id) == set()
     assert {record.status for record in dying.runs.steps(dying.root_id(run_id))} == {RunStatus.COMPLETED}
+
+
+HELD = """
+import time
+
+
+class HeldSensor(ReuseSensor):
+    def poke(self, context):
+        while (STEPS / "hold").exists():
+            time.sleep(0.05)
+        return super().poke(context)
+
+
+raw, between, end = PipelineData("raw"), PipelineData("between"), PipelineData("end")
+with DAG("held") as dag:
+    first = operator("first", raw, script="write", outputs=[raw])
+    second = operator("second", between, raw, script="write", inputs=[raw], outputs=[between])
+    third = operator("third", end, between, script="write", inputs=[between], outputs=[end])
+    HeldSensor(task_id="plan") >> first
+"""
+
+
+def test_a_step_that_is_cleared_with_the_plan_waits_until_that_tells_why_those_between_are_skipped(
+    airflow: RunningAirflow,
+) -> None:
+    held = Example.add(airflow, "held", HELD, {"write": WRITE})
+    held.run()
+    run_id = held.run()
+    assert _in(held, run_id, "skipped") == {"first", "second", "third"}
+    (held.steps / "hold").touch()
+    airflow.client.clear_task_instances("held", run_id, ["plan", "third"])
+    try:
+        assert eventually(lambda: held.states(run_id)["third"] == "deferred"), held.states(run_id)
+    finally:
+        (held.steps / "hold").unlink()
+    assert held.wait(run_id) == "success"
+    assert _in(held, run_id, "skipped") == {"first", "second"}
+    assert "Whether second is reused, plan will tell" in held.log(run_id, "third", 1)

@@ -18,6 +18,7 @@ from refrain.execution.engine import Engine
 from refrain.execution.listener import Phase
 from refrain.execution.request import RunContext, StepRequest
 from refrain.reuse.decision import Verdict
+from refrain.reuse.record import RecordStore
 from refrain.tracking.record import RunStatus
 
 
@@ -54,6 +55,22 @@ def test_a_second_run_reuses_the_first_and_points_to_it(project: Project) -> Non
     assert record.properties["azureml.reusedrunid"] == first.step("write").run_id
     assert record.properties["azureml.reusedpipeline"] == first.id
     assert not os.path.exists(os.path.join(second.runs.folder(record.run_id), "logs"))
+
+
+def test_a_result_stays_when_the_workspace_cannot_keep_it_for_reuse(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = project.step("write", WRITES, [PipelineData("out"), "hello"])
+
+    def fail(*_: object) -> None:
+        raise WorkspaceError("the store is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RecordStore, "put", fail)
+        ran = project.run(step)
+    assert (ran.status, ran.text("write", "out")) == ("Completed", "hello")
+    assert ran.heard.notes == ["its result is not kept for reuse: the store is full"]
+    assert project.run(step).verdict("write") is Verdict.FIRST
 
 
 def _asked(project: Project, *arguments: object) -> tuple[Engine, StepRequest]:

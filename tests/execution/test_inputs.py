@@ -11,7 +11,8 @@ from fakes.project import COPIES, WRITES, Heard, Project
 from refrain import Dataset, Datastore, PipelineData, PythonScriptStep
 from refrain.data.handle import DataHandle
 from refrain.data.ports import FromReference, InputPort
-from refrain.errors import DataNotFoundError, InputChangedError, UserError
+from refrain.errors import DataError, DataNotFoundError, InputChangedError, UserError
+from refrain.execution.engine import Engine
 from refrain.execution.inputs import provide, resolve
 from refrain.execution.listener import Phase
 from refrain.execution.stage import Stage
@@ -113,6 +114,23 @@ def test_a_result_made_of_files_that_were_deleted_meanwhile_is_not_kept_for_reus
     step = project.step("read", code, [Dataset.File.from_files(str(data)).as_named_input("t").as_mount(), _out()])
     assert project.run(step).status == "Completed"
     assert project.reuse_records() == []
+
+
+def test_a_result_stays_when_what_it_was_made_of_cannot_be_listed_for_explanations(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, out = project.folder / "data.txt", _out()
+    data.write_text("x")
+    read = Dataset.File.from_files(str(data)).as_named_input("data").as_mount()
+    step = project.step("copy", COPIES, [read, out], outputs=[out])
+
+    def fail(*_: object) -> None:
+        raise DataError("the input is gone")
+
+    monkeypatch.setattr(Engine, "_remember_inputs", fail)
+    ran = project.run(step)
+    assert (ran.step("copy").status, ran.text("copy", "out")) == (RunStatus.COMPLETED, "x")
+    assert project.run(step).reused() == ["copy"]
 
 
 def test_a_gathered_input_can_be_walked(tmp_path: Path) -> None:

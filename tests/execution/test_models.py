@@ -141,6 +141,27 @@ def test_a_version_that_was_asked_for_by_number_stays_the_same(project: Project)
     )
 
 
+def test_a_model_whose_record_is_damaged_costs_a_run(project: Project) -> None:
+    registered(project, "one")
+    out = PipelineData("out")
+    code = """
+        import sys
+        from azureml.core import Run
+        from refrain import Model
+        models = [model.name for model in Model.list(Run.get_context().experiment.workspace)]
+        open(sys.argv[1], "w").write(" ".join(models))
+    """
+    step = project.step("lists", code, [out], outputs=[out])
+    project.run(step)
+    assert project.run(step).verdict("lists") is Verdict.REUSED
+    project.state.registry.add("models", "other", {"schema": 1})
+    again = project.run(step)
+    assert again.verdict("lists") is Verdict.MODEL_CHANGED
+    assert "what its script was told of models cannot be looked up again: The record 'registry/models/other/1'" in (
+        again.heard.decisions["lists"].detail
+    )
+
+
 def test_a_script_that_found_no_model_runs_again_when_there_is_one(project: Project) -> None:
     code = """
         import sys

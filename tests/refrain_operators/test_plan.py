@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
 from refrain.errors import UntrustedReferenceError
-from refrain_operators.plan import plan, planned_before, reused_of
+from refrain_operators.plan import UnfinishedPlan, plan, planned_before, reused_of
 
 
 class Instance:
@@ -46,10 +46,22 @@ def test_another_skipped_task_skips_the_step() -> None:
         _before({"first": "skipped", "second": "skipped"}, plan(["first"]))
 
 
-@pytest.mark.parametrize("state", ["skipped", "failed", None])
+@pytest.mark.parametrize("state", ["skipped", "failed", "upstream_failed"])
 def test_the_plan_of_a_planning_task_that_did_not_succeed_this_time_is_not_believed(state: str | None) -> None:
     with pytest.raises(AirflowSkipException, match="because first before it"):
         _before({"plan": state, "first": "skipped"}, plan(["first"]))
+
+
+@pytest.mark.parametrize("state", [None, "scheduled", "queued", "running", "up_for_reschedule", "up_for_retry"])
+def test_the_plan_of_a_planning_task_that_is_at_work_is_waited_for(state: str | None) -> None:
+    with pytest.raises(UnfinishedPlan, match="Whether first is reused, plan will tell"):
+        _before({"plan": state, "first": "skipped", "second": "success"})
+    assert _before({"plan": state, "first": "success"}) == frozenset()
+
+
+def test_a_planning_task_that_is_not_of_the_run_is_not_waited_for() -> None:
+    with pytest.raises(AirflowSkipException, match="because first before it"):
+        _before({"first": "skipped"}, planned_by=("elsewhere",))
 
 
 def test_a_planning_task_that_was_marked_as_success_has_no_plan() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from refrain.data.models.record import ModelVersions
 from refrain.data.models.selection import Selection
 from refrain.data.versions import LATEST
-from refrain.errors import ModelNotFoundException
+from refrain.errors import ModelNotFoundException, WorkspaceError
 from refrain.storage.digest import digest_bytes
 
 
@@ -77,7 +77,10 @@ class ModelUse:
 
     def why_void(self, versions: ModelVersions) -> str:
         """Say why it does not hold any more; empty when it does."""
-        now = ModelUse.of(versions, self.how, self.name, self.asked, self.selection)
+        try:
+            now = ModelUse.of(versions, self.how, self.name, self.asked, self.selection)
+        except WorkspaceError as error:
+            return f"what its script was told of models cannot be looked up again: {error}"
         if now.digest == self.digest:
             return ""
         if self.how is How.LISTED:
