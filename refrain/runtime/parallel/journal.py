@@ -185,6 +185,9 @@ class Journal:
                 raise JournalInUse("Another run does the same work right now") from error
             # Two processes would cut each other's records off: better no notes for a later try than wrong ones.
             raise JournalWithoutLock(f"The journal in {self.folder!r} cannot be locked: {error.strerror}") from error
+        if not os.fstat(self._descriptor).st_nlink:  # removed, or replaced, by whoever had it when we opened it
+            os.close(self._descriptor)
+            raise JournalInUse("Another run has ended the same work right now")
 
     def _has(self, batch: int) -> bool:
         return batch < len(self._starts) and self._starts[batch] != _NONE

@@ -215,6 +215,21 @@ def test_where_there_are_no_locks_only_a_journal_of_this_process_alone_is_held(
     Journal(folder, is_shared=False).close()
 
 
+def test_a_journal_that_is_removed_before_it_is_locked_is_not_held(
+    folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Journal(folder).close()
+    lock = fcntl.flock
+
+    def removed(descriptor: int, operation: int) -> None:
+        shutil.rmtree(folder)
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", removed)
+    with pytest.raises(JournalInUse, match="has ended the same work"):
+        Journal(folder)
+
+
 def test_the_output_of_the_script_is_put_into_the_target_and_stays_for_another_try(folder: str, tmp_path: Path) -> None:
     journal, target = Journal(folder), tmp_path / "target"
     Path(journal.output, "a", "b").mkdir(parents=True)
