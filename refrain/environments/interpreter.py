@@ -8,7 +8,7 @@ import platform
 import site
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 from functools import cached_property, lru_cache
 
@@ -80,9 +80,11 @@ def identify(interpreter: str | None) -> InterpreterIdentity:
     """
     path = interpreter or sys.executable
     version, platform_name, folders = _own() if path == sys.executable else _ask(path, _stat(path))
-    stamps = {folder: _stamp(folder) for folder in folders}  # before they are read
-    stamps |= {folder: _stamp(folder) for folder in _more(folders)}
-    return InterpreterIdentity(path, version, platform_name, _packages(stamps), tuple(stamps.items()))
+    found = _looked_at(folders)
+    found |= _looked_at(_more(found) - found.keys())
+    packages = _packages(name for _, names in found.values() for name in names)
+    stamps = tuple((folder, stamp) for folder, (stamp, _) in found.items())
+    return InterpreterIdentity(path, version, platform_name, packages, stamps)
 
 
 def describe(path: str) -> tuple[str, str]:
@@ -141,14 +143,18 @@ def _stamp(folder: str) -> int:
     return changed if now - changed > _AT_REST_NS else now  # two changes at once may have the same time
 
 
-def _more(folders: Iterable[str]) -> set[str]:
+def _looked_at(folders: Iterable[str]) -> dict[str, tuple[int, list[str]]]:
+    """Return the stamp of each folder, from before it was read, and the names in it."""
+    return {folder: (_stamp(folder), _listed(folder)) for folder in folders}
+
+
+def _more(found: Mapping[str, tuple[int, list[str]]]) -> set[str]:
     """Return the folders that ``.pth`` files in others put on the path."""
-    paths = ((folder, name) for folder in folders for name in _listed(folder) if name.endswith(".pth"))
+    paths = ((folder, name) for folder, (_, names) in found.items() for name in names if name.endswith(".pth"))
     return {more for folder, name in paths for more in _added(folder, name)}
 
 
-def _packages(folders: Iterable[str]) -> tuple[str, ...]:
-    names = (name for folder in folders for name in _listed(folder))
+def _packages(names: Iterable[str]) -> tuple[str, ...]:
     stems = (name.rsplit(".", 1)[0].split("-") for name in names if name.endswith(_METADATA))
     named = {(stem[0].lower(), *stem[1:2]) for stem in stems}
     return tuple(sorted("==".join(parts) for parts in named if parts[0] != _OURS))
