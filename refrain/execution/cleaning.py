@@ -28,7 +28,7 @@ from refrain.data.models.content import FOLDER as MODELS
 from refrain.data.models.content import sign_key
 from refrain.data.models.record import ModelVersions
 from refrain.errors import CorruptObjectError, DataError, RefrainError, WorkspaceError
-from refrain.execution.marking import Marks, RunInUse, homes, linked, words_in
+from refrain.execution.marking import Marks, RunInUse, homes, words_in
 from refrain.execution.stage import abandoned, sweep
 from refrain.execution.submissions import SUBMISSIONS
 from refrain.reuse.decision import Verdict
@@ -174,7 +174,7 @@ class Cleaning:
     def _orphans(self, marks: Marks) -> Iterator[Waste]:
         """Find outputs that a killed worker left on the datastores that are this workspace's alone."""
         steps = [step for run in marks.runs.values() for step in run.steps.values()]
-        known = {step.run_id for step in steps}.union(marks.named, *map(homes, steps), *map(linked, steps))
+        known = {step.run_id for step in steps}.union(marks.named, *map(homes, steps))
         for store in BUILT_IN if marks.is_complete else ():
             folder = f"datastores/{store}/azureml"
             for name in self._objects.names(folder):

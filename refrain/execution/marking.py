@@ -111,7 +111,7 @@ class Marks:
         waiting = list(live)
         while waiting:
             step = known[waiting.pop()]
-            more = (homes(step) | linked(step) | {step.made_by}) - live
+            more = (homes(step) | {step.made_by}) - live
             live |= more
             waiting += more & known.keys()
         return live
@@ -202,17 +202,13 @@ class Marks:
 
 
 def homes(step: RunRecord) -> set[str]:
-    """Return the step runs in whose own places a step run's outputs are.
+    """Return what may be the ids of step runs in whose own places the data of a step run's outputs is.
 
-    Most often it is itself. A job on another system may have been submitted by an earlier try, whose places it fills.
+    Most often it is itself. A job on another system may have been submitted by an earlier try, whose places it fills,
+    and what is linked to an output is elsewhere; of that every word is taken for an id.
     """
     found = (_HOME.search(str(handle.get("uri"))) for handle in step.outputs.values())
-    return {match[1] for match in found if match}
-
-
-def linked(step: RunRecord) -> set[str]:
-    """Return what may be the ids of step runs whose data a step run linked to its outputs, and other words."""
-    return words_in(json.dumps(step.datasets.get("wrote", {})).encode())
+    return {match[1] for match in found if match} | words_in(json.dumps(step.datasets.get("wrote", {})).encode())
 
 
 def words_in(content: bytes) -> set[str]:
