@@ -125,7 +125,7 @@ class UnfinishedWork:
     def _held(self) -> Iterator[bool]:
         """Keep other processes of this machine from the files that say what is done; False if one has them already."""
         with contextlib.ExitStack() as stack:
-            yield all(_is_locked(path, stack) for path in self.path.glob("*") if path.is_file())
+            yield all(_lock(path, stack) for path in self.path.glob("*") if path.is_file())
 
     def _changed(self) -> Iterator[tuple[str, tuple[int, int]]]:
         for parent, _, names in os.walk(self.path):
@@ -146,7 +146,7 @@ def unfinished(root: Path) -> Iterator[tuple[Path, float]]:
             yield folder, max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
 
 
-def _is_locked(path: Path, stack: contextlib.ExitStack) -> bool:
+def _lock(path: Path, stack: contextlib.ExitStack) -> bool:
     """Lock a file until the stack is closed; False if a process has locked it."""
     try:
         fcntl.flock(stack.enter_context(path.open("r+b")), fcntl.LOCK_EX | fcntl.LOCK_NB)
