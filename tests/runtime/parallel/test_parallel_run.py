@@ -400,28 +400,19 @@ def test_a_shutdown_that_ends_its_process_is_told_and_leaves_the_results(bench: 
     assert "exited with code 3" in log_of(bench, "sys/error/000/process000.txt")
 
 
-def test_a_shutdown_that_returned_is_not_said_to_hang_when_only_a_thread_does(bench: ParallelBench) -> None:
+@pytest.mark.parametrize(("function", "timeout"), [("init", 90), ("shutdown", 1.9)])
+def test_a_thread_that_never_ends_does_not_keep_the_run_and_is_not_taken_for_shutdown(
+    bench: ParallelBench, function: str, timeout: float
+) -> None:
     names = bench.files(1)
     code = f"""{NAMES}
-    def shutdown():
+    def {function}():
         import threading, time
         threading.Thread(target=time.sleep, args=(1000,)).start()
     """
-    scored = bench.run(code, run_invocation_timeout=1.9)
+    scored = bench.run(code, run_invocation_timeout=timeout)
     assert (scored.code, scored.rows) == (0, names)
     assert "shutdown() had not returned" not in scored.log
-    assert "process000: a thread of the entry script kept its process from ending; it was ended" in scored.log
-
-
-def test_a_thread_that_never_ends_does_not_keep_the_run(bench: ParallelBench) -> None:
-    names = bench.files(1)
-    code = f"""{NAMES}
-    def init():
-        import threading, time
-        threading.Thread(target=time.sleep, args=(1000,)).start()
-    """
-    scored = bench.run(code, run_invocation_timeout=90)
-    assert (scored.code, scored.rows) == (0, names)
     assert "process000: a thread of the entry script kept its process from ending; it was ended" in scored.log
 
 
